@@ -1,0 +1,60 @@
+/* base/log.h - lines for the operator
+ *
+ * One descriptor per process, opened by master and inherited: the caller's standard error, or a datagram
+ * socket connected to the system's log. Nothing here opens a path, so it works in an empty root.
+ * A line is one write; one that the receiver does not take at once is counted and dropped, and the
+ * count is told with the next line that gets through: a log that hangs stops nobody's mail.
+ *
+ * Foreign octets (user names, what a client typed) go through log_escape, or log_kv, which calls it. */
+#pragma once
+#include <stdarg.h>
+#include <syslog.h>
+
+#include "base/slice.h"
+#include "base/why.h"
+
+enum log_form {
+	LOG_TO_STDERR, /* "TAG: text\n" */
+	LOG_TO_SYSLOG, /* "<pri>Mmm dd hh:mm:ss TAG[pid]: text", the form that local sockets expect */
+};
+
+struct log_setup {
+	int fd; /* borrowed; -1: nothing is written */
+	enum log_form form;
+	int facility;        /* of syslog.h */
+	int severity;        /* lines less urgent than this are dropped: LOG_DEBUG keeps all */
+	bool print_severity; /* "info: " before the text */
+	char tag[64];
+};
+
+/* Copies the set-up. Without it, lines go to standard error as "pop3d: text". */
+void log_setup(const struct log_setup *s);
+
+/* The set-up in force. */
+const struct log_setup *log_current(void);
+
+/* Called when the receiver of a LOG_TO_SYSLOG socket is gone (its daemon was restarted), at most once a second; NULL: nothing. */
+void log_on_lost(void (*fn)(void));
+
+/* True where a line of this severity (LOG_ERR, LOG_INFO, ...) would be written. */
+bool log_wants(int severity);
+
+void log_line(int severity, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends text with quotes, backslashes, control characters and octets above 0x7E as \" \\ \xNN. Cuts: never fails. */
+void log_escape(struct buf *b, struct slice text);
+
+/* An event is one line of key=value pairs, for people and for fail2ban alike:
+ *	struct event e = event_new("login");
+ *	event_kv(&e, "user", name);
+ *	event_log(&e, LOG_INFO);
+ * gives: login user="bob" ... Values that do not fit are cut, never the pairs that follow. */
+struct event {
+	char text[1024];
+	struct buf b;
+};
+void event_new(struct event *e, const char *name);
+void event_kv(struct event *e, const char *key, struct slice value); /* quoted and escaped, cut at 255 octets */
+void event_u64(struct event *e, const char *key, uint64_t n);
+void event_word(struct event *e, const char *key, const char *word); /* one of our own words: not quoted */
+void event_log(struct event *e, int severity);

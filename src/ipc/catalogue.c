@@ -1,0 +1,47 @@
+/* ipc/catalogue.c - see catalogue.h */
+#include "ipc/catalogue.h"
+
+#include <stddef.h>
+
+#define M (1 << ROLE_MASTER)
+#define F (1 << ROLE_FRONT)
+#define A (1 << ROLE_AUTH)
+#define H (1 << ROLE_HASH)
+#define S (1 << ROLE_STORE)
+#define PAYLOAD(name) sizeof(struct name)
+
+enum { GRANT_BULK = NAME_MOST + 2 * URL_MOST, LOGIN_BULK = NAME_MOST + 1024, HASH_BULK = 1024 + 1024 };
+
+/* clang-format off */
+const struct msg_rule msg_rule[MSG_COUNT] = {
+	/*                name        from           to             fds   payload              bulk           secret */
+	[MSG_PEER] =     {"peer",     M,             F | A | H | S, 1, 1, PAYLOAD(msg_peer),   0,             0},
+	[MSG_FORGET] =   {"forget",   M,             A,             0, 0, PAYLOAD(msg_forget), 0,             0},
+	[MSG_LOG] =      {"log",      M,             F | A | H | S, 1, 1, 0,                   0,             0},
+	[MSG_READY] =    {"ready",    F | A | H | S, M,             0, 0, 0,                   0,             0},
+	[MSG_LOG_LOST] = {"log-lost", F | A | H | S, M,             0, 0, 0,                   0,             0},
+	[MSG_IDLE] =     {"idle",     S,             M,             0, 0, 0,                   0,             0},
+
+	[MSG_LOGIN] =    {"login",    F,             A,             0, 0, PAYLOAD(msg_login),  LOGIN_BULK,    1},
+	[MSG_HASH] =     {"hash",     A,             H,             0, 0, PAYLOAD(msg_hash),   HASH_BULK,     1},
+	[MSG_HASHED] =   {"hashed",   H,             A,             0, 0, PAYLOAD(msg_hashed), 0,             0},
+	[MSG_GRANT] =    {"grant",    A | M,         S | M,         0, 0, PAYLOAD(msg_grant),  GRANT_BULK,    0},
+	[MSG_DENY] =     {"deny",     A | M | S,     F,             0, 0, PAYLOAD(msg_deny),   0,             0},
+	[MSG_SCAN] =     {"scan",     S,             F,             0, 1, PAYLOAD(msg_scan),   MSG_BULK_MOST, 0},
+
+	[MSG_FETCH] =    {"fetch",    F,             S,             0, 0, PAYLOAD(msg_fetch),  0,             0},
+	[MSG_BODY] =     {"body",     S,             F,             0, 1, PAYLOAD(msg_body),   MSG_BULK_MOST, 0},
+	[MSG_READ] =     {"read",     F,             S,             0, 0, PAYLOAD(msg_read),   0,             0},
+	[MSG_BYTES] =    {"bytes",    S,             F,             0, 0, PAYLOAD(msg_bytes),  MSG_BULK_MOST, 0},
+	[MSG_COMMIT] =   {"commit",   F,             S,             0, 1, PAYLOAD(msg_commit), MSG_BULK_MOST, 0},
+	[MSG_DONE] =     {"done",     S,             F,             0, 0, PAYLOAD(msg_done),   0,             0},
+	[MSG_CLOSE] =    {"close",    F,             S,             0, 0, PAYLOAD(msg_close),  0,             0},
+};
+/* clang-format on */
+
+const char *role_name(enum role role)
+{
+	static const char *const names[ROLE_COUNT] = {"master", "front", "auth", "hash", "store"};
+
+	return role < ROLE_COUNT ? names[role] : "unknown";
+}

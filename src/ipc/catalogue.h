@@ -1,0 +1,178 @@
+/* ipc/catalogue.h - the messages between the processes: who may send what to whom
+ *
+ * Every message is a row of msg_rule[]: sender, receiver, a payload of fixed size, how much bulk may follow
+ * it and how many descriptors come along. chan_dispatch checks all of it before a handler sees it;
+ * what the fields mean the handler checks, since the sender may have been taken over.
+ *
+ * A warm login is three messages: LOGIN, GRANT, SCAN. Sessions are named by an id that is never
+ * used again; who is asking is known from the channel. */
+#pragma once
+#include <netinet/in.h>
+#include <stdint.h>
+
+#include "base/why.h"
+
+enum role { ROLE_MASTER, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_STORE, ROLE_COUNT };
+
+/* "front", ... */
+const char *role_name(enum role role);
+
+enum msg_type {
+	/* master to all: the processes' set-up */
+	MSG_PEER,     /* a channel to another process; its descriptor comes along */
+	MSG_FORGET,   /* give this store worker no more grants, and close the channel to it */
+	MSG_LOG,      /* a fresh descriptor for the log */
+	MSG_READY,    /* to master: set up, confined, serving */
+	MSG_LOG_LOST, /* to master: the log's receiver is gone */
+	MSG_IDLE,     /* store to master: no session for a while, may I go? */
+	/* a login */
+	MSG_LOGIN,  /* front to auth: a user name and a password */
+	MSG_HASH,   /* auth to hash: does this password have that hash? */
+	MSG_HASHED, /* the answer */
+	MSG_GRANT, /* auth to store, or to master for an owner without a (free) worker, who starts one and passes it on */
+	MSG_DENY, /* auth, master or store to front: no session, and why */
+	MSG_SCAN, /* store to front: the maildrop is open; its scan listing */
+	/* a session */
+	MSG_FETCH,  /* front to store: messages, from this one on */
+	MSG_BODY,   /* whole stored messages as bulk, or one as a descriptor */
+	MSG_READ,   /* front to store: octets that front could not read without waiting */
+	MSG_BYTES,  /* the octets */
+	MSG_COMMIT, /* front to store: QUIT with these changes */
+	MSG_DONE,   /* they are durable, or not */
+	MSG_CLOSE,  /* front to store: the session ended, delete nothing; not answered */
+	MSG_COUNT
+};
+
+enum {
+	MSG_BULK_MOST = 128 * 1024, /* octets behind a payload */
+	MSG_FDS_MOST = 2,
+	NAME_MOST = 255, /* octets of a user name, a host name */
+	URL_MOST = 4095, /* octets of a mailbox URL or a path */
+};
+
+struct msg_peer {
+	uint32_t role;     /* enum role of the peer */
+	uint32_t serial;   /* of the peer: never used again */
+	uint32_t slot;     /* of the peer: its place in shared pages, used again after its end */
+	uint32_t uid, gid; /* of a store worker: whose mail it serves */
+	uint32_t pad;
+};
+
+struct msg_forget {
+	uint32_t serial;
+};
+
+/* A client's address, as it is logged and counted. family 0: a Unix socket. */
+struct address {
+	uint16_t family; /* AF_INET, AF_INET6, 0 */
+	uint16_t port;
+	uint32_t pad;
+	uint8_t ip[16]; /* an IPv4 address in its first four octets */
+};
+
+struct msg_login {
+	uint64_t sid;
+	struct address client, local;
+	uint32_t failures;               /* of this connection so far */
+	uint16_t user_len, password_len; /* octets of bulk, in this order */
+};
+
+struct msg_hash {
+	uint64_t job;                       /* auth's own number */
+	uint16_t setting_len, password_len; /* octets of bulk, in this order */
+	uint32_t pad;
+};
+
+struct msg_hashed {
+	uint64_t job;
+	uint32_t same; /* 1: the password has that hash */
+	uint32_t pad;
+};
+
+/* Bulk: the user's name as the back end knows it, mailbox URL, home directory. */
+struct msg_grant {
+	uint64_t sid;
+	uint32_t front;    /* serial of the front that asked */
+	uint32_t uid, gid; /* the owner: store refuses what is not its own */
+	uint16_t name_len, mailbox_len, home_len, pad;
+	uint32_t pad2;
+};
+
+struct msg_deny {
+	uint64_t sid;
+	uint32_t err; /* enum err */
+	uint32_t pad;
+};
+
+/* Bulk: `count` records (mail/listing.h) where the listing is small; else one descriptor, in which they start at records_at. */
+struct msg_scan {
+	uint64_t sid;
+	uint64_t octets; /* of all messages together, on the wire */
+	uint64_t records_at;
+	uint32_t count;
+	uint32_t rules; /* enum wire_rule bits of mail/wire.h: how stored octets become wire octets */
+};
+
+struct msg_fetch {
+	uint64_t sid;
+	uint32_t msgno;  /* this one in any case */
+	uint32_t octets; /* and those behind it as far as they fit into so many stored octets; 0: no more */
+};
+
+/* Either bulk: `count` whole messages one after the other, or one descriptor of a regular file that
+ * holds message `msgno` from offset `at` on, for `raw` octets of the record. err: nothing else is valid. */
+struct msg_body {
+	uint64_t sid;
+	uint64_t at;
+	uint32_t msgno, count;
+	uint32_t err;
+	uint32_t pad;
+};
+
+enum msg_source { SOURCE_LISTING, SOURCE_MESSAGE };
+
+struct msg_read {
+	uint64_t sid;
+	uint64_t at;     /* octets from the start of the message, or of the listing's records */
+	uint32_t source; /* enum msg_source */
+	uint32_t msgno;  /* for SOURCE_MESSAGE */
+	uint32_t octets; /* at most MSG_BULK_MOST */
+	uint32_t pad;
+};
+
+/* Bulk: what was asked for, in full. */
+struct msg_bytes {
+	uint64_t sid;
+	uint64_t at;
+	uint32_t err;
+	uint32_t pad;
+};
+
+/* Bulk, or a sealed memfd when it would be longer than MSG_BULK_MOST: a bit per message, message 1 is
+ * bit 0 of octet 0; (count + 7) / 8 octets. */
+struct msg_commit {
+	uint64_t sid;
+	uint32_t count;   /* messages of the maildrop, as a check */
+	uint32_t deleted; /* bits that are set, as a check */
+};
+
+struct msg_done {
+	uint64_t sid;
+	uint32_t err; /* OK: all are gone, durably */
+	uint32_t deleted;
+};
+
+struct msg_close {
+	uint64_t sid;
+};
+
+/* A row of the catalogue. */
+struct msg_rule {
+	const char *name;
+	uint8_t from, to; /* sets of 1 << enum role */
+	uint8_t fds_least, fds_most;
+	uint16_t payload;   /* octets, exactly */
+	uint32_t bulk_most; /* octets */
+	uint8_t secret;     /* the receive buffer is wiped behind the handler */
+};
+extern const struct msg_rule msg_rule[MSG_COUNT];

@@ -1,0 +1,59 @@
+/* ipc/role.h - what a child process is given when it starts, and where each role begins
+ *
+ * Master forks, gives the child what stands here, takes everything else away (descriptors, privileges, file
+ * system, system calls) and calls the role's main. From then on the child hears of its peers by MSG_PEER, says
+ * MSG_READY when it serves, and ends when its channel to master does. */
+#pragma once
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/conf.h"
+
+enum {
+	FRONTS_MOST = 64,         /* slots of fronts */
+	STORES_MOST = 4096,       /* slots of store workers */
+	STORE_SLOT_OCTETS = 4096, /* a page each, so that a worker can be given its own alone */
+};
+
+/* How a store worker is doing: written by it alone, read by auth (where to send a grant) and master. */
+struct store_slot {
+	_Atomic uint64_t busy_since_ms; /* clock_ms; 0: waits for work */
+	_Atomic uint32_t sessions;      /* that are open */
+	char pad[STORE_SLOT_OCTETS - 12 - 4];
+};
+
+struct role_env {
+	const struct conf *conf;
+	uint32_t serial; /* of this process: never used again */
+	uint32_t slot;   /* its place in the shared pages of its role */
+	int master_fd;   /* the channel to master */
+
+	/* front */
+	const int *listeners;  /* bound and listening, one per conf->servers entry; -1: could not be opened */
+	void *places;          /* ipc/places.h: counts of clients, of all fronts */
+	int wake[FRONTS_MOST]; /* eventfds, one per front slot: a place has become free */
+
+	/* store */
+	uid_t uid;
+	gid_t gid;
+	struct store_slot *slot_page; /* its own, for writing */
+	int session_fd;               /* this owner's file of session locks, opened for this process */
+	const char *
+		index_dir; /* of this owner, for maildrops where no index can be beside the mail; NULL: there is none */
+
+	/* auth */
+	const struct store_slot *slots; /* of all store workers, for reading */
+	void *cache;                    /* shared by the auth workers alone */
+	size_t cache_octets;
+	unsigned hashers; /* how many hash processes there are */
+};
+
+/* Each returns the exit status of the process. */
+int front_main(const struct role_env *env);
+int auth_main(const struct role_env *env);
+int hash_main(const struct role_env *env);
+int store_main(const struct role_env *env);
+
+/* Octets of shared memory that the auth workers want for their cache. */
+size_t auth_cache_octets(const struct conf *cf);

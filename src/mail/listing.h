@@ -1,0 +1,29 @@
+/* mail/listing.h - a record of the scan listing, as it goes from store to front and lies in the index
+ *
+ * Fixed size, native byte order (it never leaves the machine: an index of another one does not
+ * have our magic and is rebuilt). The reader checks every value with listing_is_sane: the file may
+ * belong to a hostile user. */
+#pragma once
+#include "base/slice.h"
+
+enum { UIDL_MOST = 70 }; /* RFC 1939, section 7 (UIDL) */
+
+struct listing_rec {
+	uint64_t pos;    /* where the message begins in its file; a file of its own: 0 */
+	uint64_t raw;    /* octets as stored */
+	uint64_t octets; /* on the wire, before dot-stuffing */
+	uint32_t crc;    /* CRC32C of the raw octets, see listing_crc */
+	uint32_t lines;  /* on the wire, header and body */
+	uint32_t flags;  /* the driver's */
+	uint32_t pad;
+	uint8_t uidl_len;
+	char uidl[UIDL_MOST + 1]; /* not terminated */
+};
+
+/* 1 to 70 octets of 0x21 to 0x7E, sizes that belong together. */
+bool listing_is_sane(const struct listing_rec *r);
+
+struct slice listing_uidl(const struct listing_rec *r);
+
+/* CRC32C (RFC 3720, appendix B.4) over pieces: start with 0, feed the result back in. */
+uint32_t listing_crc(uint32_t crc, struct slice octets);
