@@ -1,0 +1,58 @@
+# Poplar. Meson does the work; this file installs what is missing (Debian packages, with sudo where needed) and calls it.
+#
+#	make build	build/pop3d
+#	make run	a daemon with a demo maildrop on 127.0.0.1, fetched from by a real client (ONCE=1: and stops again)
+#	make test	all tests
+#	make lint	formatter and analysers
+#	make bench	next to other POP3 servers
+#	make install	into $(DESTDIR)$(prefix); make clean
+prefix = /usr/local
+sysconfdir = /etc
+localstatedir = /var
+DESTDIR =
+
+# Every package that anything here needs; docs/dependencies.md says what for.
+BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp-dev libssl-dev libisal-dev libcrypt-dev
+RUN_PACKAGES = $(BUILD_PACKAGES) curl
+TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
+	python3-pytest-timeout curl fetchmail mpop getmail6 openssl mandoc strace
+LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cppcheck python3
+BENCH_PACKAGES = $(BUILD_PACKAGES) python3 dovecot-pop3d mailutils-pop3d procps
+
+MESON = meson setup -Dprefix=$(prefix) -Dsysconfdir=$(sysconfdir) -Dlocalstatedir=$(localstatedir)
+
+.PHONY: build run test lint bench install clean
+all: build
+
+build: packages-BUILD
+	@test -f build/build.ninja || $(MESON) build
+	@ninja -C build pop3d
+	@echo "Built: build/pop3d"
+
+run: packages-RUN
+	@$(MAKE) --no-print-directory build
+	@dist/demo/run
+
+test: packages-TEST
+	@tests/run-all
+
+lint: packages-LINT
+	@tests/run-lint
+
+bench: packages-BENCH
+	@$(MAKE) --no-print-directory build
+	@bench/run
+
+install: packages-BUILD
+	@test -f build/build.ninja && meson configure build -Dprefix=$(prefix) -Dsysconfdir=$(sysconfdir) \
+		-Dlocalstatedir=$(localstatedir) || $(MESON) build
+	@DESTDIR="$(DESTDIR)" meson install -C build
+	@dist/users "$(DESTDIR)"
+	@echo "Installed in $(DESTDIR)$(prefix)"
+
+clean:
+	rm -rf build build-asan build-clang
+
+# Fast when nothing is missing.
+packages-%:
+	@dist/packages $($*_PACKAGES)
