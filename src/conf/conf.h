@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/why.h"
 
 enum run_mode { MODE_INETD, MODE_DAEMON };
@@ -21,6 +22,71 @@ enum plaintext_login { PLAINTEXT_YES, PLAINTEXT_TLS, PLAINTEXT_NO };
 /* Strings in the order they were given. */
 struct conf_list {
 	const char **item;
+	size_t n;
+	bool given; /* by the configuration; false: the default */
+};
+
+/* NAME=VALUE pairs in the order they were given; a name that comes again replaces the value. */
+struct conf_map {
+	struct conf_pair {
+		const char *name, *value;
+	} * pair;
+	size_t n;
+};
+
+struct conf_port {
+	uint16_t n;
+	bool given;
+};
+
+/* What must hold of a file before it is trusted: the bits of checks that are made. */
+enum conf_check {
+	CHECK_GWRFIL = 1 << 0,    /* not writable by its group */
+	CHECK_AWRFIL = 1 << 1,    /* not writable by others */
+	CHECK_GRDFIL = 1 << 2,    /* not readable by its group */
+	CHECK_ARDFIL = 1 << 3,    /* not readable by others */
+	CHECK_LINKWRDIR = 1 << 4, /* no link in a directory that group or others may write */
+	CHECK_GWRDIR = 1 << 5,    /* not in a directory that its group may write */
+	CHECK_AWRDIR = 1 << 6,    /* not in a directory that others may write */
+	CHECK_OWNER = 1 << 7,     /* owned by whom we expect */
+	CHECK_ALL = (1 << 8) - 1
+};
+struct conf_checks {
+	unsigned bits; /* of enum conf_check */
+};
+
+struct conf_owner {
+	uid_t uid;
+	bool given;
+};
+
+/* Categories and levels of debugging: bit LEVEL of levels[CATEGORY]. DEBUG_ALL is what `all' sets in each. */
+enum conf_debug_level { DEBUG_ERROR, DEBUG_TRACE0, DEBUG_TRACE9 = DEBUG_TRACE0 + 9, DEBUG_PROT, DEBUG_LEVELS };
+enum { CONF_DEBUG_CATEGORIES = 31 };
+struct conf_debug {
+	uint16_t levels[CONF_DEBUG_CATEGORIES]; /* in the order of conf_debug_category */
+};
+extern const char *const conf_debug_category[CONF_DEBUG_CATEGORIES];
+
+struct conf_tls {
+	bool given; /* the block is there */
+	const char *certificate_file, *key_file, *ca_file, *priorities;
+	uint32_t handshake_timeout_s;
+};
+
+enum acl_action { ACL_ALLOW, ACL_DENY, ACL_LOG, ACL_EXEC, ACL_IFEXEC };
+struct conf_acl_rule {
+	enum acl_action action;
+	int family;          /* AF_INET, AF_INET6; AF_UNSPEC: any */
+	uint8_t address[16]; /* in network order, the first 4 or 16; already masked */
+	uint8_t mask[16];    /* a client matches when (its address & mask) == address */
+	const char *text;    /* LOG: what to write; EXEC, IFEXEC: the program; else NULL. See conf_expand */
+	const char *file;    /* where it stands */
+	unsigned line;
+};
+struct conf_acl {
+	bool given; /* the block is there: an empty list allows nobody less */
+	struct conf_acl_rule *rule;
 	size_t n;
 };
 
@@ -32,8 +98,10 @@ struct conf_server {
 	struct seconds timeout;
 	bool single_process, transcript;
 	enum tls_mode tls_mode;
-	const char *file; /* where the block stands */
+	const char *file; /* where the block stands; NULL: made by us or by --set */
 	unsigned line;
+	struct conf_tls tls; /* the global one when the block has none */
+	struct conf_acl acl;
 };
 
 struct conf_auth {
@@ -47,15 +115,62 @@ struct conf_auth {
 	struct seconds failure_delay;
 };
 
+enum mbox_quoting { QUOTING_MBOXRD, QUOTING_MBOXO, QUOTING_NONE };
+enum { ACCURACY_AUTO = -1, ACCURACY_FAST = 0, ACCURACY_MINIMAL = 1, ACCURACY_DEFAULT = 99 };
+
 struct conf_mailbox {
 	const char *pattern;      /* URL with ${user}: mailbox-pattern, or made of mail-spool, whichever came last */
 	const char *mailbox_type; /* scheme for what does not exist yet: "mbox" */
 	const char *folder;
-	const char *index; /* "auto", "off" or a directory */
-	const char *uidl_format;
+	const char *index;        /* "auto", "off" or a directory */
+	const char *uidl_format;  /* "auto", "mailutils", "dovecot", "courier", "cyrus", "basename", "md5-header" */
+	const char *uidl_pattern; /* of "dovecot" */
+	enum mbox_quoting mbox_quoting;
+	int autodetect_accuracy; /* ACCURACY_..., or another number; what MU_AUTODETECT_ACCURACY says where it is auto */
 	bool update_flags, session_takeover;
 	struct seconds session_lock_wait;
 };
+
+enum lock_type { LOCK_DOTLOCK, LOCK_KERNEL, LOCK_EXTERNAL, LOCK_NULL };
+struct conf_locking {
+	enum lock_type type;
+	uint32_t retry_count;                       /* 0: try once */
+	struct seconds retry_sleep, expire_timeout; /* expire_timeout 0: a lock never grows old */
+	const char *external_locker;
+	bool pid_check;
+};
+
+enum sql_interface { SQL_UNSET, SQL_MYSQL, SQL_ODBC, SQL_POSTGRES };
+enum sql_password { SQL_PLAIN, SQL_HASH, SQL_CRYPT, SQL_SCRAMBLED };
+struct conf_sql {
+	bool given;
+	enum sql_interface interface;
+	const char *getpwnam, *getpwuid, *getpass, *host, *user, *db, *param;
+	struct secret passwd;
+	struct conf_port port;
+	enum sql_password password_encryption;
+	struct conf_map field_map;
+};
+
+struct conf_ldap {
+	bool given, enable; /* enable: after reading, false where there is no section */
+	const char *url, *base, *binddn, *getpwnam, *getpwuid;
+	struct secret passwd;
+	bool tls;
+	uint32_t debug;
+	struct conf_map field_map;
+};
+
+struct conf_radius {
+	bool given;
+	const char *directory, *auth, *getpwnam, *getpwuid, *server;
+	struct secret secret;
+	struct seconds timeout;
+	bool require_message_authenticator;
+};
+
+enum bulletin_new_user { BULLETINS_ALL, BULLETINS_NONE, BULLETINS_SINCE };
+enum expire_mark { EXPIRE_HEADER, EXPIRE_INDEX };
 
 struct conf {
 	enum run_mode mode;
@@ -75,7 +190,104 @@ struct conf {
 		bool syslog, print_severity, session_id;
 		int severity, facility; /* of syslog.h */
 		const char *tag;
+		bool compatible; /* Mailutils' texts */
 	} logging;
+
+	struct conf_port port; /* of servers that name none */
+	enum tls_mode tls_mode;
+	struct conf_tls tls;
+	struct {
+		struct conf_checks key, cert, ca;
+	} tls_file_checks;
+	struct conf_acl acl;
+	struct {
+		bool given, enable;
+		const char *daemon, *allow_table, *deny_table;
+	} tcp_wrappers;
+	struct conf_locking locking;
+	struct {
+		bool given, enable; /* enable: after reading, false where there is no block */
+		const char *lock_directory;
+	} mandatory_locking;
+	struct {
+		struct conf_debug level;
+		bool line_info;
+	} debug;
+	enum expire_mark expire_mark;
+	const char *stat_file, *bulletin_source, *bulletin_db, *apop_database_file;
+	struct {
+		enum bulletin_new_user which;
+		int64_t since; /* seconds since 1970, midnight UTC */
+	} bulletin_new_user;
+	struct conf_owner apop_database_owner;
+	struct conf_checks apop_database_safety;
+	struct {
+		const char *service;
+		bool cache;
+	} pam;
+	struct conf_sql sql;
+	struct conf_ldap ldap;
+	struct conf_radius radius;
+	struct {
+		bool enable;
+		const char *cram_passwd, *service, *realm, *hostname, *anonymous_user;
+	} gsasl;
+
 	struct arena *arena;
 	void *priv; /* of src/conf: the parsed tree, notices */
 };
+
+/* Where the configuration comes from. Everything is borrowed for the time of conf_load. */
+struct conf_source {
+	const char *program;     /* `program' blocks and includes of directories are looked up by this name */
+	const char *site_file;   /* read if it is there; NULL: none */
+	const char *config_file; /* read instead of site_file, must be there; NULL: none */
+	const char *const *set;  /* PATH=VALUE, in order, after the files */
+	size_t nset;
+	const char *include_dir; /* relative names of `include' start here; NULL: /etc */
+	unsigned verbose;        /* 1: tell which files are read; 2: print the statements too */
+	FILE *err;               /* where errors, warnings and that go; NULL: standard error */
+};
+
+/* Reads all that `src` names, tells every error on src->err, and on 0 gives the configuration in *out, to be freed with
+ * conf_free. Otherwise the status to exit with: EX_CONFIG (78), 1 for an unknown module in a chain (as Mailutils), EX_OSERR
+ * without memory. */
+int conf_load(const struct conf_source *src, struct conf **out);
+
+/* What would have been loaded from nothing: all defaults, no server. NULL: no memory. */
+struct conf *conf_default(void);
+
+/* Wipes the secrets and frees all. NULL is fine. */
+void conf_free(struct conf *cf);
+
+/* Wipes passwords of data bases, for roles that do not need them: the rest stays. */
+void conf_wipe_secrets(struct conf *cf);
+
+/* Makes the servers of daemon mode where the configuration has none. After the command line, which decides the mode. */
+int conf_finish(struct conf *cf, const struct conf_source *src);
+
+/* A statement that was given and is not honoured yet. */
+struct conf_notice {
+	const char *statement; /* its path, "server.acl" */
+	const char *file;      /* NULL: given by --set */
+	unsigned line;
+	bool refuses; /* it guards access: the daemon must not start without it */
+};
+const struct conf_notice *conf_notices(const struct conf *cf, size_t *n);
+
+/* Writes the template with its $variables and $(commands) expanded into `out` (`full` when it does not fit). Variables
+ * that are not in `vars` are empty. `$(shell ...)` runs only where the template comes with `shell` true. */
+struct conf_var {
+	const char *name;
+	struct slice value;
+};
+enum err conf_expand(struct buf *out, struct slice template, const struct conf_var *vars, size_t nvars, bool shell,
+		     struct why *why);
+
+/* Single values, with the kind that the named statement has: the command line's options use them. */
+enum err conf_facility(const char *word, int *out, struct why *why);
+enum err conf_debug_spec(struct conf_debug *d, struct slice spec, struct why *why);
+
+/* From the table: --config-help, the statements of pop3d.conf(5) in mdoc, and --show-config-options. */
+void conf_help(FILE *f, const char *program);
+void conf_man(FILE *f);
