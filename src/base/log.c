@@ -100,8 +100,10 @@ static void emit(int severity, struct slice text)
 		if (n > 0)
 			buf_put(&b, (struct slice){note, (size_t)n});
 	}
-	if (text.n > LINE_MOST - 2)
-		text.n = LINE_MOST - 2;
+	size_t room = b.cap - b.len - 1; /* for the line's end */
+
+	if (text.n > room)
+		text.n = room;
 	buf_put(&b, text);
 	if (setup.form == LOG_TO_STDERR)
 		buf_char(&b, '\n');
@@ -149,38 +151,52 @@ void event_new(struct event *e, const char *name)
 	buf_str(&e->b, name);
 }
 
-static void put_key(struct event *e, const char *key)
+/* Where a pair begins. */
+static size_t pair_begin(struct event *e, const char *key)
 {
+	size_t at = e->b.len;
+
 	buf_char(&e->b, ' ');
 	buf_str(&e->b, key);
 	buf_char(&e->b, '=');
+	return at;
+}
+
+/* A pair that did not fit goes whole, so that those behind it can be read. */
+static void pair_end(struct event *e, size_t at)
+{
+	if (e->b.full)
+		buf_rewind(&e->b, at);
 }
 
 void event_kv(struct event *e, const char *key, struct slice value)
 {
 	char text[VALUE_MOST];
 	struct buf escaped = BUF(text);
-	size_t before = e->b.len;
 
 	log_escape(&escaped, value);
-	put_key(e, key);
+	size_t at = pair_begin(e, key);
+
 	buf_char(&e->b, '"');
 	buf_put(&e->b, buf_slice(&escaped));
 	buf_char(&e->b, '"');
-	if (e->b.full)
-		buf_rewind(&e->b, before);
+	pair_end(e, at);
 }
 
 void event_u64(struct event *e, const char *key, uint64_t n)
 {
-	put_key(e, key);
+	size_t at = pair_begin(e, key);
+
 	buf_u64(&e->b, n);
+	pair_end(e, at);
 }
 
 void event_word(struct event *e, const char *key, const char *word)
 {
-	put_key(e, key);
+	size_t at = pair_begin(e, key);
+
 	buf_str(&e->b, word);
+	pair_end(e, at);
 }
 
 void event_log(struct event *e, int severity)

@@ -48,7 +48,7 @@ void log_escape(struct buf *b, struct slice text);
  *	struct event e = event_new("login");
  *	event_kv(&e, "user", name);
  *	event_log(&e, LOG_INFO);
- * gives: login user="bob" ... Values that do not fit are cut, never the pairs that follow. */
+ * gives: login user="bob" ... A pair that does not fit is left out whole. */
 struct event {
 	char text[1024];
 	struct buf b;
