@@ -6,7 +6,8 @@
  *
  * Rules to the octet: LF and CRLF both become CRLF; a CR elsewhere, NUL and 8-bit octets pass
  * unchanged; a last line without its end gets one; the header ends at the first empty line or at the
- * end of the message; a hidden header goes with its continuation lines. Streaming: a struct wire holds the state between
+ * end of the message, and where it has no such line none is invented; a hidden header goes with its continuation
+ * lines. Streaming: a struct wire holds the state between
  * pieces of a message and never more than a header name of text. */
 #pragma once
 #include "base/slice.h"
@@ -28,6 +29,7 @@ struct wire {
 	/* private to wire.c */
 	uint8_t state;
 	uint8_t held_len;
+	bool in_body;
 	char held[32];
 };
 

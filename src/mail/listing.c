@@ -1,0 +1,41 @@
+/* mail/listing.c - see listing.h */
+#include "mail/listing.h"
+
+#include <isa-l/crc.h>
+
+enum { CRC_PIECE = 1 << 30 }; /* the library counts in int */
+
+/* Octets on the wire exceed those stored by one per line end, and by the end of a last line; lines take two of them. */
+static bool sizes_are_sane(const struct listing_rec *r)
+{
+	if (r->raw > INT64_MAX / 4 || r->pos > INT64_MAX / 4)
+		return false;
+	return r->octets <= 2 * r->raw + 2 && r->lines <= r->octets / 2 && (r->raw > 0 || r->octets == 0) &&
+	       (r->lines > 0) == (r->octets > 0);
+}
+
+bool listing_is_sane(const struct listing_rec *r)
+{
+	if (r->uidl_len < 1 || r->uidl_len > UIDL_MOST || !sizes_are_sane(r))
+		return false;
+	for (size_t i = 0; i < r->uidl_len; i++)
+		if (r->uidl[i] < 0x21 || r->uidl[i] > 0x7E)
+			return false;
+	return true;
+}
+
+struct slice listing_uidl(const struct listing_rec *r)
+{
+	return (struct slice){r->uidl, r->uidl_len <= UIDL_MOST ? r->uidl_len : 0};
+}
+
+uint32_t listing_crc(uint32_t crc, struct slice octets)
+{
+	while (octets.n > 0) {
+		int n = octets.n < CRC_PIECE ? (int)octets.n : CRC_PIECE;
+
+		crc = ~crc32_iscsi((unsigned char *)octets.p, n, ~crc);
+		octets = (struct slice){octets.p + n, octets.n - (size_t)n};
+	}
+	return crc;
+}

@@ -1,0 +1,340 @@
+/* mail/wire.c - see wire.h
+ *
+ * A state machine with one step per state. A step takes what it can from the front of the input, at least one
+ * octet or a change of state. Only the first octets of a line are looked at one by one; its text is found and copied whole. */
+#include "mail/wire.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum {
+	ROOM_LEAST = 64, /* of out, for one step: a held name, a stuffed dot, a line's end */
+	STEP_ROOM = 4,   /* of out, that a step keeps back for CR, CRLF and a dot */
+};
+
+enum state {
+	HEAD_START,  /* at a line of the header; `held` has its first octets while they may be a hidden name */
+	HIDDEN,      /* in a line that is left out */
+	HIDDEN_NEXT, /* behind one: a continuation line is left out, too */
+	BODY_START,  /* at a line of the body */
+	QUOTE,       /* behind a > at its start: one > is held back, and held_len octets of "From " */
+	TEXT,        /* behind the start of a line */
+	TEXT_CR,     /* behind a CR in it, which is held back */
+	FULL,        /* a TOP that has all its lines */
+};
+
+static const struct hidden {
+	const char *name; /* with its colon */
+	uint32_t rule;
+} hidden[] = {
+	{"X-UIDL:", WIRE_HIDE_UIDL},     {"X-Expire-Timestamp:", WIRE_HIDE_UIDL}, {"Status:", WIRE_HIDE_STATUS},
+	{"X-Status:", WIRE_HIDE_STATUS}, {"X-Keywords:", WIRE_HIDE_STATUS},       {"X-UID:", WIRE_HIDE_STATUS},
+	{"X-IMAP:", WIRE_HIDE_STATUS},   {"X-IMAPbase:", WIRE_HIDE_STATUS},
+};
+
+static const char from[] = "From ";
+
+void wire_init(struct wire *w, uint32_t rules, uint64_t body_lines)
+{
+	*w = (struct wire){.rules = rules, .body_left = body_lines, .state = HEAD_START};
+}
+
+/* Without `out` the octets are only counted. */
+static void emit(struct wire *w, struct buf *out, const char *p, size_t n)
+{
+	w->octets += n;
+	if (out && n > 0) {
+		memcpy(out->p + out->len, p, n);
+		out->len += n;
+	}
+}
+
+/* Dot-stuffing is not counted (RFC 1939, section 11). */
+static void stuff_dot(struct buf *out)
+{
+	if (out)
+		out->p[out->len++] = '.';
+}
+
+static void end_line(struct wire *w, struct buf *out)
+{
+	emit(w, out, "\r\n", 2);
+	w->lines++;
+	if (!w->in_body)
+		w->state = HEAD_START;
+	else
+		w->state = --w->body_left > 0 ? BODY_START : FULL;
+}
+
+/* The empty line behind the header. */
+static void end_head(struct wire *w, struct buf *out)
+{
+	end_line(w, out);
+	w->in_body = true;
+	w->held_len = 0;
+	w->state = w->body_left > 0 ? BODY_START : FULL;
+}
+
+static void release_held(struct wire *w, struct buf *out)
+{
+	emit(w, out, w->held, w->held_len);
+	w->held_len = 0;
+	w->state = TEXT;
+}
+
+enum match { MATCH_NO, MATCH_SO_FAR, MATCH };
+
+/* Whether `held` and `c` behind it are, or begin, a name that is left out (RFC 5322: case does not matter). */
+static enum match match_hidden(const struct wire *w, char c)
+{
+	size_t n = w->held_len;
+
+	for (const struct hidden *h = hidden; h < hidden + sizeof hidden / sizeof *hidden; h++)
+		if (h->rule & w->rules && strncasecmp(h->name, w->held, n) == 0 && strncasecmp(h->name + n, &c, 1) == 0)
+			return h->name[n + 1] == '\0' ? MATCH : MATCH_SO_FAR;
+	return MATCH_NO;
+}
+
+static size_t step_head_start(struct wire *w, struct slice in, struct buf *out)
+{
+	char c = in.p[0];
+	bool after_cr = w->held_len == 1 && w->held[0] == '\r';
+
+	if (c == '\n' && (w->held_len == 0 || after_cr)) {
+		end_head(w, out);
+		return 1;
+	}
+	enum match match = w->held_len == 0 && c == '\r' ? MATCH_SO_FAR : match_hidden(w, c);
+
+	if (match == MATCH_SO_FAR) {
+		w->held[w->held_len++] = c;
+		return 1;
+	}
+	if (match == MATCH) {
+		w->held_len = 0;
+		w->state = HIDDEN;
+		return 1;
+	}
+	if (w->held_len == 0 && c == '.')
+		stuff_dot(out);
+	release_held(w, out);
+	return 0;
+}
+
+static size_t step_hidden(struct wire *w, struct slice in, struct buf *out)
+{
+	const char *nl = memchr(in.p, '\n', in.n);
+
+	(void)out;
+	if (!nl)
+		return in.n;
+	w->state = HIDDEN_NEXT;
+	return (size_t)(nl - in.p) + 1;
+}
+
+static size_t step_hidden_next(struct wire *w, struct slice in, struct buf *out)
+{
+	(void)out;
+	w->state = in.p[0] == ' ' || in.p[0] == '\t' ? HIDDEN : HEAD_START;
+	return 0;
+}
+
+static size_t step_body_start(struct wire *w, struct slice in, struct buf *out)
+{
+	w->state = TEXT;
+	if (in.p[0] == '.')
+		stuff_dot(out);
+	if (in.p[0] != '>' || !(w->rules & WIRE_UNQUOTE))
+		return 0;
+	w->state = QUOTE;
+	return 1;
+}
+
+/* All > but one can go at once: which of them is left out makes no difference. */
+static size_t step_quote(struct wire *w, struct slice in, struct buf *out)
+{
+	if (w->held_len == 0 && in.p[0] == '>') {
+		emit(w, out, ">", 1);
+		return 1;
+	}
+	if (in.p[0] != from[w->held_len]) {
+		emit(w, out, ">", 1);
+		release_held(w, out);
+		return 0;
+	}
+	w->held[w->held_len++] = in.p[0];
+	if (w->held_len == sizeof from - 1)
+		release_held(w, out);
+	return 1;
+}
+
+/* As much of the line's text as there is and fits. */
+static size_t step_text(struct wire *w, struct slice in, struct buf *out)
+{
+	size_t most = out && out->cap - out->len - STEP_ROOM < in.n ? out->cap - out->len - STEP_ROOM : in.n;
+	const char *nl = memchr(in.p, '\n', most);
+	size_t n = nl ? (size_t)(nl - in.p) : most;
+	bool cr = n > 0 && in.p[n - 1] == '\r';
+
+	emit(w, out, in.p, n - cr);
+	if (nl)
+		end_line(w, out);
+	else
+		w->state = cr ? TEXT_CR : TEXT;
+	return nl ? n + 1 : n;
+}
+
+static size_t step_text_cr(struct wire *w, struct slice in, struct buf *out)
+{
+	if (in.p[0] == '\n') {
+		end_line(w, out);
+		return 1;
+	}
+	emit(w, out, "\r", 1);
+	w->state = TEXT;
+	return 0;
+}
+
+static size_t step_full(struct wire *w, struct slice in, struct buf *out)
+{
+	(void)w;
+	(void)out;
+	return in.n;
+}
+
+static size_t (*const steps[])(struct wire *w, struct slice in, struct buf *out) = {
+	[HEAD_START] = step_head_start, [HIDDEN] = step_hidden, [HIDDEN_NEXT] = step_hidden_next,
+	[BODY_START] = step_body_start, [QUOTE] = step_quote,   [TEXT] = step_text,
+	[TEXT_CR] = step_text_cr,       [FULL] = step_full,
+};
+
+/* The bulk of a body: whole lines while they fit. What steps would do, without a call for each part of a line. */
+static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
+{
+	const char *p = in.p, *end = in.p + in.n;
+	char *o = out->p + out->len, *o_end = out->p + out->cap;
+	bool quotes = w->rules & WIRE_UNQUOTE;
+	size_t stuffed = 0;
+
+	while (p < end && w->body_left > 0 && !(quotes && *p == '>')) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+
+		if (!nl || o_end - o < nl - p + STEP_ROOM)
+			break;
+		size_t n = (size_t)(nl - p);
+
+		if (*p == '.') {
+			*o++ = '.';
+			stuffed++;
+		}
+		n -= n > 0 && nl[-1] == '\r';
+		memcpy(o, p, n);
+		memcpy(o + n, "\r\n", 2);
+		o += n + 2;
+		p = nl + 1;
+		w->lines++;
+		w->body_left--;
+	}
+	w->octets += (size_t)(o - out->p) - out->len - stuffed;
+	out->len = (size_t)(o - out->p);
+	if (w->body_left == 0)
+		w->state = FULL;
+	return (size_t)(p - in.p);
+}
+
+size_t wire_put(struct wire *w, struct slice in, struct buf *out)
+{
+	size_t taken = 0;
+
+	while (taken < in.n && out->cap - out->len >= ROOM_LEAST) {
+		struct slice rest = {in.p + taken, in.n - taken};
+		size_t n = w->state == BODY_START ? put_lines(w, rest, out) : 0;
+
+		taken += n > 0 ? n : steps[w->state](w, rest, out);
+	}
+	return taken;
+}
+
+static bool is_inside_line(const struct wire *w)
+{
+	return w->state == TEXT || w->state == TEXT_CR || w->state == QUOTE ||
+	       (w->state == HEAD_START && w->held_len > 0);
+}
+
+static void end_message(struct wire *w, struct buf *out)
+{
+	if (!is_inside_line(w))
+		return;
+	if (w->state == TEXT_CR)
+		emit(w, out, "\r", 1);
+	if (w->state == QUOTE)
+		emit(w, out, ">", 1);
+	release_held(w, out);
+	end_line(w, out);
+}
+
+bool wire_end(struct wire *w, struct buf *out)
+{
+	if (out->cap - out->len < ROOM_LEAST && is_inside_line(w))
+		return false;
+	end_message(w, out);
+	return true;
+}
+
+bool wire_is_full(const struct wire *w)
+{
+	return w->state == FULL;
+}
+
+/* LF, and those of them that have a CR before them, in p[1..n]; p[0] is what stands before. */
+static void count_ends(const char *p, size_t n, uint64_t *lf, uint64_t *crlf)
+{
+	enum { BLOCK = 128 }; /* a constant, and counters of one octet, so that compilers use vectors */
+
+	for (; n >= BLOCK; n -= BLOCK, p += BLOCK) {
+		uint8_t l = 0, c = 0;
+
+		for (size_t i = 0; i < BLOCK; i++) {
+			l = (uint8_t)(l + (p[i + 1] == '\n'));
+			c = (uint8_t)(c + ((p[i + 1] == '\n') & (p[i] == '\r')));
+		}
+		*lf += l;
+		*crlf += c;
+	}
+	for (size_t i = 0; i < n; i++) {
+		*lf += p[i + 1] == '\n';
+		*crlf += p[i + 1] == '\n' && p[i] == '\r';
+	}
+}
+
+/* A body of which every line is sent as it is: only line ends matter. `in` has an octet at least, none is held back. */
+static void count_body(struct wire *w, struct slice in)
+{
+	uint64_t lf = in.p[0] == '\n', crlf = 0;
+	char last = in.p[in.n - 1];
+
+	count_ends(in.p, in.n - 1, &lf, &crlf);
+	w->octets += in.n + lf - crlf - (last == '\r');
+	w->lines += lf;
+	w->state = last == '\n' ? BODY_START : last == '\r' ? TEXT_CR : TEXT;
+}
+
+void wire_count(struct wire *w, struct slice in)
+{
+	bool plain = w->body_left > WIRE_ALL_LINES / 2 && !(w->rules & WIRE_UNQUOTE); /* no message has so many */
+
+	while (in.n > 0) {
+		if (plain && w->in_body && w->state != TEXT_CR) {
+			count_body(w, in);
+			return;
+		}
+		size_t n = steps[w->state](w, in, NULL);
+
+		in = (struct slice){in.p + n, in.n - n};
+	}
+}
+
+void wire_count_end(struct wire *w)
+{
+	end_message(w, NULL);
+}
