@@ -135,11 +135,19 @@ static bool receive_one(struct chan *c)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n <= 0) {
+	if (n < 0 && errno == ECONNRESET) /* it left without reading all; what it said before that still comes */
+		return true;
+	if (n < 0) {
 		chan_fail(c, c->lost);
 		return false;
 	}
-	bool cut = take_fds(&mh, &m);
+	bool cut = take_fds(&mh, &m); /* an empty message may carry some, too */
+
+	if (n == 0) {
+		close_fds(m.fds, m.nfds);
+		chan_fail(c, c->lost);
+		return false;
+	}
 	enum err err = ERR_PERM;
 
 	if (cut || (size_t)n < sizeof(struct head)) {
@@ -201,6 +209,19 @@ static enum sent send_now(const struct chan *c, const struct iovec *io, size_t n
 	}
 }
 
+/* Nothing can be sent any more. The owner hears of it from the loop, behind what the peer sent before: the socket is at
+ * its end from now on. */
+static bool lose(struct chan *c, const char *reason)
+{
+	if (!c->lost)
+		c->lost = reason;
+	ev_io_stop(c->loop, &c->out);
+	queue_free(c);
+	shutdown(c->in.fd, SHUT_RDWR);
+	ev_io_start(c->loop, &c->in);
+	return false;
+}
+
 static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct chan *c = w->data;
@@ -214,7 +235,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 		if (sent == SENT_LATER)
 			return;
 		if (sent == SENT_NEVER) {
-			chan_fail(c, NULL);
+			lose(c, NULL);
 			return;
 		}
 		c->queue = q->next;
@@ -255,16 +276,6 @@ static bool enqueue(struct chan *c, const struct iovec *io, size_t nio, const st
 	c->queued += len;
 	ev_io_start(c->loop, &c->out);
 	return true;
-}
-
-/* The owner hears of it from the loop: the socket is at its end from now on. */
-static bool lose(struct chan *c, const char *reason)
-{
-	if (!c->lost)
-		c->lost = reason;
-	shutdown(c->in.fd, SHUT_RDWR);
-	ev_io_start(c->loop, &c->in);
-	return false;
 }
 
 bool chan_send(struct chan *c, enum msg_type type, const struct chan_out *out)
