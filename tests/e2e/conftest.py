@@ -1,0 +1,77 @@
+"""Fixtures of the end-to-end tests. `daemon` is a pop3d that is not started yet: make users and mail, then start it
+(or just connect). A test fails when its daemon reports a sanitizer's finding, dies, or leaves processes behind."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from server import BINARY, SANITIZED, Daemon, has_user  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs_root: starts pop3d as root, whose processes drop to their own users")
+    config.addinivalue_line("markers", "plain_build: measures memory or counts calls; says nothing in a sanitized build")
+    if not BINARY.exists():
+        pytest.exit(f"{BINARY} is not there: make build", returncode=1)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("needs_root") and os.getuid() != 0:
+            item.add_marker(pytest.mark.skip(reason=f"{item.name} needs root"))
+        if item.get_closest_marker("plain_build") and SANITIZED:
+            item.add_marker(pytest.mark.skip(reason=f"{item.name} measures, and this is a sanitized build"))
+
+
+@pytest.fixture
+def make_daemon():
+    """A function that makes daemons: make_daemon(privileged=False)."""
+    made = []
+
+    def make(**kw):
+        if os.getuid() == 0 and kw.get("privileged", True):
+            assert has_user("_pop3d") and has_user("_pop3auth"), "as root, first: dist/users"
+        made.append(Daemon(**kw))
+        return made[-1]
+
+    yield make
+    failures = []
+    for d in made:
+        try:
+            d.finish()
+        except AssertionError as e:
+            failures.append(str(e))
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def daemon(make_daemon):
+    """As root where the tests run as root, else as the caller."""
+    return make_daemon()
+
+
+@pytest.fixture
+def unprivileged(make_daemon):
+    """Started by an ordinary user."""
+    return make_daemon(privileged=False)
+
+
+@pytest.fixture(params=["root", "user"])
+def either(request, make_daemon):
+    """Both ways of starting it, for what must be the same."""
+    if request.param == "root" and os.getuid() != 0:
+        pytest.skip(f"{request.node.name} needs root")
+    return make_daemon(privileged=request.param == "root")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the daemons' logs with a failed test."""
+    report = (yield).get_result()
+    if call.when == "call" and report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Daemon):
+                report.sections.append(("log of pop3d", value.log()[-8000:]))

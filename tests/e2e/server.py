@@ -1,0 +1,353 @@
+"""pop3d as an operator would start it: a configuration file, a directory of its own, a free port. For tests.
+
+Also the world it serves: virtual domains, their users, Maildirs."""
+
+import crypt
+import itertools
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from pop3 import Pop3
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+BINARY = Path(os.environ.get("POP3D", BUILD / "pop3d"))
+SANITIZED = "asan" in str(BINARY)
+NOBODY = 65534
+START_SECONDS = 30  # an upper bound for a busy machine, not a promise
+
+# What must never stand in a log: a sanitizer's report, a failed assertion, a process that died of itself.
+ALARMS = re.compile(r"(ERROR|SUMMARY): \w*Sanitizer|runtime error:|Assertion .* failed|terminated on signal|"
+                    r"role=\w+ .*signal=")
+
+counter = itertools.count()
+
+
+def free_port():
+    """A port below the ephemeral range (so that no client's socket takes it), out of this test process's own share."""
+    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "0")) or 0) % 8
+    for _ in range(1000):
+        port = 20000 + worker * 1500 + (os.getpid() + next(counter)) % 1500
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
+
+
+class Maildir:
+    """A Maildir and who owns it. Deliveries are what an MTA does: a file in tmp/, renamed into new/."""
+
+    def __init__(self, path, uid, gid):
+        self.path, self.uid, self.gid = Path(path), uid, gid
+        for sub in ("cur", "new", "tmp"):
+            (self.path / sub).mkdir(parents=True, exist_ok=True)
+        own(self.path.parent, uid, gid)
+        for p in (self.path, *self.path.iterdir()):
+            own(p, uid, gid)
+
+    def deliver(self, message, name=None, where="new"):
+        """Stores octets as a message; its file name. Names sort in the order of delivery."""
+        if isinstance(message, str):
+            message = message.encode("utf-8")
+        n = next(counter)
+        name = name or f"{1700000000 + n}.M{n}P{os.getpid()}.test"
+        tmp = self.path / "tmp" / f"{os.getpid()}.{n}"
+        tmp.write_bytes(message)
+        own(tmp, self.uid, self.gid)
+        tmp.rename(self.path / where / name)
+        return name
+
+    def files(self):
+        """Names of all messages, sorted."""
+        return sorted(p.name for sub in ("cur", "new") for p in (self.path / sub).iterdir())
+
+    def contents(self):
+        return sorted(p.read_bytes() for sub in ("cur", "new") for p in (self.path / sub).iterdir())
+
+    def file(self, name):
+        for sub in ("cur", "new"):
+            if (self.path / sub / name).exists():
+                return self.path / sub / name
+        raise FileNotFoundError(name)
+
+
+def own(path, uid, gid):
+    if os.getuid() == 0:
+        os.chown(path, uid, gid)
+
+
+class User:
+    def __init__(self, name, domain, password, uid, gid, home):
+        self.name, self.domain, self.password = name, domain, password
+        self.login = f"{name}@{domain}"
+        self.uid, self.gid, self.home = uid, gid, Path(home)
+        self.inbox = Maildir(self.home / "INBOX", uid, gid)
+
+    def deliver(self, *args, **kw):
+        return self.inbox.deliver(*args, **kw)
+
+
+class Daemon:
+    """One pop3d with all that belongs to it, below one directory.
+
+    Make users, then start(), then connect. `extra` is configuration text behind what every test has; `server` goes into
+    the server block; `servers` replaces the block."""
+
+    def __init__(self, privileged=None, binary=BINARY):
+        self.privileged = os.getuid() == 0 if privileged is None else privileged
+        self.binary = str(binary)
+        self.top = Path(tempfile.mkdtemp(prefix="pop3d-test-", dir="/tmp"))
+        self.top.chmod(0o755)
+        self.uid = os.getuid() if self.privileged or os.getuid() else NOBODY  # who starts it
+        self.domains = self.top / "domains"
+        self.mail = self.top / "mail"
+        for d in (self.domains, self.mail, self.top / "run", self.top / "state", self.top / "cache"):
+            d.mkdir()
+            own(d, self.uid, self.uid)
+        own(self.top, self.uid, self.uid)
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.config = self.top / "pop3d.conf"
+        self.log_file = self.top / "log"
+        self.process = None
+        self.alarms_expected = False
+        self.extra, self.server, self.servers, self.options = "", "", None, []
+        self.users = []
+
+    # the world
+
+    def user(self, name=None, password="secret", domain="example.test", hash=None, uid=None):
+        """A user of a virtual domain with an empty Maildir. `hash` replaces the crypt of the password."""
+        name = name or f"user{len(self.users)}"
+        if uid is None:
+            uid = 20001 + len(self.users) if self.privileged and os.getuid() == 0 else self.uid
+        home = self.mail / domain / name
+        home.mkdir(parents=True)
+        user = User(name, domain, password, uid, uid, home)
+        hash = crypt.crypt(password, "$6$rounds=1000$poplar") if hash is None else hash
+        with open(self.domains / domain, "a", encoding="utf-8") as f:
+            f.write(f"{name}:{hash}:{uid}:{uid}::{home}:/bin/false\n")
+        self.users.append(user)
+        return user
+
+    # the process
+
+    def config_text(self):
+        servers = self.servers or f"server 127.0.0.1:{self.port} {{ {self.server} }}"
+        return f"""
+mode daemon;
+foreground yes;
+runtime-dir "{self.top}/run";
+state-dir "{self.top}/state";
+cache-dir "{self.top}/cache";
+logging {{ syslog no; print-severity yes; severity debug; }}
+auth {{ authorization virtdomain; authentication generic; }}
+virtdomain {{ passwd-dir "{self.domains}"; }}
+{servers}
+{self.extra}
+"""
+
+    def command(self, *options):
+        return [self.binary, f"--config-file={self.config}", *self.options, *options]
+
+    def environment(self):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")}
+        env.update(HOME=str(self.top), LANG="C.UTF-8",
+                   ASAN_OPTIONS="detect_leaks=0:abort_on_error=0:exitcode=99:handle_abort=1",
+                   UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+        return env
+
+    def identity(self):
+        """For subprocess: who runs it."""
+        if self.uid == os.getuid():
+            return {}
+        return {"user": self.uid, "group": self.uid, "extra_groups": []}
+
+    def run(self, *options, timeout=30, **kw):
+        """Runs the program to its end with this configuration file; a CompletedProcess with text."""
+        if not self.config.exists():
+            self.write_config()
+        return subprocess.run(self.command(*options), capture_output=True, text=True, timeout=timeout,
+                              env=self.environment(), stdin=subprocess.DEVNULL, **self.identity(), **kw)
+
+    def write_config(self):
+        self.config.write_text(self.config_text(), encoding="utf-8")
+
+    def start(self, extra=None, server=None, servers=None, options=None, wait=True):
+        assert not self.process
+        self.extra = self.extra if extra is None else extra
+        self.server = self.server if server is None else server
+        self.servers = self.servers if servers is None else servers
+        self.options = self.options if options is None else options
+        for _ in range(5):
+            self.write_config()
+            with open(self.log_file, "ab") as log:
+                self.log_from = log.tell()
+                self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                env=self.environment(), start_new_session=True, cwd="/",
+                                                **self.identity())
+            if not wait or self.wait_ready():
+                return self
+            self.process = None
+            self.port = free_port()
+            self.address = ("127.0.0.1", self.port)
+        raise RuntimeError("no port is free:\n" + self.log())
+
+    def wait_ready(self):
+        """True when it serves; False when somebody else took the port."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                if "Address already in use" in self.log()[self.log_from:]:
+                    return False
+                raise RuntimeError(f"pop3d ended with {self.process.returncode}:\n" + self.log())
+            if self.servers:
+                if "started" in self.log():
+                    return True
+            else:
+                try:
+                    Pop3(self.address, timeout=START_SECONDS).close()
+                    return True
+                except (ConnectionRefusedError, TimeoutError):
+                    pass
+            time.sleep(0.01)
+        raise RuntimeError("pop3d does not answer:\n" + self.log())
+
+    def stop(self, sig=signal.SIGTERM, code=0):
+        """Ends it as an operator would; nothing may be left."""
+        process, self.process = self.process, None
+        if not process:
+            return
+        process.send_signal(sig)
+        try:
+            process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill_session(process.pid)
+            process.wait()
+            raise AssertionError("pop3d does not end:\n" + self.log()) from None
+        left = wait_for(lambda: not session_pids(process.pid), 10) or session_pids(process.pid)
+        self.kill_session(process.pid)
+        assert left is True, f"processes are left: {left}\n" + self.log()
+        assert process.returncode == code, f"exit status {process.returncode}\n" + self.log()
+
+    def restart(self, **kw):
+        self.stop()
+        return self.start(**kw)
+
+    @staticmethod
+    def kill_session(session):
+        for pid in session_pids(session):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def finish(self):
+        """For the fixture: ends it, looks at the log, removes everything."""
+        try:
+            self.stop()
+            alarms = [line for line in self.log().splitlines() if ALARMS.search(line)]
+            assert not alarms or self.alarms_expected, "\n".join(alarms) + "\n\n" + self.log()
+        finally:
+            if self.process:
+                self.kill_session(self.process.pid)
+            subprocess.run(["chmod", "-R", "u+rwX", self.top], check=False)
+            shutil.rmtree(self.top, ignore_errors=True)
+
+    # looking at it
+
+    def log(self):
+        return self.log_file.read_text(encoding="utf-8", errors="replace") if self.log_file.exists() else ""
+
+    def wait_log(self, pattern, seconds=START_SECONDS):
+        """Waits for a line that matches; the match."""
+        found = wait_for(lambda: re.search(pattern, self.log()), seconds)
+        assert found, f"no {pattern!r} in the log:\n{self.log()}"
+        return found
+
+    def pids(self):
+        """All processes, master first."""
+        return [self.process.pid] + sorted(set(session_pids(self.process.pid)) - {self.process.pid})
+
+    def role_pids(self, role):
+        """Processes whose name says that they have this role."""
+        return [pid for pid in self.pids() if role in process_name(pid)]
+
+    def rss_kib(self):
+        """Private memory of all processes (what they share, libraries and pages of before the fork, is not growth)."""
+        total = 0
+        for pid in self.pids():
+            try:
+                text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+            except OSError:
+                continue
+            total += sum(int(n) for n in re.findall(r"^(?:Private_\w+|Swap): +(\d+) kB", text, re.M))
+        return total
+
+    def descriptors(self):
+        """Open descriptors of all processes."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
+
+    # talking to it
+
+    def connect(self, **kw):
+        if not self.process:
+            self.start()
+        return Pop3(self.address, **kw)
+
+    def login(self, user, **kw):
+        c = self.connect(**kw)
+        c.login(user)
+        return c
+
+
+def session_pids(session):
+    """Processes of a session (a daemon in the foreground stays in the one it was started in), zombies left out."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = Path(f"/proc/{entry}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        fields = stat[stat.rindex(")") + 2:].split()
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(entry))
+    return found
+
+
+def process_name(pid):
+    """Command line and short name: where a role says what it is."""
+    try:
+        cmdline = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        return cmdline + " " + Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def wait_for(fact, seconds=START_SECONDS):
+    """Waits until fact() is true, up to a bound that only a broken program reaches; its last value."""
+    deadline = time.monotonic() + seconds
+    while not (value := fact()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return value
+
+
+def has_user(name):
+    try:
+        pwd.getpwnam(name)
+        return True
+    except KeyError:
+        return False
