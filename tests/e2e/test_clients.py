@@ -1,0 +1,256 @@
+"""Real clients fetch and delete while mail is being delivered: nothing is lost, nothing comes twice."""
+
+import os
+import poplib
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+
+NOBODY = 65534
+ROUNDS = 3
+NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.M)
+
+
+def message(n):
+    return (f"From: Sender <sender@example.test>\nTo: you\nSubject: number {n}\nDate: Mon, 5 Jan 2026 10:01:00 +0000\n"
+            f"Message-Id: <{n}@example.test>\nX-Number: {n}\n\nThis is number {n}.\n.\n..dots\n" + "line\n" * (n % 50))
+
+
+class Deliverer(threading.Thread):
+    """Delivers numbered messages until told to stop."""
+
+    def __init__(self, user, first):
+        super().__init__(daemon=True)
+        self.user, self.count, self.stopped = user, first, threading.Event()
+
+    def run(self):
+        while not self.stopped.is_set():
+            self.user.deliver(message(self.count))
+            self.count += 1
+            self.stopped.wait(0.01)
+
+
+def call(*command, code=(0,), **kw):
+    result = subprocess.run(command, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, **kw)
+    assert result.returncode in code, f"{command}: {result.returncode}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
+    return result.stdout
+
+
+def curl(d, user, dir):
+    """Lists, fetches one by one in one connection, deletes what it has got; from the last to the first, since each DELE
+    may be a session of its own."""
+    url, login = f"pop3://127.0.0.1:{d.port}/", ["--user", f"{user.login}:{user.password}"]
+    listing = call("curl", "-sS", *login, url)
+    numbers = [int(line.split()[0]) for line in listing.splitlines()]
+    if not numbers:
+        return b""
+    # Numbers stay what they are: only new mail follows.
+    mail = call("curl", "-sS", *login, *[f"{url}{n}" for n in numbers])
+    for n in reversed(numbers):
+        call("curl", "-sS", *login, "-l", "-X", "DELE", f"{url}{n}")
+    return mail
+
+
+def fetchmail(d, user, dir):
+    rc, mbox = dir / "fetchmailrc", dir / "mbox"
+    rc.write_text(f'poll 127.0.0.1 protocol pop3 port {d.port} auth password username "{user.login}" '
+                  f'password "{user.password}" sslproto "" nokeep fetchall\nmda "/bin/cat >> {mbox}"\n')
+    rc.chmod(0o600)
+    mbox.write_bytes(b"")
+    call("fetchmail", "-f", str(rc), "-i", str(dir / "ids"), "--nodetach", "--nosyslog", "-N", "--pidfile",
+         str(dir / "pid"), code=(0, 1), env={**os.environ, "FETCHMAILHOME": str(dir), "HOME": str(dir)})
+    return mbox.read_bytes()
+
+
+def mpop(d, user, dir):
+    rc, mbox = dir / "mpoprc", dir / "mbox"
+    rc.write_text(f"account t\nhost 127.0.0.1\nport {d.port}\nuser {user.login}\npassword {user.password}\nauth user\n"
+                  f"tls off\nkeep off\nreceived_header off\ndelivery mbox {mbox}\nuidls_file {dir}/uidls\n")
+    rc.chmod(0o600)
+    mbox.write_bytes(b"")
+    call("mpop", "-C", str(rc), "-q", "t", env={**os.environ, "HOME": str(dir)})
+    return mbox.read_bytes()
+
+
+def getmail(d, user, dir):
+    maildir = dir / "getmail"
+    for sub in ("new", "cur", "tmp"):
+        (maildir / sub).mkdir(parents=True, exist_ok=True)
+    rc = dir / "rc"
+    rc.write_text(f"[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = {d.port}\n"
+                  f"username = {user.login}\npassword = {user.password}\n[destination]\ntype = Maildir\n"
+                  f"path = {maildir}/\n[options]\nread_all = true\ndelete = true\ndelivered_to = false\nreceived = false\n")
+    who = {}
+    if os.getuid() == 0:  # "refuse to deliver mail as root"
+        subprocess.run(["chown", "-R", str(NOBODY), dir], check=True)
+        who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    call("getmail", "-g", str(dir), "-r", str(rc), env={**os.environ, "HOME": str(dir)}, **who)
+    got = b""
+    for p in sorted((maildir / "new").iterdir()):
+        got += p.read_bytes() + b"\n"
+        p.unlink()
+    return got
+
+
+def python_poplib(d, user, dir):
+    p = poplib.POP3("127.0.0.1", d.port, timeout=60)
+    p.user(user.login)
+    p.pass_(user.password)
+    got = b""
+    for line in p.list()[1]:
+        n = int(line.split()[0])
+        got += b"\n".join(p.retr(n)[1]) + b"\n\n"
+        p.dele(n)
+    p.quit()
+    return got
+
+
+@pytest.mark.parametrize("client", [curl, fetchmail, mpop, getmail, python_poplib], ids=lambda c: c.__name__)
+def test_fetch_and_delete_while_mail_arrives(daemon, client, tmp_path):
+    tmp_path = daemon.top / "client"
+    tmp_path.mkdir()
+    tmp_path.chmod(0o755)
+    user = daemon.user()
+    for n in range(10):
+        user.deliver(message(n))
+    daemon.start()
+    deliverer = Deliverer(user, 10)
+    deliverer.start()
+    got = b""
+    for _ in range(ROUNDS):
+        got += client(daemon, user, tmp_path)
+        time.sleep(0.1)
+    deliverer.stopped.set()
+    deliverer.join()
+    got += client(daemon, user, tmp_path)
+    assert sorted(int(n) for n in NUMBER.findall(got)) == list(range(deliverer.count))
+    assert user.inbox.files() == []
+
+
+def test_message_is_whole(daemon):
+    """What a client stores is what was delivered, dots and all."""
+    user = daemon.user()
+    for n in range(5):
+        user.deliver(message(n))
+    daemon.start()
+    url, login = f"pop3://127.0.0.1:{daemon.port}/", ["--user", f"{user.login}:{user.password}"]
+    for n in range(5):
+        got = call("curl", "-sS", *login, f"{url}{n + 1}")
+        assert got.replace(b"\r\n", b"\n") == message(n).encode()
+
+
+def test_sixteen_clients_at_once(daemon):
+    """Each with a maildrop of its own; all of them poll, fetch and delete."""
+    users = [daemon.user() for _ in range(16)]
+    for u in users:
+        for n in range(20):
+            u.deliver(message(n))
+    daemon.start()
+    got = {}
+    errors = []
+
+    def work(u):
+        try:
+            for _ in range(3):
+                got[u.name] = got.get(u.name, b"") + python_poplib(daemon, u, None)
+        except Exception as e:  # a thread's exception would be lost
+            errors.append(e)
+
+    threads = [threading.Thread(target=work, args=(u,)) for u in users]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors, errors
+    for u in users:
+        assert sorted(int(n) for n in NUMBER.findall(got[u.name])) == list(range(20))
+        assert u.inbox.files() == []
+
+
+def test_connection_lost_deletes_nothing(daemon):
+    """DELE without QUIT: the mail stays, however the connection ends."""
+    user = daemon.user()
+    for n in range(3):
+        user.deliver(message(n))
+    for ending in ("close", "reset"):
+        c = daemon.login(user)
+        c.retr(1)
+        c.ok("DELE 1")
+        c.ok("DELE 2")
+        getattr(c, ending)()
+        c = daemon.login(user)
+        assert c.stat()[0] == 3
+        c.quit()
+    assert len(user.inbox.files()) == 3
+
+
+def test_mail_that_arrives_in_a_session_waits(daemon):
+    """New mail is hidden until the next session, and not lost at QUIT."""
+    user = daemon.user()
+    user.deliver(message(1))
+    c = daemon.login(user)
+    user.deliver(message(2))
+    assert c.stat()[0] == 1 and list(c.list()) == [1]
+    c.err("RETR 2")
+    c.ok("DELE 1")
+    c.quit()
+    c = daemon.login(user)
+    assert c.stat()[0] == 1 and b"X-Number: 2\r\n" in c.retr(1)
+    c.quit()
+
+
+def test_second_session_is_told_in_use(daemon):
+    user = daemon.user()
+    user.deliver(message(1))
+    daemon.start(extra="mailbox { session-lock-wait 0; }")
+    first = daemon.login(user)
+    second = daemon.connect()
+    second.ok(f"USER {user.login}")
+    second.err(f"PASS {user.password}", "IN-USE")
+    first.ok("NOOP")
+    first.quit()
+    second.login(user)
+    second.quit()
+
+
+def test_session_lock_is_waited_for(daemon):
+    """A login that comes while the last session still ends waits for it, session-lock-wait seconds at most."""
+    user = daemon.user()
+    daemon.start(extra="mailbox { session-lock-wait 60; }")
+    first = daemon.login(user)
+    second = daemon.connect()
+    second.ok(f"USER {user.login}")
+    second.say(f"PASS {user.password}")
+    first.quit()
+    assert second.line().startswith(b"+OK")
+    second.quit()
+
+
+def test_either_way_of_starting(either):
+    """Started as root or by an ordinary user: the same session."""
+    user = either.user()
+    for n in range(3):
+        user.deliver(message(n))
+    c = either.login(user)
+    assert c.stat()[0] == 3
+    assert [b"X-Number: %d\r\n" % n in c.retr(n + 1) for n in range(3)] == [True] * 3
+    c.ok("DELE 2")
+    c.quit()
+    assert len(user.inbox.files()) == 2
+
+
+@pytest.mark.needs_root
+def test_owner_of_the_mail_serves_it(daemon):
+    """The records of two owners are served by processes of these owners; a record of root is refused."""
+    a, b, root = daemon.user(), daemon.user(), daemon.user(uid=0)
+    one, two = daemon.login(a), daemon.login(b)
+    uids = {os.stat(f"/proc/{pid}").st_uid for pid in daemon.pids()}
+    assert {a.uid, b.uid} <= uids
+    c = daemon.connect()
+    c.ok(f"USER {root.login}")
+    c.err(f"PASS {root.password}", "SYS/PERM")
+    one.quit()
+    two.quit()
