@@ -1,0 +1,501 @@
+/* auth/auth.c - the auth process: from LOGIN to GRANT or DENY
+ *
+ * A login is looked up; then the cache, or a hash process, says whether the password is right. Whoever does not exist, or can have no
+ * right password, goes the same way with a decoy: the hash of the last user who does exist. So neither the time nor
+ * the queue in front of the hash processes tells which it was. Right passwords become a grant. */
+#include "auth/auth.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/auth_child.h"
+#include "auth/chain.h"
+#include "auth/grants.h"
+#include "auth/hash.h"
+#include "auth/hashers.h"
+#include "auth/names.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+enum {
+	HASH_MOST = 512,                /* octets of a hash that is worth computing; libcrypt's are shorter */
+	FAILURES_WINDOW_MS = 60 * 1000, /* a front with more failures than this in so long */
+	FAILURES_ABSURD = 6000,         /* is guessing, or has been taken over */
+};
+
+/* Until the first real one was seen: yescrypt, as Debian makes them. */
+static const char first_decoy[] = "$y$j9T$oZq8dVnTtNoPpAhYiIyJa.$4rWF.X3ALfADwgA9ZJgT5cZp.3jKqELLyL2ZP466d7C";
+
+struct front {
+	struct front *next;
+	struct auth *auth;
+	struct chan chan;
+	uint64_t window_ms; /* when counting began */
+	uint32_t failures;  /* since then */
+};
+
+struct auth {
+	struct auth_child child;
+	const struct conf *conf;
+	struct chain chain;
+	struct cache cache;
+	struct hashers hashers;
+	struct grants grants;
+	struct front *fronts;
+	char decoy[HASH_MOST];
+	size_t decoy_len;
+};
+
+/* A login under way: what is needed to end it, copied out of the message and the record. Holds a password; wiped with it. */
+struct login {
+	struct hash_job job; /* first: this is how hashers know it */
+	uint64_t sid;
+	uint32_t front;
+	struct address client;
+	struct cache_key key;
+	bool decoy;
+	struct why reason; /* of a decoy */
+	const struct module *source;
+	uint32_t uid, gid;
+	struct slice user, password, name, mailbox, home, place; /* point behind the struct */
+	size_t octets;
+	char text[];
+};
+
+/* --- what is logged --------------------------------------------------------------------------------------------- */
+
+static void event_address(struct event *e, const struct address *a)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (a->family != 0 && inet_ntop(a->family, a->ip, text, sizeof text))
+		event_word(e, "address", text);
+	else
+		event_word(e, "address", "local");
+}
+
+static void log_failure(const struct login *l, const char *reason)
+{
+	struct event e;
+
+	event_new(&e, "auth-failure");
+	event_kv(&e, "user", l->user);
+	event_address(&e, &l->client);
+	event_kv(&e, "reason", slice_str(reason));
+	event_log(&e, LOG_INFO);
+}
+
+/* `by`: "cache" or "hash". Tests count these lines. */
+static void log_checked(const struct login *l, const char *by)
+{
+	struct event e;
+
+	if (!log_wants(LOG_DEBUG))
+		return;
+	event_new(&e, "auth-checked");
+	event_kv(&e, "user", l->user);
+	event_word(&e, "by", by);
+	event_log(&e, LOG_DEBUG);
+}
+
+/* --- fronts ----------------------------------------------------------------------------------------------------- */
+
+/* There are as many as cores. NULL: it has ended. */
+static struct front *front_find(const struct auth *a, uint32_t serial)
+{
+	struct front *f = a->fronts;
+
+	while (f && f->chan.peer_serial != serial)
+		f = f->next;
+	return f;
+}
+
+static void deny(const struct auth *a, uint32_t front, uint64_t sid, enum err err)
+{
+	struct front *f = front_find(a, front);
+	struct msg_deny m = {.sid = sid, .err = (uint32_t)err};
+
+	if (f)
+		chan_send(&f->chan, MSG_DENY, &(struct chan_out){.payload = &m});
+}
+
+static void on_lost(void *arg, uint32_t front, uint64_t sid)
+{
+	deny(arg, front, sid, ERR_TEMP);
+}
+
+/* A front that was taken over can guess passwords as fast as we check them; at least it is seen. */
+static void count_failure(struct front *f)
+{
+	uint64_t now = clock_ms();
+
+	if (now - f->window_ms > FAILURES_WINDOW_MS) {
+		f->window_ms = now;
+		f->failures = 0;
+	}
+	if (++f->failures == FAILURES_ABSURD)
+		log_line(LOG_WARNING,
+			 "auth: %u failed logins within a minute from front %u: somebody guesses passwords",
+			 (unsigned)f->failures, (unsigned)f->chan.peer_serial);
+}
+
+/* --- the end of a login ----------------------------------------------------------------------------------------- */
+
+static void login_free(struct login *l)
+{
+	explicit_bzero(l, sizeof *l + l->octets);
+	free(l);
+}
+
+static void login_deny(struct auth *a, struct login *l, enum err err)
+{
+	deny(a, l->front, l->sid, err);
+	login_free(l);
+}
+
+static void login_refuse(struct auth *a, struct login *l, const char *reason)
+{
+	struct front *f = front_find(a, l->front);
+
+	log_failure(l, reason);
+	if (f)
+		count_failure(f);
+	login_deny(a, l, ERR_AUTH);
+}
+
+/* Who has the right password hears that it is not his fault; the operator hears what to do. */
+static bool is_uid_fit(const struct auth *a, const struct login *l)
+{
+	struct event e;
+	uint32_t least = a->conf->auth.min_uid > l->source->least_uid ? a->conf->auth.min_uid : l->source->least_uid;
+
+	if (l->uid >= least)
+		return true;
+	event_new(&e, "login-refused");
+	event_kv(&e, "user", l->user);
+	event_address(&e, &l->client);
+	event_u64(&e, "uid", l->uid);
+	event_u64(&e, "least", least);
+	event_kv(&e, "record", l->place);
+	event_kv(&e, "mailbox", l->mailbox);
+	event_kv(&e, "fix", SLICE("give the record the uid and gid of a user of its own, and chown the mailbox to it"));
+	event_log(&e, LOG_ERR);
+	return false;
+}
+
+static void login_grant(struct auth *a, struct login *l)
+{
+	struct msg_grant m = {.sid = l->sid,
+			      .front = l->front,
+			      .uid = l->uid,
+			      .gid = l->gid,
+			      .name_len = (uint16_t)l->name.n,
+			      .mailbox_len = (uint16_t)l->mailbox.n,
+			      .home_len = (uint16_t)l->home.n};
+
+	if (!is_uid_fit(a, l)) {
+		login_deny(a, l, ERR_PERM);
+		return;
+	}
+	/* Without front nobody would end the session. */
+	if (front_find(a, l->front) && !grants_send(&a->grants, &m, (struct slice[]){l->name, l->mailbox, l->home}))
+		deny(a, l->front, l->sid, ERR_TEMP);
+	login_free(l);
+}
+
+/* Nobody knows a decoy's password, not even who happens to have guessed the one it was made from. */
+static void login_end(struct auth *a, struct login *l, enum verdict v, const char *by)
+{
+	log_checked(l, by);
+	if (l->decoy)
+		login_refuse(a, l, l->reason.text);
+	else if (v == VERDICT_RIGHT)
+		login_grant(a, l);
+	else
+		login_refuse(a, l, "wrong password");
+}
+
+static uint32_t now_seconds(void)
+{
+	return (uint32_t)(clock_ms() / 1000);
+}
+
+static void on_answer(void *arg, struct hash_job *j, enum verdict v)
+{
+	struct auth *a = arg;
+	struct login *l = (struct login *)j;
+
+	if (v == VERDICT_NONE) {
+		login_deny(a, l, ERR_TEMP);
+		return;
+	}
+	if (l->decoy)
+		v = VERDICT_WRONG;
+	cache_put(&a->cache, &l->key, v, now_seconds());
+	login_end(a, l, v, "hash");
+}
+
+static bool is_known(void *arg, struct hash_job *j)
+{
+	struct auth *a = arg;
+	struct login *l = (struct login *)j;
+	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
+
+	if (v == VERDICT_NONE)
+		return false;
+	login_end(a, l, v, "cache");
+	return true;
+}
+
+/* --- its beginning ---------------------------------------------------------------------------------------------- */
+
+static void decoy_set(struct auth *a, struct slice hash)
+{
+	if (hash.n > sizeof a->decoy)
+		return;
+	memcpy(a->decoy, hash.p, hash.n);
+	a->decoy_len = hash.n;
+}
+
+static struct slice keep(struct login *l, struct slice text)
+{
+	char *at = l->text + l->octets;
+
+	if (text.n > 0)
+		memcpy(at, text.p, text.n);
+	l->octets += text.n;
+	return (struct slice){at, text.n};
+}
+
+/* Copies all that outlives the message. NULL: no memory. */
+static struct login *login_new(const struct front *f, const struct msg_login *m, struct slice user,
+			       struct slice password, const struct record *r, struct slice setting)
+{
+	struct slice place = slice_str(r->place);
+	struct login *l =
+		calloc(1, sizeof *l + user.n + password.n + setting.n + r->name.n + r->mailbox.n + r->home.n + place.n);
+
+	if (!l)
+		return NULL;
+	l->sid = m->sid;
+	l->front = f->chan.peer_serial;
+	l->client = m->client;
+	l->source = r->source;
+	l->uid = r->uid;
+	l->gid = r->gid;
+	l->user = keep(l, user);
+	l->job.password = l->password = keep(l, password);
+	l->job.setting = keep(l, setting);
+	l->name = keep(l, r->name);
+	l->mailbox = keep(l, r->mailbox);
+	l->home = keep(l, r->home);
+	l->place = keep(l, place);
+	return l;
+}
+
+static bool record_is_checkable(const struct auth *a, const struct record *r, struct why *why)
+{
+	const struct module *m = chain_checker(&a->chain, r);
+
+	if (m && m->check == CHECK_HASH && r->hash.n <= HASH_MOST && hash_is_usable(r->hash))
+		return true;
+	(void)fail(why, ERR_AUTH, m ? "no valid hash in %s" : "no authentication module for records of %s",
+		   m ? r->place : r->source->name);
+	return false;
+}
+
+/* The cache knows decoys by their lack of a hash: no record that can be checked has none. */
+static void login_begin(struct auth *a, struct login *l)
+{
+	struct slice hash = l->decoy ? SLICE("") : l->job.setting;
+
+	if (!cache_key(&a->cache, l->user, l->password, hash, &l->key) && a->cache.nbuckets > 0) {
+		log_line(LOG_ERR, "auth: libcrypto failed");
+		login_deny(a, l, ERR_TEMP);
+		return;
+	}
+	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
+
+	if (v != VERDICT_NONE) {
+		login_end(a, l, v, "cache");
+	} else if (!hashers_put(&a->hashers, &l->job)) {
+		log_line(LOG_WARNING, "auth: %d logins wait for a hash process; another one is refused",
+			 HASHERS_QUEUE_MOST);
+		login_deny(a, l, ERR_TEMP);
+	}
+}
+
+static void log_trouble(const struct msg_login *m, struct slice user, const struct why *why)
+{
+	struct event e;
+
+	event_new(&e, "auth-trouble");
+	event_kv(&e, "user", user);
+	event_address(&e, &m->client);
+	event_kv(&e, "reason", slice_str(why->text));
+	event_log(&e, LOG_ERR);
+}
+
+static void login_handle(struct front *f, const struct msg_login *m, struct slice user, struct slice password)
+{
+	struct auth *a = f->auth;
+	struct query q = {.login = user, .local = &m->local};
+	struct record r;
+	struct why why = {""};
+
+	r = (struct record){0};
+	bool clean = credential_is_clean(user) && credential_is_clean(password);
+	enum err err = clean ? chain_lookup(&a->chain, &q, &r, &why) : fail(&why, ERR_AUTH, "invalid characters");
+
+	if (err != OK && err != ERR_AUTH) {
+		log_trouble(m, user, &why);
+		deny(a, f->chan.peer_serial, m->sid, err);
+		return;
+	}
+	bool real = err == OK && record_is_checkable(a, &r, &why);
+
+	if (real)
+		decoy_set(a, r.hash);
+	struct login *l = login_new(f, m, user, password, &r, (struct slice){a->decoy, a->decoy_len});
+
+	if (!l) {
+		deny(a, f->chan.peer_serial, m->sid, ERR_TEMP);
+		return;
+	}
+	l->decoy = !real;
+	l->reason = why;
+	login_begin(a, l);
+}
+
+static enum err on_login(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_login *login = m->payload;
+
+	if ((size_t)login->user_len + login->password_len != m->bulk.n || login->user_len > NAME_MOST ||
+	    login->password_len > SECRET_MOST)
+		return fail(why, ERR_PERM, "a login with %zu octets", m->bulk.n);
+	login_handle(c->owner, login, (struct slice){m->bulk.p, login->user_len},
+		     (struct slice){m->bulk.p + login->user_len, login->password_len});
+	return OK;
+}
+
+/* --- the process ------------------------------------------------------------------------------------------------ */
+
+/* Its logins under way come to their end; there is just nobody to tell. */
+static void on_front_closed(struct chan *c, const char *reason)
+{
+	struct front *f = c->owner, **at = &f->auth->fronts;
+
+	if (reason)
+		log_line(LOG_WARNING, "auth: channel to front %u closed: %s", (unsigned)c->peer_serial, reason);
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
+	chan_done(c);
+	free(f);
+}
+
+static const struct chan_ops front_ops = {.on = {[MSG_LOGIN] = on_login}, .closed = on_front_closed};
+
+static enum err front_peer(struct auth *a, const struct msg_peer *peer, int fd, struct why *why)
+{
+	struct front *f = calloc(1, sizeof *f);
+
+	if (!f)
+		return fail(why, ERR_TEMP, "no memory for a channel to front");
+	f->auth = a;
+	f->next = a->fronts;
+	a->fronts = f;
+	chan_init(&f->chan, a->child.loop, fd, ROLE_AUTH, ROLE_FRONT, peer->serial, &front_ops, f);
+	return OK;
+}
+
+static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
+{
+	struct auth *a = c->owner;
+	const struct msg_peer *peer = m->payload;
+	enum err err = ERR_PERM;
+
+	if (peer->role == ROLE_FRONT)
+		err = front_peer(a, peer, m->fds[0], why);
+	else if (peer->role == ROLE_HASH)
+		err = hashers_peer(&a->hashers, peer, m->fds[0], why);
+	else if (peer->role == ROLE_STORE)
+		err = grants_peer(&a->grants, peer, m->fds[0], why);
+	else
+		return fail(why, err, "a channel to a process that auth does not talk to");
+	if (err == OK)
+		(void)msg_take_fd(m, 0); /* the channel has it */
+	else
+		log_line(LOG_ERR, "auth: %s", why->text);
+	return OK;
+}
+
+static enum err on_forget(struct chan *c, struct msg *m, struct why *why)
+{
+	struct auth *a = c->owner;
+	const struct msg_forget *forget = m->payload;
+
+	(void)why;
+	grants_forget(&a->grants, forget->serial);
+	return OK;
+}
+
+static enum err auth_open(struct auth *a, const struct role_env *env, struct why *why)
+{
+	a->conf = env->conf;
+	enum err err = cache_open(&a->cache, env->cache, env->cache_octets, env->conf->auth.cache.ttl.n,
+				  env->conf->auth.cache.negative_ttl.n, why);
+
+	if (err == OK)
+		err = chain_open(&a->chain, env->conf, why);
+	if (err != OK)
+		return err;
+	decoy_set(a, SLICE(first_decoy));
+	auth_child_open(&a->child, env, on_peer, on_forget, a);
+	a->hashers.answer = on_answer;
+	a->hashers.is_known = is_known;
+	a->hashers.arg = a;
+	hashers_open(&a->hashers, a->child.loop);
+	a->grants.loop = a->child.loop;
+	a->grants.master = &a->child.master;
+	a->grants.slots = env->slots;
+	a->grants.lost = on_lost;
+	a->grants.arg = a;
+	return OK;
+}
+
+static void auth_close(struct auth *a)
+{
+	while (a->fronts)
+		on_front_closed(&a->fronts->chan, NULL);
+	hashers_close(&a->hashers);
+	grants_close(&a->grants);
+	auth_child_close(&a->child);
+	chain_close(&a->chain);
+	cache_close(&a->cache);
+}
+
+int auth_main(const struct role_env *env)
+{
+	struct auth *a = calloc(1, sizeof *a);
+	struct why why = {"no memory"};
+
+	if (!a || auth_open(a, env, &why) != OK) {
+		log_line(LOG_ERR, "auth: %s", why.text);
+		free(a);
+		return EXIT_FAILURE;
+	}
+	auth_child_run(&a->child);
+	auth_close(a);
+	free(a);
+	return EXIT_SUCCESS;
+}
+
+size_t auth_cache_octets(const struct conf *cf)
+{
+	return cache_octets(cf->auth.cache.ttl.n > 0 ? cf->auth.cache.size : 0);
+}

@@ -1,0 +1,246 @@
+/* auth/cache.c - see cache.h */
+#include "auth/cache.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { WAYS = 4, LINE = 64, KEY_WORDS = 4, MAC_OCTETS = 32 };
+
+/* The second word goes in one write: 32 bits of the tag, and when the entry ends. So a mixture of two writers' entries has a tag that
+ * belongs to nobody. The lowest bit of the end says whether a right password is remembered; it decides what to
+ * throw out, never the verdict. */
+struct entry {
+	_Atomic uint64_t tag, rest;
+};
+
+struct cache_bucket {
+	struct entry entry[WAYS];
+};
+
+/* Each word of the key is set by whoever comes first, and by nobody else: no worker's death can leave half a key. */
+struct cache_head {
+	_Atomic uint64_t key[KEY_WORDS];
+	char pad[LINE - KEY_WORDS * 8];
+};
+
+_Static_assert(sizeof(struct cache_bucket) == LINE, "a bucket is a cache line");
+_Static_assert(sizeof(struct cache_head) == LINE, "buckets begin at a cache line");
+
+#define TAG_MASK (UINT64_C(0xFFFFFFFF) << 32)
+
+size_t cache_octets(uint32_t entries)
+{
+	return sizeof(struct cache_head) + ((size_t)entries + WAYS - 1) / WAYS * sizeof(struct cache_bucket);
+}
+
+static enum err key_make(struct cache_head *head, struct why *why)
+{
+	for (size_t i = 0; i < KEY_WORDS; i++) {
+		uint64_t mine = 0, none = 0;
+
+		while (mine == 0)
+			if (getrandom(&mine, sizeof mine, 0) != sizeof mine && errno != EINTR)
+				return fail_errno(why, ERR_TEMP, "cache: make a key");
+		atomic_compare_exchange_strong(&head->key[i], &none, mine);
+	}
+	return OK;
+}
+
+static EVP_MAC_CTX *mac_new(const struct cache_head *head)
+{
+	uint64_t key[KEY_WORDS];
+	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string("digest", (char[]){"SHA256"}, 0),
+			       OSSL_PARAM_construct_end()};
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+
+	for (size_t i = 0; i < KEY_WORDS; i++)
+		key[i] = atomic_load(&head->key[i]);
+	if (mac && !EVP_MAC_init(mac, (const unsigned char *)key, sizeof key, params)) {
+		EVP_MAC_CTX_free(mac);
+		mac = NULL;
+	}
+	OPENSSL_cleanse(key, sizeof key);
+	EVP_MAC_free(hmac); /* the context keeps its own reference */
+	return mac;
+}
+
+/* One bit of the end is taken, and it must not run over. */
+static uint32_t ttl_cap(uint64_t ttl)
+{
+	return ttl < UINT32_MAX / 4 ? (uint32_t)ttl : UINT32_MAX / 4;
+}
+
+enum err cache_open(struct cache *c, void *memory, size_t octets, uint64_t ttl, uint64_t negative_ttl, struct why *why)
+{
+	*c = (struct cache){0};
+	if (ttl == 0 || !memory || octets < sizeof(struct cache_head) + sizeof(struct cache_bucket))
+		return OK;
+	c->head = memory;
+	enum err err = key_make(c->head, why);
+
+	if (err != OK)
+		return err;
+	c->mac = mac_new(c->head);
+	if (!c->mac)
+		return fail(why, ERR_TEMP, "cache: libcrypto has no HMAC-SHA256");
+	c->buckets = (struct cache_bucket *)(c->head + 1);
+	c->nbuckets = (octets - sizeof(struct cache_head)) / sizeof(struct cache_bucket);
+	c->ttl = ttl_cap(ttl);
+	c->negative_ttl = ttl_cap(negative_ttl);
+	return OK;
+}
+
+void cache_close(struct cache *c)
+{
+	EVP_MAC_CTX_free(c->mac);
+	*c = (struct cache){0};
+}
+
+/* --- keys ------------------------------------------------------------------------------------------------------- */
+
+static bool mac_fields(EVP_MAC_CTX *mac, const struct slice *field, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t len = field[i].n; /* so that no field can run into the next one */
+
+		if (!EVP_MAC_update(mac, (const unsigned char *)&len, sizeof len))
+			return false;
+		if (len > 0 && !EVP_MAC_update(mac, (const unsigned char *)field[i].p, len))
+			return false;
+	}
+	return true;
+}
+
+bool cache_key(const struct cache *c, struct slice user, struct slice password, struct slice hash,
+	       struct cache_key *key)
+{
+	struct slice field[] = {user, password, hash};
+	uint32_t mac[MAC_OCTETS / sizeof(uint32_t)];
+	size_t len = 0;
+
+	memset(key, 0, sizeof *key);
+	EVP_MAC_CTX *ctx = c->nbuckets > 0 ? EVP_MAC_CTX_dup(c->mac) : NULL;
+	bool made = ctx && mac_fields(ctx, field, sizeof field / sizeof *field) &&
+		    EVP_MAC_final(ctx, (unsigned char *)mac, &len, sizeof mac) && len == sizeof mac;
+
+	EVP_MAC_CTX_free(ctx); /* wipes */
+	if (!made)
+		return false;
+	/* 8 octets choose the bucket, 12 say "right", the other 12 say "wrong" */
+	key->bucket = (uint64_t)mac[0] << 32 | mac[1];
+	key->tag[VERDICT_RIGHT][0] = (uint64_t)mac[2] << 32 | mac[3];
+	key->tag[VERDICT_RIGHT][1] = (uint64_t)mac[4] << 32;
+	key->tag[VERDICT_WRONG][0] = (uint64_t)mac[5] << 32 | mac[6];
+	key->tag[VERDICT_WRONG][1] = (uint64_t)mac[7] << 32;
+	return true;
+}
+
+static bool key_is_made(const struct cache_key *key)
+{
+	return (key->tag[VERDICT_RIGHT][0] | key->tag[VERDICT_WRONG][0]) != 0;
+}
+
+/* --- entries ---------------------------------------------------------------------------------------------------- */
+
+static struct cache_bucket *bucket_of(const struct cache *c, const struct cache_key *key)
+{
+	return &c->buckets[key->bucket % c->nbuckets];
+}
+
+static uint64_t rest_make(uint64_t tag, uint32_t end, enum verdict v)
+{
+	return tag | (uint64_t)end << 1 | (v == VERDICT_RIGHT ? 1 : 0);
+}
+
+static uint32_t rest_end(uint64_t rest)
+{
+	return (uint32_t)(rest & ~TAG_MASK) >> 1;
+}
+
+static bool is_tagged(const struct entry *e, uint64_t rest, const uint64_t tag[2])
+{
+	return atomic_load_explicit(&e->tag, memory_order_relaxed) == tag[0] && (rest & TAG_MASK) == tag[1];
+}
+
+static uint32_t ttl_of(const struct cache *c, enum verdict v)
+{
+	return v == VERDICT_RIGHT ? c->ttl : c->negative_ttl;
+}
+
+/* A right password that is used stays known. Seldom written, so that the line stays in every worker's cache. */
+static void refresh(const struct cache *c, struct entry *e, uint64_t rest, const struct cache_key *key, uint32_t now)
+{
+	uint64_t longer = rest_make(key->tag[VERDICT_RIGHT][1], now + c->ttl, VERDICT_RIGHT);
+
+	if (rest_end(rest) - now < c->ttl - c->ttl / 8)
+		atomic_compare_exchange_strong(&e->rest, &rest, longer);
+}
+
+enum verdict cache_get(const struct cache *c, const struct cache_key *key, uint32_t now)
+{
+	if (c->nbuckets == 0 || !key_is_made(key))
+		return VERDICT_NONE;
+	struct cache_bucket *b = bucket_of(c, key);
+
+	for (size_t i = 0; i < WAYS; i++) {
+		struct entry *e = &b->entry[i];
+		uint64_t rest = atomic_load_explicit(&e->rest, memory_order_relaxed);
+
+		if (rest_end(rest) <= now)
+			continue;
+		if (is_tagged(e, rest, key->tag[VERDICT_RIGHT])) {
+			refresh(c, e, rest, key, now);
+			return VERDICT_RIGHT;
+		}
+		if (is_tagged(e, rest, key->tag[VERDICT_WRONG]))
+			return VERDICT_WRONG;
+	}
+	return VERDICT_NONE;
+}
+
+/* What an entry is worth: whoever guesses passwords fills the cache with wrong ones, and must not push out right ones. */
+static uint64_t worth(uint64_t rest, uint32_t now)
+{
+	uint32_t end = rest_end(rest);
+	uint64_t left = end > now ? end - now : 0;
+
+	return left > 0 && (rest & 1) ? left + UINT32_MAX : left;
+}
+
+static struct entry *entry_to_replace(struct cache_bucket *b, const uint64_t tag[2], uint32_t now, uint64_t *least)
+{
+	struct entry *poorest = NULL;
+
+	for (size_t i = 0; i < WAYS; i++) {
+		struct entry *e = &b->entry[i];
+		uint64_t rest = atomic_load_explicit(&e->rest, memory_order_relaxed);
+		uint64_t w = is_tagged(e, rest, tag) ? 0 : worth(rest, now);
+
+		if (!poorest || w < *least) {
+			poorest = e;
+			*least = w;
+		}
+	}
+	return poorest;
+}
+
+void cache_put(const struct cache *c, const struct cache_key *key, enum verdict verdict, uint32_t now)
+{
+	uint32_t ttl = ttl_of(c, verdict);
+	uint64_t least = 0;
+
+	if (c->nbuckets == 0 || !key_is_made(key) || verdict == VERDICT_NONE || ttl == 0)
+		return;
+	struct entry *e = entry_to_replace(bucket_of(c, key), key->tag[verdict], now, &least);
+
+	if (verdict == VERDICT_WRONG && least > UINT32_MAX)
+		return;
+	atomic_store_explicit(&e->tag, key->tag[verdict][0], memory_order_relaxed);
+	atomic_store_explicit(&e->rest, rest_make(key->tag[verdict][1], now + ttl, verdict), memory_order_relaxed);
+}

@@ -1,0 +1,210 @@
+/* auth/mod_virtdomain.c - users of virtual domains: the file DIR/DOMAIN, in passwd format, for USER@DOMAIN
+ *
+ * A login name without a domain gets the local address that the client connected to as its domain. The record's hash is checked
+ * by `generic`; the session runs as the record's uid, and the maildrop is HOME/INBOX. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auth/module.h"
+#include "auth/names.h"
+#include "auth/pwfile.h"
+#include "base/log.h"
+
+enum {
+	DOMAINS_MOST = 1024,                   /* that are remembered; more are read again and again */
+	INDEX_OCTETS_MOST = 256 * 1024 * 1024, /* of all indexes together */
+};
+
+struct domain {
+	char name[NAME_MOST + 1];
+	uint64_t used; /* the higher, the later */
+	struct pwfile file;
+};
+
+struct virtdomain {
+	const char *dir; /* borrowed from the configuration */
+	int fd;          /* of the directory; -1: there is none */
+	uint64_t clock;  /* look-ups so far */
+	size_t ndomains, octets;
+	uint64_t key[DOMAINS_MOST]; /* hash of the name, kept together so that a search stays in few cache lines */
+	struct domain *domain[DOMAINS_MOST];
+};
+
+static enum err virtdomain_open(const struct conf *cf, void **priv, struct why *why)
+{
+	struct virtdomain *v = calloc(1, sizeof *v);
+
+	if (!v)
+		return fail(why, ERR_TEMP, "virtdomain: no memory");
+	v->dir = cf->virtdomain_dir;
+	v->fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (v->fd < 0)
+		log_line(errno == ENOENT ? LOG_NOTICE : LOG_WARNING, "virtdomain: %s: %s; there are no virtual domains",
+			 v->dir, strerror(errno));
+	*priv = v;
+	return OK;
+}
+
+static void virtdomain_close(void *priv)
+{
+	struct virtdomain *v = priv;
+
+	for (size_t i = 0; i < v->ndomains; i++) {
+		pwfile_drop(&v->domain[i]->file);
+		free(v->domain[i]);
+	}
+	if (v->fd >= 0)
+		close(v->fd);
+	free(v);
+}
+
+static uint64_t domain_key(struct slice name)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	for (size_t i = 0; i < name.n; i++)
+		h = (h ^ (unsigned char)name.p[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static struct domain *domain_find(struct virtdomain *v, struct slice name)
+{
+	uint64_t key = domain_key(name);
+
+	for (size_t i = 0; i < v->ndomains; i++)
+		if (v->key[i] == key && slice_eq(slice_str(v->domain[i]->name), name))
+			return v->domain[i];
+	return NULL;
+}
+
+static void domain_drop(struct virtdomain *v, size_t i)
+{
+	v->octets -= pwfile_octets(&v->domain[i]->file);
+	pwfile_drop(&v->domain[i]->file);
+	free(v->domain[i]);
+	v->ndomains--;
+	v->domain[i] = v->domain[v->ndomains];
+	v->key[i] = v->key[v->ndomains];
+}
+
+/* Lets go of the domain that was not used for the longest time, `keep` excepted. False: there is no other. */
+static bool domain_drop_oldest(struct virtdomain *v, const struct domain *keep)
+{
+	size_t oldest = v->ndomains;
+
+	for (size_t i = 0; i < v->ndomains; i++)
+		if (v->domain[i] != keep && (oldest == v->ndomains || v->domain[i]->used < v->domain[oldest]->used))
+			oldest = i;
+	if (oldest == v->ndomains)
+		return false;
+	domain_drop(v, oldest);
+	return true;
+}
+
+static struct domain *domain_add(struct virtdomain *v, struct slice name)
+{
+	if (v->ndomains == DOMAINS_MOST)
+		domain_drop_oldest(v, NULL);
+	struct domain *d = calloc(1, sizeof *d);
+
+	if (!d || !slice_cstr(name, d->name, sizeof d->name)) {
+		free(d);
+		return NULL;
+	}
+	v->key[v->ndomains] = domain_key(name);
+	v->domain[v->ndomains++] = d;
+	return d;
+}
+
+/* Finds the user's line, and keeps the books on what its index takes. A name that clients made up leaves nothing behind. */
+static enum err find_line(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,
+			  struct passwd_line *line, struct why *why)
+{
+	struct domain *d = domain_find(v, domain);
+
+	if (!d)
+		d = domain_add(v, domain);
+	if (!d)
+		return fail(why, ERR_TEMP, "virtdomain: no memory");
+	size_t before = pwfile_octets(&d->file);
+	struct pwfile_query q = {.dirfd = v->fd, .label = v->dir, .name = d->name, .user = user};
+	enum err err = pwfile_find(&d->file, &q, r->text, line, why);
+
+	d->used = ++v->clock;
+	v->octets += pwfile_octets(&d->file) - before;
+	while (v->octets > INDEX_OCTETS_MOST && domain_drop_oldest(v, d))
+		;
+	if (pwfile_octets(&d->file) == 0 || v->octets > INDEX_OCTETS_MOST)
+		for (size_t i = 0; i < v->ndomains; i++)
+			if (v->domain[i] == d)
+				domain_drop(v, i);
+	return err;
+}
+
+static bool put_mailbox(struct record *r)
+{
+	struct buf b = BUF(r->mailbox_text);
+
+	buf_put(&b, r->home);
+	buf_str(&b, "/INBOX");
+	r->mailbox = buf_slice(&b);
+	return !b.full && r->mailbox.n <= URL_MOST;
+}
+
+static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,
+			  struct why *why)
+{
+	struct passwd_line line;
+	enum err err = find_line(v, user, domain, r, &line, why);
+
+	if (err != OK)
+		return err;
+	r->checked_by = "generic";
+	r->name = line.name;
+	r->hash = line.hash;
+	r->home = line.home;
+	r->uid = line.uid;
+	r->gid = line.gid;
+	if (snprintf(r->place, sizeof r->place, "%s/%.*s", v->dir, (int)domain.n, domain.p) < 0)
+		r->place[0] = '\0';
+	return put_mailbox(r) ? OK : fail(why, ERR_PERM, "%s: the home directory has too long a name", r->place);
+}
+
+/* The number of the address that the client connected to, as a file name. */
+static bool local_domain(const struct address *local, char text[INET6_ADDRSTRLEN])
+{
+	return local && local->family != 0 && inet_ntop(local->family, local->ip, text, INET6_ADDRSTRLEN);
+}
+
+static enum err virtdomain_lookup(void *priv, const struct query *q, struct record *r, struct why *why)
+{
+	struct virtdomain *v = priv;
+	struct slice user = q->login, domain;
+	char number[INET6_ADDRSTRLEN];
+
+	if (v->fd < 0)
+		return fail(why, ERR_AUTH, "no such user");
+	if (name_split(q->login, &user, &domain)) {
+		if (!name_is_domain(domain))
+			return fail(why, ERR_AUTH, "invalid domain");
+	} else {
+		if (!local_domain(q->local, number))
+			return fail(why, ERR_AUTH, "no domain");
+		domain = slice_str(number);
+	}
+	return name_is_user(user) ? lookup_in(v, user, domain, r, why) : fail(why, ERR_AUTH, "invalid name");
+}
+
+const struct module virtdomain_module = {
+	.name = "virtdomain",
+	.honoured = true,
+	.least_uid = 1, /* sessions of virtual users never run as root */
+	.open = virtdomain_open,
+	.lookup = virtdomain_lookup,
+	.close = virtdomain_close,
+};
