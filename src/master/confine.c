@@ -1,0 +1,120 @@
+/* master/confine.c - see confine.h */
+#include "master/confine.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "master/landlock.h"
+#include "master/syscalls.h"
+
+/* A name ends with * where the beginning is enough. */
+static const char *const system_dirs[] = {"bin", "boot", "dev", "etc", "lib*", "proc", "run", "sbin", "sys", "usr"};
+
+bool confine_is_system(const char *name)
+{
+	for (size_t i = 0; i < sizeof system_dirs / sizeof *system_dirs; i++) {
+		size_t n = strlen(system_dirs[i]);
+		bool prefix = system_dirs[i][n - 1] == '*';
+
+		if (prefix ? strncmp(name, system_dirs[i], n - 1) == 0 : strcmp(name, system_dirs[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Where a link at the top leads to the system's directories (or to /), it is one of them. */
+static bool leads_to_system(const char *path)
+{
+	char real[PATH_MAX];
+
+	if (!realpath(path, real) || strcmp(real, "/") == 0)
+		return true;
+	return !strchr(real + 1, '/') && confine_is_system(real + 1);
+}
+
+/* Mail may lie anywhere but in the system's own directories. */
+static enum err allow_mail(const struct landlock *l, struct why *why)
+{
+	DIR *top = opendir("/");
+	const struct dirent *e;
+	enum err err = OK;
+
+	if (!top)
+		return fail_errno(why, ERR_TEMP, "list /");
+	while (err == OK && (e = readdir(top))) {
+		char path[sizeof e->d_name + 1];
+
+		if (e->d_name[0] == '.' || (e->d_type != DT_DIR && e->d_type != DT_LNK && e->d_type != DT_UNKNOWN) ||
+		    confine_is_system(e->d_name))
+			continue;
+		(void)snprintf(path, sizeof path, "/%s", e->d_name);
+		if (!leads_to_system(path))
+			err = landlock_allow(l, path, LANDLOCK_MAIL, why);
+	}
+	closedir(top);
+	return err;
+}
+
+static enum err allow(const struct confinement *c, const struct landlock *l, struct why *why)
+{
+	enum landlock_right right = c->role == ROLE_STORE ? LANDLOCK_MAIL : LANDLOCK_LOOK;
+	enum err err = c->role == ROLE_STORE && l->fd >= 0 ? allow_mail(l, why) : OK;
+
+	for (size_t i = 0; err == OK && i < CONFINE_DIRS_MOST; i++)
+		if (c->dirs[i])
+			err = landlock_allow(l, c->dirs[i], right, why);
+	return err;
+}
+
+static enum err root_enter(const char *root, struct why *why)
+{
+	if (root && chroot(root) < 0)
+		return fail_errno(why, ERR_TEMP, "make %s the root directory", root);
+	return chdir("/") < 0 ? fail_errno(why, ERR_TEMP, "go to /") : OK;
+}
+
+/* Passwords and mail in memory never become a file; no role starts processes. */
+static enum err limits_set(struct why *why)
+{
+	static const struct rlimit none = {0, 0};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_NPROC, &none) < 0)
+		return fail_errno(why, ERR_TEMP, "set limits");
+	return OK;
+}
+
+enum err confine(const struct confinement *c, struct why *why)
+{
+	struct landlock l;
+	enum err err;
+
+	if ((err = limits_set(why)) != OK || (err = landlock_init(&l, why)) != OK)
+		return err;
+	struct privs privs = c->privs;
+
+	/* A capability that reads every file is only for a process that Landlock keeps to one directory. */
+	if (l.fd < 0)
+		privs.keep = 0;
+	if ((err = allow(c, &l, why)) == OK && (err = root_enter(c->root, why)) == OK &&
+	    (err = privs_drop(&privs, why)) == OK)
+		err = landlock_enforce(&l, why);
+	landlock_done(&l);
+	return err;
+}
+
+enum err confine_finish(enum role role, pid_t parent, struct why *why)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return fail_errno(why, ERR_TEMP, "end with the parent process");
+	if (getppid() != parent)
+		return fail(why, ERR_TEMP, "the parent process has gone");
+	return syscalls_restrict(role, why);
+}

@@ -1,0 +1,30 @@
+/* master/confine.h - what is taken away from a child before it does anything: the walls between the roles
+ *
+ *	front, hash	an empty root directory; Landlock with nothing allowed; a user without rights
+ *	auth		a user without rights; may read beneath the directory of password files, and nothing else
+ *	store		the owner of the mail, no further groups; no system directories, no devices, no programs
+ *
+ * and the system calls of master/syscalls.h for each. Where the kernel has no Landlock, what it would do is missing; where we
+ * were not started as root, the user stays and there is no other root directory. */
+#pragma once
+#include "ipc/catalogue.h"
+#include "master/privs.h"
+
+enum { CONFINE_DIRS_MOST = 4 };
+
+struct confinement {
+	enum role role;
+	struct privs privs;
+	const char *root; /* front, hash: becomes the root directory; NULL: not started as root */
+	/* auth: what it may look into; store: besides the usual places of mail. NULL: fewer. */
+	const char *dirs[CONFINE_DIRS_MOST];
+};
+
+/* Everything but the system calls. Needs /, so it comes before descriptors are closed; after an error the process must end. */
+enum err confine(const struct confinement *c, struct why *why);
+
+/* The last step (syscalls_restrict) and the parent's death: from here on the process ends with it. */
+enum err confine_finish(enum role role, pid_t parent, struct why *why);
+
+/* True for a top-level directory (its name, without a slash) where no mail is looked for: the system's own. */
+bool confine_is_system(const char *name);

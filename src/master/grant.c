@@ -1,0 +1,156 @@
+/* master/grant.c - see grant.h
+ *
+ * This is the only thing that master does for a session, and only for an owner whose workers are none, or all busy. */
+#include "master/grant.h"
+
+#include <stddef.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "master/supervise.h"
+
+enum {
+	WORKERS_MOST = 8,   /* of one owner */
+	BUSY_LONG_MS = 100, /* a worker that is at one thing for so long is worth another one beside it */
+};
+
+static void deny(struct master *m, const struct msg_grant *g, enum err err)
+{
+	const struct pool *fronts = &m->pool[ROLE_FRONT];
+	struct msg_deny d = {.sid = g->sid, .err = err};
+	struct chan_out out = {.payload = &d};
+
+	for (unsigned i = 0; i < fronts->n; i++)
+		if (child_runs(&fronts->child[i]) && fronts->child[i].serial == g->front)
+			(void)chan_send(&fronts->child[i].chan, MSG_DENY, &out); /* a front that ends needs no answer */
+}
+
+static void refuse(struct master *m, const struct msg_grant *g, struct slice name, enum err err, const char *why)
+{
+	struct event e;
+
+	event_new(&e, "no maildrop");
+	event_kv(&e, "user", name);
+	event_u64(&e, "uid", g->uid);
+	event_u64(&e, "gid", g->gid);
+	event_kv(&e, "reason", slice_str(why));
+	event_log(&e, LOG_ERR);
+	deny(m, g, err);
+}
+
+/* For how long it has been busy with one thing. */
+static uint64_t busy_ms(const struct child *c)
+{
+	uint64_t since = 0, now = clock_ms();
+	off_t at = (off_t)c->slot * STORE_SLOT_OCTETS + (off_t)offsetof(struct store_slot, busy_since_ms);
+
+	if (pread(c->master->slots.ro, &since, sizeof since, at) != sizeof since)
+		return 0;
+	return since > 0 && since < now ? now - since : 0;
+}
+
+/* An owner's workers, and a place for one more. */
+struct workers {
+	struct child *best, *place;
+	uint64_t best_busy_ms, again_ms;
+	unsigned n;
+};
+
+static void worker_count(struct workers *w, struct child *c)
+{
+	uint64_t busy = busy_ms(c);
+
+	w->n++;
+	if (!c->leaving && (!w->best || busy < w->best_busy_ms)) {
+		w->best = c;
+		w->best_busy_ms = busy;
+	}
+}
+
+static struct workers workers_find(struct master *m, const struct msg_grant *g)
+{
+	struct pool *stores = &m->pool[ROLE_STORE];
+	struct workers w = {0};
+	uint64_t now = clock_ms();
+
+	for (unsigned i = 0; i < stores->n; i++) {
+		struct child *c = &stores->child[i];
+		bool same = c->serial != 0 && c->owner.uid == g->uid && c->owner.gid == g->gid;
+
+		if (child_runs(c)) {
+			if (same)
+				worker_count(&w, c);
+			continue;
+		}
+		/* A worker that failed keeps its place until it may be tried again. */
+		if (c->again_ms > now) {
+			if (same && c->again_ms > w.again_ms)
+				w.again_ms = c->again_ms;
+		} else if (!w.place || same) {
+			w.place = c;
+		}
+	}
+	if (!w.place)
+		w.place = place_add(m, ROLE_STORE);
+	return w;
+}
+
+/* A worker for this owner: one that has time, else a new one, else any. NULL: `why` says why not. */
+static struct child *worker_get(struct master *m, const struct msg_grant *g, struct why *why)
+{
+	struct workers w = workers_find(m, g);
+
+	if (w.best && w.best_busy_ms < BUSY_LONG_MS)
+		return w.best;
+	if (w.n >= WORKERS_MOST || !w.place || w.again_ms > 0) {
+		if (!w.best)
+			(void)fail(why, ERR_TEMP, "%s",
+				   w.again_ms > 0 ? "its last worker failed a moment ago"
+						  : "there are too many workers");
+		return w.best;
+	}
+	if (w.place->owner.uid != g->uid || w.place->owner.gid != g->gid)
+		w.place->early = 0;
+	w.place->owner = (struct identity){.uid = g->uid, .gid = g->gid};
+	if (child_start(w.place, why) == OK)
+		return w.place;
+	return w.best;
+}
+
+/* Whether we may run a worker as this owner at all. */
+static const char *owner_refused(const struct master *m, const struct msg_grant *g)
+{
+	if (g->uid == 0)
+		return "mail of uid 0 is not served";
+	if (g->uid < m->cf->auth.min_uid)
+		return "the uid is below auth.min-uid";
+	if (g->uid == (uid_t)-1 || g->gid == (gid_t)-1)
+		return "this is no uid or gid";
+	if (!m->privileged && g->uid != m->self.uid)
+		return "the daemon was not started as root, and serves its own user's mail only";
+	return NULL;
+}
+
+enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
+{
+	const struct child *auth = ch->owner;
+	struct master *m = auth->master;
+	const struct msg_grant *g = msg->payload;
+	struct chan_out out = {.payload = g, .bulk = {msg->bulk}};
+	struct why reason = {""};
+
+	if (msg->bulk.n != (size_t)g->name_len + g->mailbox_len + g->home_len)
+		return fail(why, ERR_PERM, "a grant with lengths that do not add up");
+	struct slice name = {msg->bulk.p, g->name_len};
+	const char *refused = owner_refused(m, g);
+
+	if (refused) {
+		refuse(m, g, name, ERR_PERM, refused);
+		return OK;
+	}
+	struct child *worker = m->stopping ? NULL : worker_get(m, g, &reason);
+
+	if (!worker || !chan_send(&worker->chan, MSG_GRANT, &out))
+		refuse(m, g, name, ERR_TEMP, reason.text[0] ? reason.text : "its worker is ending");
+	return OK;
+}

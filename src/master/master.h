@@ -1,0 +1,65 @@
+/* master/master.h - the process that starts and watches all others: its state
+ *
+ * Master makes what the roles share (sockets, pages, channels), starts a process for each, hands out the channels, and starts
+ * another one when one ends. It carries no session and reads nothing that a client sent. One thread, one loop; all it does
+ * follows from a signal, a timer or a message. */
+#pragma once
+#include <ev.h>
+
+#include "ipc/chan.h"
+#include "ipc/region.h"
+#include "ipc/role.h"
+#include "master/daemon.h"
+#include "master/paths.h"
+#include "master/pidfile.h"
+#include "master/privs.h"
+#include "master/sockets.h"
+
+struct master;
+
+/* A place for a process of a role; the process in it comes and goes. */
+struct child {
+	struct master *master;
+	enum role role;
+	uint32_t slot;         /* its number among those of its role, and in shared pages */
+	pid_t pid;             /* 0: none runs */
+	uint32_t serial;       /* of the process that runs, or ran last */
+	struct identity owner; /* store: whose mail */
+	struct chan chan;      /* while a process runs */
+	bool ready;            /* it serves */
+	bool leaving;          /* store: it was told that it may go, and gets no more work */
+	uint64_t started_ms;
+	unsigned early;    /* how often in a row it ended soon after its start */
+	uint64_t again_ms; /* not started again before */
+	ev_timer again;
+};
+
+/* The places of a role. */
+struct pool {
+	struct child *child; /* room for `most` */
+	unsigned n, most;
+};
+
+enum { SIGNALS_WATCHED = 5 };
+
+struct master {
+	struct conf *cf;
+	struct ev_loop *loop;
+	bool privileged;      /* started as root */
+	struct identity self; /* who we are */
+	struct identity front, auth;
+	struct paths paths;
+	struct listeners listeners;
+	struct region places, slots, cache;
+	int wake[FRONTS_MOST];
+	struct pool pool[ROLE_COUNT];
+	uint32_t serial;  /* the last one given to a process */
+	unsigned running; /* processes */
+	struct daemon daemon;
+	struct pidfile pidfile;
+	bool starting, stopping;
+	int status; /* to exit with */
+	ev_signal signal[SIGNALS_WATCHED];
+	ev_timer patience; /* while starting and stopping */
+	ev_timer log_again;
+};

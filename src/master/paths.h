@@ -1,0 +1,31 @@
+/* master/paths.h - the daemon's own directories
+ *
+ *	run time	/run/pop3d, or runtime-dir
+ *		empty/		the root directory of front and hash
+ *		session/UID	session locks, a file per owner of mail
+ *	cache		/var/cache/pop3d, or cache-dir
+ *		UID/		indexes of maildrops whose directory their owner may not write; his own, 0700
+ *
+ * Without root they are below $XDG_RUNTIME_DIR and $XDG_CACHE_HOME (~/.cache), else below $TMPDIR or /tmp in a directory with
+ * our uid in its name. Nothing is used that belongs to somebody else, or that others may write. */
+#pragma once
+#include <limits.h>
+#include <stdbool.h>
+
+#include "conf/conf.h"
+#include "master/privs.h"
+
+struct paths {
+	char runtime[PATH_MAX], empty[PATH_MAX], cache[PATH_MAX];
+	int session_dir, cache_dir; /* descriptors, owned; cache_dir -1: there is none, which costs speed only */
+};
+
+/* Makes what is missing. A cache that cannot be made is logged. After an error nothing is left open. */
+enum err paths_open(struct paths *p, const struct conf *cf, struct why *why);
+void paths_close(struct paths *p);
+
+/* This owner's file of session locks, opened anew, so that its locks are the caller's own; -1 after an error. */
+int paths_session_file(const struct paths *p, uid_t uid, struct why *why);
+
+/* This owner's directory in the cache, made where it is missing. False: there is none. */
+bool paths_index_dir(const struct paths *p, const struct identity *owner, char dir[static PATH_MAX], struct why *why);

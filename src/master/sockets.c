@@ -1,0 +1,171 @@
+/* master/sockets.c - see sockets.h */
+#include "master/sockets.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "master/tell.h"
+
+void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST])
+{
+	const struct sockaddr_in *in = (const void *)addr;
+	const struct sockaddr_in6 *in6 = (const void *)addr;
+	const struct sockaddr_un *un = (const void *)addr;
+	char ip[INET6_ADDRSTRLEN] = "?";
+
+	if (addr->ss_family == AF_INET) {
+		(void)inet_ntop(AF_INET, &in->sin_addr, ip, sizeof ip);
+		(void)snprintf(name, SOCKET_NAME_MOST, "inet://%s:%u", ip, ntohs(in->sin_port));
+	} else if (addr->ss_family == AF_INET6) {
+		(void)inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof ip);
+		(void)snprintf(name, SOCKET_NAME_MOST, "inet6://[%s]:%u", ip, ntohs(in6->sin6_port));
+	} else {
+		(void)snprintf(name, SOCKET_NAME_MOST, "unix://%.*s", (int)sizeof un->sun_path, un->sun_path);
+	}
+}
+
+static enum err options_set(int fd, int family, struct why *why)
+{
+	static const int yes = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0)
+		return fail_errno(why, ERR_TEMP, "SO_REUSEADDR");
+	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) < 0)
+		return fail_errno(why, ERR_TEMP, "IPV6_V6ONLY");
+	return OK;
+}
+
+/* Removes a socket that nobody listens on any more; one that answers stays, and bind will fail. */
+static void stale_remove(const struct conf_server *s)
+{
+	const struct sockaddr_un *un = (const void *)&s->addr;
+	struct stat st;
+
+	if (lstat(un->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)&s->addr, s->addr_len) < 0 && errno == ECONNREFUSED)
+		(void)unlink(un->sun_path); /* where this fails, bind tells */
+	close(fd);
+}
+
+static enum err file_bind(int fd, const struct conf_server *s, struct why *why)
+{
+	const struct sockaddr_un *un = (const void *)&s->addr;
+	const struct group *mail = geteuid() == 0 ? getgrnam("mail") : NULL;
+
+	stale_remove(s);
+	mode_t before = umask(0117);
+	int bound = bind(fd, (const struct sockaddr *)&s->addr, s->addr_len);
+	int error = errno;
+
+	umask(before);
+	errno = error;
+	if (bound < 0)
+		return fail_errno(why, ERR_TEMP, "bind");
+	if (mail && lchown(un->sun_path, (uid_t)-1, mail->gr_gid) < 0)
+		log_line(LOG_WARNING, "cannot give %s to group mail: %s", un->sun_path, strerror(errno));
+	return OK;
+}
+
+static enum err socket_listen(int fd, const struct conf_server *s, struct why *why)
+{
+	int family = s->addr.ss_family;
+	enum err err = options_set(fd, family, why);
+
+	if (err != OK)
+		return err;
+	if (family == AF_UNIX && (err = file_bind(fd, s, why)) != OK)
+		return err;
+	if (family != AF_UNIX && bind(fd, (const struct sockaddr *)&s->addr, s->addr_len) < 0)
+		return fail_errno(why, ERR_TEMP, "bind");
+	if (listen(fd, (int)s->backlog) < 0)
+		return fail_errno(why, ERR_TEMP, "listen");
+	return OK;
+}
+
+static int socket_open(const struct conf_server *s, struct why *why)
+{
+	int fd = socket(s->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0) {
+		(void)fail_errno(why, ERR_TEMP, "socket");
+		return -1;
+	}
+	if (socket_listen(fd, s, why) != OK) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Port 0 asks for any: what it became, an operator wants to know. */
+static void opened_log(int fd)
+{
+	struct sockaddr_storage addr = {0};
+	socklen_t len = sizeof addr;
+	char name[SOCKET_NAME_MOST];
+
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+		return;
+	socket_name(&addr, name);
+	log_line(LOG_INFO, "listening on %s", name);
+}
+
+enum err listeners_open(struct listeners *l, const struct conf *cf, struct why *why)
+{
+	*l = (struct listeners){.cf = cf, .fd = calloc(cf->nservers + 1, sizeof *l->fd)};
+	if (!l->fd)
+		return fail(why, ERR_TEMP, "no memory for the list of servers");
+	for (; l->n < cf->nservers; l->n++) {
+		const struct conf_server *s = &cf->servers[l->n];
+		struct why reason = {""};
+		char name[SOCKET_NAME_MOST];
+
+		l->fd[l->n] = socket_open(s, &reason);
+		socket_name(&s->addr, name);
+		if (l->fd[l->n] < 0) {
+			tell(LOG_ERR, "cannot open connection on %s: %s", name, reason.text);
+			continue;
+		}
+		l->open++;
+		opened_log(l->fd[l->n]);
+	}
+	return l->open > 0 ? OK : fail(why, ERR_TEMP, "no servers configured: exiting");
+}
+
+/* Only what is ours: somebody may have put another in its place. */
+static void file_remove(int fd, const struct conf_server *s)
+{
+	const struct sockaddr_un *un = (const void *)&s->addr;
+	struct sockaddr_storage addr = {0};
+	socklen_t len = sizeof addr;
+	struct stat st;
+
+	if (s->addr.ss_family != AF_UNIX || getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+		return;
+	if (lstat(un->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) && unlink(un->sun_path) < 0)
+		log_line(LOG_WARNING, "cannot remove %s: %s", un->sun_path, strerror(errno));
+}
+
+void listeners_close(struct listeners *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->fd[i] < 0)
+			continue;
+		file_remove(l->fd[i], &l->cf->servers[i]);
+		close(l->fd[i]);
+	}
+	free(l->fd);
+	*l = (struct listeners){0};
+}

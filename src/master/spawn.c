@@ -1,0 +1,289 @@
+/* master/spawn.c - see spawn.h
+ *
+ * What happens in the child before its role begins, in this order: the loop of master is let go, shared pages are mapped,
+ * rights and user are dropped (confine.c), all descriptors but its own are closed, system calls are filtered. A failure
+ * at any step ends the process with a line in the log. */
+#include "master/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ipc/places.h"
+#include "master/confine.h"
+#include "master/tell.h"
+
+enum { KEPT_MOST = FRONTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
+
+static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
+	[ROLE_FRONT] = front_main,
+	[ROLE_AUTH] = auth_main,
+	[ROLE_HASH] = hash_main,
+	[ROLE_STORE] = store_main,
+};
+
+/* Ends the child: it cannot be made what it must be. */
+static _Noreturn void give_up(const struct child *c, const struct why *why)
+{
+	tell(LOG_ERR, "cannot start %s: %s", role_name(c->role), why->text);
+	_exit(EX_OSERR);
+}
+
+/* Signals and the loop are master's own. */
+static void loop_leave(struct master *m)
+{
+	sigset_t none;
+
+	for (size_t i = 0; i < SIGNALS_WATCHED; i++)
+		ev_signal_stop(m->loop, &m->signal[i]);
+	ev_loop_destroy(m->loop);
+	m->loop = NULL;
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static enum err map(void **out, const struct region *r, bool write, size_t at, size_t len, struct why *why)
+{
+	*out = region_map(r, write, at, len);
+	return *out ? OK : fail_errno(why, ERR_TEMP, "map shared memory");
+}
+
+static enum err env_front(const struct child *c, struct role_env *env, struct why *why)
+{
+	const struct master *m = c->master;
+
+	env->listeners = m->listeners.fd;
+	memcpy(env->wake, m->wake, sizeof env->wake);
+	return map(&env->places, &m->places, true, 0, m->places.size, why);
+}
+
+static enum err env_auth(const struct child *c, struct role_env *env, struct why *why)
+{
+	const struct master *m = c->master;
+	void *slots;
+
+	env->hashers = m->pool[ROLE_HASH].n;
+	env->cache_octets = m->cache.size;
+	if (map(&slots, &m->slots, false, 0, m->slots.size, why) != OK)
+		return ERR_TEMP;
+	env->slots = slots;
+	return m->cache.size > 0 ? map(&env->cache, &m->cache, true, 0, m->cache.size, why) : OK;
+}
+
+static enum err env_store(const struct child *c, struct role_env *env, struct why *why)
+{
+	static char index_dir[PATH_MAX]; /* of this process */
+	const struct master *m = c->master;
+	struct why reason = {""};
+	void *page;
+
+	env->uid = c->owner.uid;
+	env->gid = c->owner.gid;
+	env->session_fd = paths_session_file(&m->paths, c->owner.uid, why);
+	if (env->session_fd < 0)
+		return ERR_TEMP;
+	if (paths_index_dir(&m->paths, &c->owner, index_dir, &reason))
+		env->index_dir = index_dir;
+	else if (reason.text[0])
+		log_line(LOG_WARNING, "no directory for indexes of uid %u: %s", (unsigned)c->owner.uid, reason.text);
+	if (map(&page, &m->slots, true, (size_t)c->slot * STORE_SLOT_OCTETS, STORE_SLOT_OCTETS, why) != OK)
+		return ERR_TEMP;
+	env->slot_page = page;
+	return OK;
+}
+
+static enum err env_fill(const struct child *c, struct role_env *env, struct why *why)
+{
+	static enum err (*const fill[ROLE_COUNT])(const struct child *, struct role_env *, struct why *) = {
+		[ROLE_FRONT] = env_front,
+		[ROLE_AUTH] = env_auth,
+		[ROLE_STORE] = env_store,
+	};
+
+	return fill[c->role] ? fill[c->role](c, env, why) : OK;
+}
+
+/* The directory that a mailbox pattern names before its first variable: "maildir:/srv/mail/${user}" gives
+ * /srv/mail. False: it names none. */
+static bool pattern_dir(const char *pattern, char dir[static PATH_MAX])
+{
+	const char *path = pattern ? strchr(pattern, '/') : NULL;
+	struct slice fixed = {path, path ? strcspn(path, "$") : 0};
+
+	while (fixed.n > 1 && fixed.p[fixed.n - 1] != '/')
+		fixed.n--;
+	return fixed.n > 1 && slice_cstr(fixed, dir, PATH_MAX);
+}
+
+/* Who it becomes, and what it may still reach. */
+static void confinement_fill(const struct child *c, const struct role_env *env, struct confinement *out)
+{
+	static char mail[PATH_MAX]; /* of this process */
+	const struct master *m = c->master;
+
+	*out = (struct confinement){.role = c->role, .privs = {.change = m->privileged, .id = m->self}};
+	if (c->role == ROLE_STORE) {
+		out->dirs[0] = env->index_dir;
+		out->dirs[1] = m->cf->mailbox.index[0] == '/' ? m->cf->mailbox.index : NULL;
+		out->dirs[2] = pattern_dir(m->cf->mailbox.pattern, mail) ? mail : NULL;
+	}
+	if (c->role == ROLE_AUTH)
+		out->dirs[0] = m->cf->virtdomain_dir;
+	if (!m->privileged)
+		return;
+	out->privs.id = c->role == ROLE_STORE ? c->owner : c->role == ROLE_FRONT ? m->front : m->auth;
+	if (c->role == ROLE_AUTH)
+		out->privs.keep = 1ULL << CAP_DAC_READ_SEARCH; /* password files that only root may read */
+	if (c->role == ROLE_FRONT || c->role == ROLE_HASH)
+		out->root = m->paths.empty;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Closes all descriptors but these; -1 among them are none. */
+static enum err close_but(int *keep, size_t n, struct why *why)
+{
+	unsigned next = 0;
+
+	qsort(keep, n, sizeof *keep, by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < 0 || (unsigned)keep[i] < next)
+			continue;
+		if ((unsigned)keep[i] > next && close_range(next, (unsigned)keep[i] - 1, 0) < 0)
+			return fail_errno(why, ERR_TEMP, "close descriptors");
+		next = (unsigned)keep[i] + 1;
+	}
+	return close_range(next, ~0U, 0) < 0 ? fail_errno(why, ERR_TEMP, "close descriptors") : OK;
+}
+
+/* A daemon's children never see the terminal that it was started from. */
+static enum err terminal_leave(int null, struct why *why)
+{
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		if (dup2(null, fd) < 0)
+			return fail_errno(why, ERR_TEMP, "leave the terminal");
+	return OK;
+}
+
+static enum err descriptors_leave(const struct child *c, const struct role_env *env, struct why *why)
+{
+	const struct master *m = c->master;
+	size_t n = 0, listeners = c->role == ROLE_FRONT ? m->listeners.n : 0;
+	int *keep = calloc(KEPT_MOST + listeners, sizeof *keep);
+
+	if (!keep)
+		return fail(why, ERR_TEMP, "no memory");
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		keep[n++] = fd;
+	keep[n++] = log_current()->fd;
+	keep[n++] = env->master_fd;
+	keep[n++] = env->session_fd;
+	for (size_t i = 0; c->role == ROLE_FRONT && i < FRONTS_MOST; i++)
+		keep[n++] = env->wake[i];
+	for (size_t i = 0; i < listeners; i++)
+		keep[n++] = env->listeners[i];
+	enum err err = close_but(keep, n, why);
+
+	free(keep);
+	return err;
+}
+
+static void name_set(enum role role)
+{
+	char name[16];
+
+	(void)snprintf(name, sizeof name, "pop3d-%s", role_name(role));
+	(void)prctl(PR_SET_NAME, name, 0, 0, 0); /* for ps; no harm without */
+}
+
+static _Noreturn void child_run(struct child *c, int master_fd, pid_t parent)
+{
+	struct master *m = c->master;
+	struct role_env env = {
+		.conf = m->cf, .serial = c->serial, .slot = c->slot, .master_fd = master_fd, .session_fd = -1};
+	struct confinement con;
+	struct why why = {""};
+
+	for (size_t i = 0; i < FRONTS_MOST; i++)
+		env.wake[i] = -1;
+	loop_leave(m);
+	name_set(c->role);
+	if (c->role != ROLE_AUTH)
+		conf_wipe_secrets(m->cf);
+	if (env_fill(c, &env, &why) != OK)
+		give_up(c, &why);
+	int null = m->cf->foreground ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	confinement_fill(c, &env, &con);
+	if (confine(&con, &why) != OK || terminal_leave(null, &why) != OK || descriptors_leave(c, &env, &why) != OK ||
+	    confine_finish(c->role, parent, &why) != OK)
+		give_up(c, &why);
+	tell_started();
+	_exit(role_main[c->role](&env));
+}
+
+/* A page that its last owner has left. */
+static enum err slot_clear(const struct child *c, struct why *why)
+{
+	static const char zeros[offsetof(struct store_slot, pad)];
+	const struct region *slots = &c->master->slots;
+
+	if (pwrite(slots->rw, zeros, sizeof zeros, (off_t)c->slot * STORE_SLOT_OCTETS) != sizeof zeros)
+		return fail_errno(why, ERR_TEMP, "clear a page of shared memory");
+	return OK;
+}
+
+/* In the child a signal before loop_leave would be taken for one of master's. */
+static pid_t fork_quietly(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	pid_t pid = fork();
+
+	if (pid != 0)
+		(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+enum err spawn(struct child *c, const struct chan_ops *ops, struct why *why)
+{
+	struct master *m = c->master;
+	pid_t parent = getpid();
+	int fds[2];
+
+	if ((c->role == ROLE_STORE && slot_clear(c, why) != OK) || chan_pair(fds, why) != OK)
+		return ERR_TEMP;
+	c->serial = ++m->serial;
+	pid_t pid = fork_quietly();
+
+	if (pid == 0)
+		child_run(c, fds[1], parent);
+	int error = errno;
+
+	close(fds[1]);
+	if (pid < 0) {
+		close(fds[0]);
+		errno = error;
+		return fail_errno(why, ERR_TEMP, "fork");
+	}
+	c->pid = pid;
+	c->ready = c->leaving = false;
+	c->started_ms = clock_ms();
+	m->running++;
+	chan_init(&c->chan, m->loop, fds[0], ROLE_MASTER, c->role, c->serial, ops, c);
+	return OK;
+}

@@ -1,0 +1,530 @@
+/* master/supervise.c - see supervise.h */
+#include "master/supervise.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ipc/places.h"
+#include "master/grant.h"
+#include "master/spawn.h"
+#include "master/tell.h"
+
+enum {
+	AUTHS = 2,             /* processes of the pool that looks users up */
+	EARLY_MS = 10000,      /* a process that ends sooner after its start is failing */
+	AGAIN_MS = 100,        /* wait before the second try; each further one twice as long ... */
+	AGAIN_MOST_MS = 30000, /* ... up to this */
+	START_S = 30,          /* for all roles together to be ready */
+	KILL_S = 2,            /* what is killed must be gone by then */
+	LOG_AGAIN_S = 2,       /* between tries to reach the system's log */
+};
+
+/* Who has a channel to whom. */
+static const struct {
+	enum role a, b;
+} pairs[] = {
+	{ROLE_FRONT, ROLE_AUTH},
+	{ROLE_FRONT, ROLE_STORE},
+	{ROLE_AUTH, ROLE_HASH},
+	{ROLE_AUTH, ROLE_STORE},
+};
+
+static const struct chan_ops child_ops;
+
+bool child_runs(const struct child *c)
+{
+	return c->pid != 0;
+}
+
+/* --- channels --- */
+
+static bool peer_send(struct child *to, const struct child *peer, int fd)
+{
+	struct msg_peer p = {
+		.role = peer->role,
+		.serial = peer->serial,
+		.slot = peer->slot,
+		.uid = peer->owner.uid,
+		.gid = peer->owner.gid,
+	};
+	struct chan_out out = {.payload = &p, .fds = {fd}, .nfds = 1};
+
+	return chan_send(&to->chan, MSG_PEER, &out);
+}
+
+static enum err connect_two(struct child *a, struct child *b, struct why *why)
+{
+	int fds[2];
+	enum err err = chan_pair(fds, why);
+
+	if (err != OK)
+		return err;
+	/* Where one cannot be told, it is ending, and the other will see the channel close. */
+	(void)peer_send(a, b, fds[0]);
+	(void)peer_send(b, a, fds[1]);
+	close(fds[0]);
+	close(fds[1]);
+	return OK;
+}
+
+static enum err connect_pool(struct child *c, enum role role, struct why *why)
+{
+	struct pool *pool = &c->master->pool[role];
+	enum err err = OK;
+
+	for (unsigned i = 0; err == OK && i < pool->n; i++)
+		if (child_runs(&pool->child[i]) && !pool->child[i].leaving)
+			err = connect_two(c, &pool->child[i], why);
+	return err;
+}
+
+static enum err connect_all(struct child *c, struct why *why)
+{
+	enum err err = OK;
+
+	for (size_t i = 0; err == OK && i < sizeof pairs / sizeof *pairs; i++) {
+		if (pairs[i].a == c->role)
+			err = connect_pool(c, pairs[i].b, why);
+		else if (pairs[i].b == c->role)
+			err = connect_pool(c, pairs[i].a, why);
+	}
+	return err;
+}
+
+/* --- a child's life --- */
+
+enum err child_start(struct child *c, struct why *why)
+{
+	enum err err = spawn(c, &child_ops, why);
+
+	if (err == OK && (err = connect_all(c, why)) != OK)
+		(void)kill(c->pid, SIGKILL); /* it would serve with half of its peers; on_child_signal finds it */
+	return err;
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *w, int revents);
+
+static void start_later(struct child *c, uint64_t ms)
+{
+	struct master *m = c->master;
+
+	ev_timer_stop(m->loop, &c->again);
+	ev_timer_set(&c->again, (double)ms / 1000, 0.);
+	ev_timer_start(m->loop, &c->again);
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct child *c = w->data;
+	struct why why = {""};
+
+	(void)loop;
+	(void)revents;
+	if (c->master->stopping || child_runs(c) || child_start(c, &why) == OK)
+		return;
+	log_line(LOG_ERR, "cannot start %s: %s", role_name(c->role), why.text);
+	if (!child_runs(c))
+		start_later(c, AGAIN_MOST_MS);
+}
+
+/* How long to wait before the next try, after so many early ends in a row. */
+static uint64_t again_after(unsigned early)
+{
+	uint64_t ms = AGAIN_MS;
+
+	if (early <= 1)
+		return 0;
+	for (; early > 2 && ms < AGAIN_MOST_MS; early--)
+		ms *= 2;
+	return ms < AGAIN_MOST_MS ? ms : AGAIN_MOST_MS;
+}
+
+static void end_log(const struct child *c, int status)
+{
+	struct event e;
+
+	event_new(&e, "ended");
+	event_word(&e, "role", role_name(c->role));
+	event_u64(&e, "pid", (uint64_t)c->pid);
+	if (c->role == ROLE_STORE)
+		event_u64(&e, "uid", c->owner.uid);
+	if (WIFSIGNALED(status))
+		event_u64(&e, "signal", (uint64_t)WTERMSIG(status));
+	else
+		event_u64(&e, "code", (uint64_t)WEXITSTATUS(status));
+	event_log(&e, WIFSIGNALED(status) ? LOG_ERR : status == 0 ? LOG_DEBUG : LOG_WARNING);
+}
+
+/* What this front counted is not there any more. */
+static void places_clear(const struct child *c)
+{
+	struct master *m = c->master;
+	void *p = region_map(&m->places, true, 0, m->places.size);
+
+	if (!p) {
+		log_line(LOG_ERR, "cannot clear the places of a front: %s", strerror(errno));
+		return;
+	}
+	places_reset(p, m->cf, c->slot);
+	munmap(p, m->places.size);
+	/* Clients that wait in other fronts may have their places. */
+	for (unsigned i = 0; i < m->pool[ROLE_FRONT].n; i++)
+		(void)eventfd_write(m->wake[i], 1);
+}
+
+static void stop(struct master *m, int status);
+
+static void child_ended(struct child *c, int status)
+{
+	struct master *m = c->master;
+	bool was_ready = c->ready;
+	bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+
+	end_log(c, status);
+	chan_done(&c->chan);
+	c->early = failed && clock_ms() - c->started_ms < EARLY_MS ? c->early + 1 : 0;
+	c->again_ms = clock_ms() + again_after(c->early);
+	c->pid = 0;
+	c->ready = c->leaving = false;
+	m->running--;
+	if (c->role == ROLE_FRONT)
+		places_clear(c);
+	if (m->stopping) {
+		if (m->running == 0)
+			ev_break(m->loop, EVBREAK_ALL);
+	} else if (m->starting && c->role != ROLE_STORE && !was_ready) {
+		tell(LOG_ERR, "%s ended before it was ready", role_name(c->role));
+		stop(m, WIFEXITED(status) && WEXITSTATUS(status) >= EX__BASE ? WEXITSTATUS(status) : EX_SOFTWARE);
+	} else if (c->role != ROLE_STORE) {
+		start_later(c, again_after(c->early));
+	}
+}
+
+static struct child *child_find(struct master *m, pid_t pid)
+{
+	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
+		for (unsigned i = 0; i < m->pool[r].n; i++)
+			if (m->pool[r].child[i].pid == pid)
+				return &m->pool[r].child[i];
+	return NULL;
+}
+
+static void on_child_signal(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct master *m = w->data;
+	int status;
+	pid_t pid;
+
+	(void)loop;
+	(void)revents;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct child *c = child_find(m, pid);
+
+		if (c)
+			child_ended(c, status);
+	}
+}
+
+/* --- what children say --- */
+
+static void started(struct master *m);
+
+static bool all_ready(const struct master *m)
+{
+	for (enum role r = ROLE_FRONT; r < ROLE_STORE; r++)
+		for (unsigned i = 0; i < m->pool[r].n; i++)
+			if (!m->pool[r].child[i].ready)
+				return false;
+	return true;
+}
+
+static enum err on_ready(struct chan *ch, struct msg *msg, struct why *why)
+{
+	struct child *c = ch->owner;
+	struct master *m = c->master;
+
+	(void)msg;
+	if (c->ready)
+		return fail(why, ERR_PERM, "it was ready before");
+	c->ready = true;
+	if (m->starting && all_ready(m))
+		started(m);
+	return OK;
+}
+
+static void log_lost(void *arg)
+{
+	struct master *m = arg;
+
+	if (log_current()->form == LOG_TO_SYSLOG && !ev_is_active(&m->log_again))
+		ev_timer_again(m->loop, &m->log_again);
+}
+
+static enum err on_log_lost(struct chan *ch, struct msg *msg, struct why *why)
+{
+	const struct child *c = ch->owner;
+
+	(void)msg;
+	(void)why;
+	log_lost(c->master);
+	return OK;
+}
+
+static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct master *m = w->data;
+
+	(void)revents;
+	if (!tell_reopen())
+		return;
+	ev_timer_stop(loop, w);
+	struct chan_out out = {.fds = {log_current()->fd}, .nfds = 1};
+
+	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
+		for (unsigned i = 0; i < m->pool[r].n; i++)
+			if (child_runs(&m->pool[r].child[i]))
+				(void)chan_send(&m->pool[r].child[i].chan, MSG_LOG, &out); /* a child that ends */
+}
+
+/* A store worker had no session for a while. Once every auth has let go of it, no grant can reach it, and it ends. */
+static enum err on_idle(struct chan *ch, struct msg *msg, struct why *why)
+{
+	struct child *c = ch->owner;
+	const struct pool *auths = &c->master->pool[ROLE_AUTH];
+	struct msg_forget forget = {.serial = c->serial};
+	struct chan_out out = {.payload = &forget};
+
+	(void)msg;
+	(void)why;
+	if (c->leaving)
+		return OK;
+	c->leaving = true;
+	for (unsigned i = 0; i < auths->n; i++)
+		if (child_runs(&auths->child[i]))
+			(void)chan_send(&auths->child[i].chan, MSG_FORGET, &out); /* an auth that ends lets go too */
+	return OK;
+}
+
+/* It has ended, and its end will be told by SIGCHLD; or it broke a rule, and must. */
+static void on_child_closed(struct chan *ch, const char *reason)
+{
+	struct child *c = ch->owner;
+
+	if (reason) {
+		log_line(LOG_ERR, "%s %ld is ended: %s", role_name(c->role), (long)c->pid, reason);
+		(void)kill(c->pid, SIGKILL);
+	}
+	chan_done(ch);
+}
+
+static const struct chan_ops child_ops = {
+	.on =
+		{
+			[MSG_READY] = on_ready,
+			[MSG_LOG_LOST] = on_log_lost,
+			[MSG_IDLE] = on_idle,
+			[MSG_GRANT] = on_grant,
+		},
+	.closed = on_child_closed,
+};
+
+/* --- the start and the end --- */
+
+static void started(struct master *m)
+{
+	struct why why = {""};
+
+	m->starting = false;
+	ev_timer_stop(m->loop, &m->patience);
+	if (m->cf->pidfile && pidfile_write(&m->pidfile, m->cf->pidfile, &why) != OK)
+		tell(LOG_ERR, "%s", why.text);
+	tell_started();
+	daemon_started(&m->daemon, EX_OK);
+	log_line(LOG_INFO, "pop3d (Poplar %s) started", POPLAR_VERSION);
+}
+
+static void kill_all(struct master *m, int sig)
+{
+	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
+		for (unsigned i = 0; i < m->pool[r].n; i++)
+			if (child_runs(&m->pool[r].child[i]))
+				(void)kill(m->pool[r].child[i].pid, sig);
+}
+
+static void patience_set(struct master *m, double seconds)
+{
+	ev_timer_stop(m->loop, &m->patience);
+	ev_timer_set(&m->patience, seconds, 0.);
+	ev_timer_start(m->loop, &m->patience);
+}
+
+/* Children see their channel close, and end by themselves; on_patience sees to those that do not. */
+static void stop(struct master *m, int status)
+{
+	if (m->stopping)
+		return;
+	m->stopping = true;
+	m->status = status;
+	listeners_close(&m->listeners);
+	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
+		for (unsigned i = 0; i < m->pool[r].n; i++)
+			if (child_runs(&m->pool[r].child[i]))
+				chan_done(&m->pool[r].child[i].chan);
+	patience_set(m, (double)m->cf->shutdown_timeout.n);
+	if (m->running == 0)
+		ev_break(m->loop, EVBREAK_ALL);
+}
+
+static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct master *m = w->data;
+
+	(void)revents;
+	if (m->starting && !m->stopping) {
+		tell(LOG_ERR, "not all processes were ready after %d seconds", START_S);
+		stop(m, EX_SOFTWARE);
+		return;
+	}
+	log_line(LOG_WARNING, "%u processes do not end: killing them", m->running);
+	kill_all(m, SIGKILL);
+	ev_timer_set(w, KILL_S, 0.);
+	ev_timer_start(loop, w);
+}
+
+static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct master *m = w->data;
+
+	(void)loop;
+	(void)revents;
+	stop(m, m->starting ? EX_TEMPFAIL : EX_OK);
+}
+
+static void watch(struct master *m)
+{
+	static const struct {
+		int number;
+		void (*on)(struct ev_loop *, ev_signal *, int);
+	} signals[SIGNALS_WATCHED] = {
+		{SIGCHLD, on_child_signal}, {SIGTERM, on_stop_signal}, {SIGINT, on_stop_signal},
+		{SIGQUIT, on_stop_signal},  {SIGHUP, on_stop_signal},
+	};
+
+	for (size_t i = 0; i < SIGNALS_WATCHED; i++) {
+		ev_signal_init(&m->signal[i], signals[i].on, signals[i].number);
+		m->signal[i].data = m;
+		ev_signal_start(m->loop, &m->signal[i]);
+	}
+	ev_timer_init(&m->patience, on_patience, START_S, 0.);
+	ev_timer_init(&m->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
+	m->patience.data = m->log_again.data = m;
+	ev_timer_start(m->loop, &m->patience);
+	tell_on_lost(log_lost, m);
+}
+
+/* How many processes each role has: for store, how many it may have. */
+static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
+{
+	cpu_set_t set;
+	unsigned cores = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+	bool single = m->cf->single_process;
+
+	if (cores > FRONTS_MOST)
+		cores = FRONTS_MOST;
+	size[ROLE_HASH] = single || cores < 2 ? 1 : cores - 1;
+	size[ROLE_AUTH] = single ? 1 : AUTHS;
+	size[ROLE_FRONT] = single ? 1 : cores;
+	size[ROLE_STORE] = STORES_MOST;
+}
+
+struct child *place_add(struct master *m, enum role role)
+{
+	struct pool *pool = &m->pool[role];
+
+	if (pool->n == pool->most)
+		return NULL;
+	struct child *c = &pool->child[pool->n];
+
+	*c = (struct child){.master = m, .role = role, .slot = pool->n++, .chan.in.fd = -1};
+	ev_timer_init(&c->again, on_again, 0., 0.);
+	c->again.data = c;
+	return c;
+}
+
+static enum err pools_make(struct master *m, struct why *why)
+{
+	unsigned size[ROLE_COUNT] = {0};
+
+	pools_size(m, size);
+	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++) {
+		m->pool[r] = (struct pool){.child = calloc(size[r], sizeof(struct child)), .most = size[r]};
+		if (!m->pool[r].child)
+			return fail(why, ERR_TEMP, "no memory for %u processes", size[r]);
+		while (r != ROLE_STORE && place_add(m, r))
+			continue;
+	}
+	return OK;
+}
+
+/* Memory and wake-up calls that the roles share. */
+static enum err shared_make(struct master *m, struct why *why)
+{
+	size_t cache = auth_cache_octets(m->cf);
+
+	for (unsigned i = 0; i < FRONTS_MOST; i++)
+		m->wake[i] = -1;
+	for (unsigned i = 0; i < m->pool[ROLE_FRONT].n; i++) {
+		m->wake[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (m->wake[i] < 0)
+			return fail_errno(why, ERR_TEMP, "eventfd");
+	}
+	enum err err = region_new(&m->places, "pop3d places", places_octets(m->cf), why);
+
+	if (err == OK)
+		err = region_new(&m->slots, "pop3d stores", (size_t)STORES_MOST * STORE_SLOT_OCTETS, why);
+	if (err == OK && cache > 0)
+		err = region_new(&m->cache, "pop3d cache", cache, why);
+	return err;
+}
+
+static enum err roles_start(struct master *m, struct why *why)
+{
+	static const enum role order[] = {ROLE_HASH, ROLE_AUTH, ROLE_FRONT};
+	enum err err = OK;
+
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+		for (unsigned n = 0; err == OK && n < m->pool[order[i]].n; n++)
+			err = child_start(&m->pool[order[i]].child[n], why);
+	return err;
+}
+
+int supervise(struct master *m)
+{
+	struct why why = {""};
+
+	m->loop = ev_loop_new(EVFLAG_AUTO);
+	if (!m->loop) {
+		tell(LOG_ERR, "cannot make an event loop");
+		return EX_OSERR;
+	}
+	m->starting = true;
+	watch(m);
+	if (pools_make(m, &why) != OK || shared_make(m, &why) != OK || roles_start(m, &why) != OK) {
+		tell(LOG_ERR, "%s", why.text);
+		stop(m, EX_OSERR);
+	}
+	if (!m->stopping || m->running > 0)
+		ev_run(m->loop, 0);
+	pidfile_remove(&m->pidfile);
+	log_line(LOG_INFO, "pop3d (Poplar %s) terminated", POPLAR_VERSION);
+	return m->status;
+}

@@ -1,0 +1,230 @@
+/* master/syscalls.c - see syscalls.h */
+#include "master/syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+	F = 1 << ROLE_FRONT,
+	A = 1 << ROLE_AUTH,
+	H = 1 << ROLE_HASH,
+	S = 1 << ROLE_STORE,
+	ALL = F | A | H | S,
+	FILES = A | S,
+};
+
+/* A condition on one argument: (argument & mask) == value. Mask 0: none. */
+struct when {
+	unsigned arg;
+	uint64_t mask, value;
+};
+#define WHOLE UINT32_MAX
+#define ANY                                                                                                            \
+	{                                                                                                              \
+		0, 0, 0                                                                                                \
+	}
+#define NOT_EXECUTABLE                                                                                                 \
+	{                                                                                                              \
+		2, PROT_EXEC, 0                                                                                        \
+	}
+#define COMMAND(n)                                                                                                     \
+	{                                                                                                              \
+		1, WHOLE, (n)                                                                                          \
+	}
+#define READING                                                                                                        \
+	{                                                                                                              \
+		2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, O_RDONLY                                                    \
+	}
+#define OF_DESCRIPTOR                                                                                                  \
+	{                                                                                                              \
+		3, AT_EMPTY_PATH, AT_EMPTY_PATH                                                                        \
+	}
+
+struct row {
+	int call;
+	unsigned roles;
+	struct when when;
+};
+
+/* clang-format off */
+static const struct row allowed[] = {
+	/* memory: never executable */
+	{SCMP_SYS(brk), ALL, ANY},
+	{SCMP_SYS(mmap), ALL, NOT_EXECUTABLE},
+	{SCMP_SYS(mprotect), ALL, NOT_EXECUTABLE},
+	{SCMP_SYS(munmap), ALL, ANY},
+	{SCMP_SYS(mremap), ALL, ANY},
+	{SCMP_SYS(madvise), ALL, ANY},
+	/* the process itself, its end included */
+	{SCMP_SYS(getpid), ALL, ANY},
+	{SCMP_SYS(gettid), ALL, ANY},
+	{SCMP_SYS(getuid), ALL, ANY},
+	{SCMP_SYS(geteuid), ALL, ANY},
+	{SCMP_SYS(getgid), ALL, ANY},
+	{SCMP_SYS(getegid), ALL, ANY},
+	{SCMP_SYS(futex), ALL, ANY},
+	{SCMP_SYS(sched_yield), ALL, ANY},
+	{SCMP_SYS(getrandom), ALL, ANY},
+	{SCMP_SYS(rt_sigaction), ALL, ANY},
+	{SCMP_SYS(rt_sigprocmask), ALL, ANY},
+	{SCMP_SYS(rt_sigreturn), ALL, ANY},
+	{SCMP_SYS(restart_syscall), ALL, ANY},
+	{SCMP_SYS(exit), ALL, ANY},
+	{SCMP_SYS(exit_group), ALL, ANY},
+	/* time */
+	{SCMP_SYS(clock_gettime), ALL, ANY},
+	{SCMP_SYS(gettimeofday), ALL, ANY},
+	{SCMP_SYS(time), ALL, ANY},
+	{SCMP_SYS(clock_nanosleep), ALL, ANY},
+	{SCMP_SYS(nanosleep), ALL, ANY},
+	/* the event loop */
+	{SCMP_SYS(epoll_create1), ALL, ANY},
+	{SCMP_SYS(epoll_ctl), ALL, ANY},
+	{SCMP_SYS(epoll_wait), ALL, ANY},
+	{SCMP_SYS(epoll_pwait), ALL, ANY},
+	{SCMP_SYS(eventfd2), ALL, ANY},
+	{SCMP_SYS(timerfd_create), ALL, ANY},
+	{SCMP_SYS(timerfd_settime), ALL, ANY},
+	{SCMP_SYS(poll), ALL, ANY},
+	/* descriptors that are there already; no owner, no signals by them (F_SETOWN, F_SETSIG) */
+	{SCMP_SYS(read), ALL, ANY},
+	{SCMP_SYS(readv), ALL, ANY},
+	{SCMP_SYS(write), ALL, ANY},
+	{SCMP_SYS(writev), ALL, ANY},
+	{SCMP_SYS(sendmsg), ALL, ANY},
+	{SCMP_SYS(recvmsg), ALL, ANY},
+	{SCMP_SYS(shutdown), ALL, ANY},
+	{SCMP_SYS(close), ALL, ANY},
+	{SCMP_SYS(fstat), ALL, ANY},
+	{SCMP_SYS(newfstatat), ALL, OF_DESCRIPTOR},
+	{SCMP_SYS(fcntl), ALL, COMMAND(F_DUPFD_CLOEXEC)},
+	{SCMP_SYS(fcntl), ALL, COMMAND(F_GETFD)},
+	{SCMP_SYS(fcntl), ALL, COMMAND(F_SETFD)},
+	{SCMP_SYS(fcntl), ALL, COMMAND(F_GETFL)},
+	{SCMP_SYS(fcntl), ALL, COMMAND(F_SETFL)},
+	{SCMP_SYS(fcntl), F | S, COMMAND(F_GET_SEALS)},
+	{SCMP_SYS(fcntl), F | S, COMMAND(F_ADD_SEALS)},
+	{SCMP_SYS(pread64), F | FILES, ANY},
+	{SCMP_SYS(preadv), F | FILES, ANY},
+	{SCMP_SYS(preadv2), F | FILES, ANY},
+	{SCMP_SYS(lseek), F | FILES, ANY},
+	{SCMP_SYS(fstatfs), F | S, ANY},
+	{SCMP_SYS(memfd_create), F | S, ANY},
+	{SCMP_SYS(ftruncate), F | S, ANY},
+	{SCMP_SYS(pwrite64), F | S, ANY},
+	/* clients: sockets come from listeners only */
+	{SCMP_SYS(accept4), F, ANY},
+	{SCMP_SYS(recvfrom), F, ANY},
+	{SCMP_SYS(sendto), F, ANY},
+	{SCMP_SYS(setsockopt), F, ANY},
+	{SCMP_SYS(getsockopt), F, ANY},
+	{SCMP_SYS(getsockname), F, ANY},
+	{SCMP_SYS(getpeername), F, ANY},
+	{SCMP_SYS(ioctl), F, COMMAND(TIOCOUTQ)},
+	{SCMP_SYS(prlimit64), F, {0, WHOLE, 0}}, /* its own */
+	/* files: which ones, Landlock says */
+	{SCMP_SYS(openat), A, READING},
+	{SCMP_SYS(openat), S, ANY},
+	{SCMP_SYS(openat2), FILES, ANY}, /* its flags cannot be seen from here: Landlock refuses what is not reading */
+	{SCMP_SYS(newfstatat), FILES, ANY},
+	{SCMP_SYS(statx), FILES, ANY},
+	{SCMP_SYS(faccessat), FILES, ANY},
+	{SCMP_SYS(faccessat2), FILES, ANY},
+	{SCMP_SYS(access), FILES, ANY},
+	{SCMP_SYS(getdents64), FILES, ANY},
+	{SCMP_SYS(readlink), FILES, ANY},
+	{SCMP_SYS(readlinkat), FILES, ANY},
+	{SCMP_SYS(fadvise64), FILES, ANY},
+	/* mail: whatever its owner may do to regular files and directories */
+	{SCMP_SYS(pwritev), S, ANY},
+	{SCMP_SYS(pwritev2), S, ANY},
+	{SCMP_SYS(fsync), S, ANY},
+	{SCMP_SYS(fdatasync), S, ANY},
+	{SCMP_SYS(sync_file_range), S, ANY},
+	{SCMP_SYS(fallocate), S, ANY},
+	{SCMP_SYS(copy_file_range), S, ANY},
+	{SCMP_SYS(sendfile), S, ANY},
+	{SCMP_SYS(rename), S, ANY},
+	{SCMP_SYS(renameat), S, ANY},
+	{SCMP_SYS(renameat2), S, ANY},
+	{SCMP_SYS(link), S, ANY},
+	{SCMP_SYS(linkat), S, ANY},
+	{SCMP_SYS(unlink), S, ANY},
+	{SCMP_SYS(unlinkat), S, ANY},
+	{SCMP_SYS(mkdir), S, ANY},
+	{SCMP_SYS(mkdirat), S, ANY},
+	{SCMP_SYS(rmdir), S, ANY},
+	{SCMP_SYS(fchmod), S, ANY},
+	{SCMP_SYS(fchown), S, ANY},
+	{SCMP_SYS(utimensat), S, ANY},
+	{SCMP_SYS(flock), S, ANY},
+	{SCMP_SYS(statfs), S, ANY},
+	{SCMP_SYS(getcwd), S, ANY},
+	{SCMP_SYS(umask), S, ANY},
+	{SCMP_SYS(fcntl), S, COMMAND(F_GETLK)},
+	{SCMP_SYS(fcntl), S, COMMAND(F_SETLK)},
+	{SCMP_SYS(fcntl), S, COMMAND(F_SETLKW)},
+	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_GETLK)},
+	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLK)},
+	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLKW)},
+#if defined(__SANITIZE_ADDRESS__)
+	/* only in builds with AddressSanitizer, for its run time: */
+	{SCMP_SYS(sigaltstack), ALL, ANY},
+	{SCMP_SYS(prlimit64), ALL, ANY},
+	{SCMP_SYS(mincore), ALL, ANY},
+	{SCMP_SYS(pipe), ALL, ANY},
+	{SCMP_SYS(pipe2), ALL, ANY},
+#endif
+};
+/* clang-format on */
+
+static enum err row_add(scmp_filter_ctx filter, const struct row *r, struct why *why)
+{
+	struct scmp_arg_cmp cmp = SCMP_CMP64(r->when.arg, SCMP_CMP_MASKED_EQ, r->when.mask, r->when.value);
+	int err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, r->call, r->when.mask ? 1 : 0, &cmp);
+
+	errno = -err;
+	return err < 0 ? fail_errno(why, ERR_TEMP, "allow system call %d", r->call) : OK;
+}
+
+/* abort() ends in a signal to ourselves: that one may be sent, so that the log tells what happened. */
+static enum err abort_add(scmp_filter_ctx filter, struct why *why)
+{
+	struct row self = {SCMP_SYS(tgkill), ALL, {0, WHOLE, (uint64_t)getpid()}};
+
+	return row_add(filter, &self, why);
+}
+
+static enum err filter_fill(scmp_filter_ctx filter, enum role role, struct why *why)
+{
+	for (const struct row *r = allowed; r < allowed + sizeof allowed / sizeof *allowed; r++)
+		if (r->roles & 1U << role && row_add(filter, r, why) != OK)
+			return ERR_TEMP;
+	return abort_add(filter, why);
+}
+
+enum err syscalls_restrict(enum role role, struct why *why)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+
+	if (!filter)
+		return fail(why, ERR_TEMP, "no memory for the system call filter");
+	/* A call of another architecture is an attack. The optimised filter is a tree, not a chain. */
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	enum err err = filter_fill(filter, role, why);
+
+	if (err == OK) {
+		errno = -seccomp_load(filter);
+		if (errno != 0)
+			err = fail_errno(why, ERR_TEMP, "load the system call filter");
+	}
+	seccomp_release(filter);
+	return err;
+}
