@@ -1,0 +1,82 @@
+"""One measurement: a load on one server, what it cost, whether every answer was right."""
+import subprocess
+import time
+from dataclasses import dataclass
+
+from . import accounting, maildrops
+from .servers import Running
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    title: str
+    load: str  # popload's name for it
+    domain: str = "cheap.test"
+    clients: tuple[int, ...] = (1, 16, 64)
+
+
+SCENARIOS = (
+    Scenario("poll", "Poll: USER, PASS, STAT, UIDL, LIST, QUIT, nothing new", "poll"),
+    Scenario("fetch", "Fetch: a poll, and RETR of all 20 messages", "fetch"),
+    Scenario("poll-sha512", "Poll, with passwords hashed by SHA-512 crypt", "poll", "sha512.test", (16,)),
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    """The client program and whom it logs in."""
+    popload: str
+    users: int
+
+    def command(self, running: Running, load: str, domain: str, users: int, *more: str) -> list[str]:
+        return [self.popload, load, f"--port={running.port}", f"--user=user%d@{domain}", f"--users={users}",
+                f"--password={maildrops.PASSWORD}", *more]
+
+
+def parse(output: str) -> dict[str, float]:
+    return {k: float(v) for k, _, v in (line.partition("=") for line in output.splitlines())}
+
+
+def run_load(load: Load, running: Running, scenario: Scenario, clients: int, *limits: str) -> dict:
+    """Figures of the load and of the server; `complaints` holds what the client found wrong."""
+    command = load.command(running, scenario.load, scenario.domain, load.users, f"--clients={clients}", *limits)
+    cpu, system = accounting.settled_cpu(running.account)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    cpu_after, system_after = accounting.settled_cpu(running.account)
+    figures = parse(done.stdout) or {"sessions": 0, "errors": 1}
+    sessions = max(figures["sessions"], 1)
+    return figures | {
+        "server": running.server.name, "scenario": scenario.name, "clients": clients,
+        "cpu_ms": (cpu_after - cpu) * 1000 / sessions,
+        "system_ms": (system_after - system) * 1000 / sessions,
+        "complaints": done.stderr.splitlines(),
+    }
+
+
+def warm_up(load: Load, running: Running, users: int) -> list[str]:
+    """Every user once. LIST before UIDL: Mailutils writes unique-ids into the messages when it is first asked for them, and
+    its sizes then no longer agree with what STAT said."""
+    command = load.command(running, "visit", "cheap.test", users, "--once", "--clients=16", "--errors=1000000")
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+
+
+def hold(load: Load, running: Running, stage: str, sessions: int) -> dict:
+    """Memory of so many connections that say nothing: `stage` is greeted (before login) or idle (behind it)."""
+    command = load.command(running, stage, "cheap.test", sessions, "--clients=16")
+    pss, kernel = accounting.pss_kib(running.account), running.account.kernel_kib()
+    client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    held = client.stdout.readline()
+    accounting.settled_cpu(running.account)
+    time.sleep(0.5)
+    pss_held, kernel_held = accounting.pss_kib(running.account), running.account.kernel_kib()
+    processes = len(running.account.pids())
+    output, complaints = client.communicate()
+    figures = parse(held + output)
+    return {
+        "server": running.server.name, "stage": stage, "sessions": sessions, "processes": processes,
+        "held": figures.get("held", 0), "errors": figures.get("errors", 1),
+        "pss_kib": (pss_held - pss) / sessions,
+        "kernel_kib": None if kernel is None else (kernel_held - kernel) / sessions,
+        "complaints": complaints.splitlines(),
+    }

@@ -1,0 +1,156 @@
+"""The servers: a row each. Their configurations are templates in bench/peers/."""
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import accounting, maildrops
+
+PEERS = Path(__file__).resolve().parent.parent / "peers"
+START_SECONDS = 20
+STOP_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    title: str
+    program: str  # @DAEMON@, @POPLOAD@: ours
+    argv: tuple[str, ...]
+    package: str = ""
+    template: str = ""
+    directories: tuple[str, ...] = ("run", "state", "cache")
+    version: tuple[str, ...] = ("--version",)
+    idle_most: int = 1 << 30  # connections that it holds in this configuration
+    scenarios: tuple[str, ...] = ()  # that it can serve; none: all
+    ours: bool = False
+
+
+SERVERS = (
+    Server("poplar", "Poplar", "@DAEMON@", ("--config-file=@CONF@", "--daemon", "--foreground"),
+           template="poplar.conf", ours=True),
+    Server("dovecot-tuned", "Dovecot, high-performance", "/usr/sbin/dovecot", ("-F", "-c", "@CONF@"),
+           package="dovecot-pop3d", template="dovecot-tuned.conf"),
+    Server("dovecot-shared", "Dovecot, the same with shared mail processes", "/usr/sbin/dovecot", ("-F", "-c", "@CONF@"),
+           package="dovecot-pop3d", template="dovecot-shared.conf"),
+    Server("dovecot", "Dovecot, default", "/usr/sbin/dovecot", ("-F", "-c", "@CONF@"),
+           package="dovecot-pop3d", template="dovecot.conf", idle_most=64),
+    Server("mailutils", "Mailutils pop3d", "/usr/sbin/pop3d", ("--config-file=@CONF@", "--daemon", "--foreground"),
+           package="mailutils-pop3d", template="mailutils.conf", idle_most=64),
+    Server("bare", "bare TCP exchange", "@POPLOAD@", ("serve", "--port=@PORT@"), version=(), scenarios=("poll",)),
+)
+
+
+class StartError(Exception):
+    pass
+
+
+@dataclass
+class Running:
+    """A server that runs on a port of its own with maildrops of its own, in a directory of its own."""
+    server: Server
+    directory: Path
+    port: int
+    process: subprocess.Popen
+    account: accounting.Group | accounting.Tree = field(repr=False)
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    def stop(self) -> None:
+        """Its first process gets the word; what is left of those that it started, the axe."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for _ in range(100):
+            pids = self.account.pids()
+            if not pids:
+                break
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.05)
+        self.account.remove()
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def is_greeted(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
+            greeted = s.recv(3) == b"+OK"
+            s.sendall(b"QUIT\r\n")
+            return greeted
+    except OSError:
+        return False
+
+
+def program_of(server: Server, own: dict[str, str]) -> str | None:
+    path = own.get(server.program, server.program)
+    return path if os.access(path, os.X_OK) else None
+
+
+def version_of(server: Server, own: dict[str, str]) -> str:
+    if not server.version:
+        return ""
+    done = subprocess.run([program_of(server, own), *server.version], capture_output=True, text=True, check=False)
+    return (done.stdout.splitlines() or ["?"])[0]
+
+
+def fill(text: str, facts: dict[str, str]) -> str:
+    for name, value in facts.items():
+        text = text.replace(name, value)
+    return text
+
+
+def prepare(server: Server, base: Path, users: int) -> Path:
+    """A directory with the server's own copy of the maildrops; to be started in as often as one likes."""
+    directory = base / server.name
+    for name in ("",) + server.directories:
+        (directory / name).mkdir(mode=0o755)
+    if server.template:
+        maildrops.make_homes(directory / "homes", users)
+        maildrops.make_domains(directory / "domains", directory / "homes", users)
+    return directory
+
+
+def start(server: Server, directory: Path, own: dict[str, str]) -> Running:
+    port = free_port()
+    conf = directory / "conf"
+    facts = {"@DIR@": str(directory), "@PORT@": str(port), "@DOMAINS@": str(directory / "domains"), "@CONF@": str(conf)}
+    if server.template:
+        conf.write_text(fill((PEERS / server.template).read_text(), facts))
+    account = accounting.account(server.name)
+    argv = [program_of(server, own)] + [fill(a, facts) for a in server.argv]
+    with open(directory / "log", "ab") as log:
+        process = subprocess.Popen(account.enter_command(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    account.attach(process.pid)
+    running = Running(server, directory, port, process, account)
+    deadline = time.monotonic() + START_SECONDS
+    while not is_greeted(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = "\n".join(running.log.read_text(errors="replace").splitlines()[-10:])
+            running.stop()
+            raise StartError(f"{server.name} does not serve:\n{tail}")
+        time.sleep(0.05)
+    return running
+
+
+def install(servers: list[Server]) -> None:
+    """Debian's packages of those that are missing; no daemon is started."""
+    packages = sorted({s.package for s in servers if s.package and not os.access(s.program, os.X_OK)})
+    if packages:
+        subprocess.run([PEERS.parent.parent / "dist" / "packages", *packages], check=True)

@@ -1,0 +1,55 @@
+/* bench/load.h - many POP3 sessions at once against one server, every reply checked
+ *
+ * Shares no code with the daemon, so that a mistake cannot cancel itself out. A wrong answer is an error, however fast
+ * it comes. One process, one thread, one epoll. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+enum { USER_MOST = 255 };
+
+/* A user of the server. The listings that the first session saw must stay the same in all others. */
+struct user {
+	const char *name;            /* at most USER_MOST octets */
+	uint32_t list_crc, uidl_crc; /* 0: not seen yet */
+};
+
+struct scenario;
+
+/* What was asked for. */
+struct options {
+	const struct scenario *scenario;
+	struct sockaddr_storage addr;
+	socklen_t addr_len;
+	const char *password;
+	struct user *users;
+	uint32_t nusers;
+	uint32_t clients; /* sessions at the same time; with a scenario that holds, that log in at the same time */
+	bool once; /* a session for every user, in their order, and no more; always so with a scenario that holds */
+	uint32_t sessions; /* altogether; 0: as many as fit into `seconds` */
+	uint32_t seconds;
+	uint32_t patience; /* seconds without an octet after which a session has failed */
+	uint32_t errors_most;
+};
+
+/* What came of it. */
+struct totals {
+	uint64_t sessions; /* that ended well */
+	uint64_t errors;
+	uint64_t octets_in, octets_out;
+	uint64_t messages; /* fetched */
+	uint64_t verified; /* of these, whose body has the checksum that its header promises */
+	double wall;       /* seconds */
+	uint32_t *latency; /* microseconds from connect to the reply to QUIT, of each session; owned */
+	size_t latencies, latencies_room;
+};
+
+/* Runs to the end. False: it could not be started, and standard error says why. */
+bool load_run(const struct options *opt, struct totals *t);
+
+/* A server that answers the n-th line of a connection with the n-th reply of a poll of 20 messages, whatever it says: what the
+ * same exchange costs without a server. Never returns but for an error, which it has printed. */
+int bare_serve(const struct sockaddr *addr, socklen_t len);
