@@ -112,7 +112,7 @@ class Daemon:
         self.uid = os.getuid() if self.privileged or os.getuid() else NOBODY  # who starts it
         self.domains = self.top / "domains"
         self.mail = self.top / "mail"
-        for d in (self.domains, self.mail, self.top / "run", self.top / "state", self.top / "cache"):
+        for d in (self.domains, self.mail, self.top / "run", self.top / "cache"):
             d.mkdir()
             own(d, self.uid, self.uid)
         own(self.top, self.uid, self.uid)
@@ -149,7 +149,6 @@ class Daemon:
 mode daemon;
 foreground yes;
 runtime-dir "{self.top}/run";
-state-dir "{self.top}/state";
 cache-dir "{self.top}/cache";
 logging {{ syslog no; print-severity yes; severity debug; }}
 auth {{ authorization virtdomain; authentication generic; }}
