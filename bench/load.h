@@ -13,7 +13,7 @@ enum { USER_MOST = 255 };
 
 /* A user of the server. The listings that the first session saw must stay the same in all others. */
 struct user {
-	const char *name;            /* at most USER_MOST octets */
+	char *name;                  /* owned; at most USER_MOST octets */
 	uint32_t list_crc, uidl_crc; /* 0: not seen yet */
 };
 

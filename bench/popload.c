@@ -181,6 +181,13 @@ static bool users_read(struct options *opt, const char *path)
 	return made > 0;
 }
 
+static void users_free(struct options *opt)
+{
+	for (uint32_t i = 0; opt->users && i < opt->nusers; i++)
+		free(opt->users[i].name);
+	free(opt->users);
+}
+
 static int by_number(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -188,9 +195,11 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double latency_ms(const struct totals *t, unsigned per_mille)
+static double latency_ms(const struct totals *t, size_t per_mille)
 {
-	return t->latencies ? t->latency[(t->latencies - 1) * per_mille / 1000] / 1000.0 : 0;
+	size_t i = t->latencies ? (t->latencies - 1) * per_mille / 1000 : 0;
+
+	return t->latencies ? t->latency[i] / 1000.0 : 0;
 }
 
 static void print_totals(struct totals *t)
@@ -233,13 +242,31 @@ static bool is_complete(const struct options *opt)
 	return !lacking;
 }
 
+/* Exit status: 1 when a session failed, 2 when there was nothing to be done. */
+static int load(struct command_line *cl)
+{
+	struct totals t = {0};
+	bool ok;
+
+	cl->opt.scenario = scenario_find(cl->scenario);
+	cl->opt.once |= cl->opt.scenario && cl->opt.scenario->holds;
+	ok = cl->user[0] == '@' ? users_read(&cl->opt, cl->user + 1) : users_make(&cl->opt, cl->user);
+	if (!ok)
+		fputs("popload: no users\n", stderr);
+	ok = ok && is_complete(&cl->opt) && load_run(&cl->opt, &t);
+	if (ok)
+		print_totals(&t);
+	users_free(&cl->opt);
+	free(t.latency);
+	return !ok ? 2 : t.errors ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct command_line cl = {.opt = {.nusers = 1, .clients = 1, .patience = 30, .errors_most = 100},
 				  .host = "127.0.0.1",
 				  .port = "110",
 				  .user = "user%d"};
-	struct totals t = {0};
 
 	argp_parse(&argp, argc, argv, 0, NULL, &cl);
 	raise_limit();
@@ -247,14 +274,5 @@ int main(int argc, char **argv)
 		return 2;
 	if (strcmp(cl.scenario, "serve") == 0)
 		return bare_serve((const struct sockaddr *)&cl.opt.addr, cl.opt.addr_len);
-	cl.opt.scenario = scenario_find(cl.scenario);
-	cl.opt.once |= cl.opt.scenario && cl.opt.scenario->holds;
-	if (!(cl.user[0] == '@' ? users_read(&cl.opt, cl.user + 1) : users_make(&cl.opt, cl.user))) {
-		fputs("popload: no users\n", stderr);
-		return 2;
-	}
-	if (!is_complete(&cl.opt) || !load_run(&cl.opt, &t))
-		return 2;
-	print_totals(&t);
-	return t.errors ? 1 : 0;
+	return load(&cl);
 }
