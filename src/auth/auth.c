@@ -1,10 +1,12 @@
 /* auth/auth.c - the auth process: from LOGIN to GRANT or DENY
  *
- * A login is looked up; then the cache, or a hash process, says whether the password is right. Whoever does not exist, or can have no
- * right password, goes the same way with a decoy: the hash of the last user who does exist. So neither the time nor
- * the queue in front of the hash processes tells which it was. Right passwords become a grant. */
-#include "auth/auth.h"
-
+ * A login is looked up; then the cache, or a hash process, says whether the password is right. Whoever does not
+ * exist, or can have no right password, goes the same way with a decoy: the hash of the last user who does exist. So
+ * neither the time nor the queue in front of the hash processes tells which it was. Right passwords become a grant.
+ *
+ * It never hashes and waits for nobody, so that a login that the cache knows does not queue behind one that it does
+ * not. From the system it needs, beyond the loop, its channels and memory: openat for reading of the directory of
+ * virtual domains and of files in it, newfstatat, pread64, close, getrandom. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +51,8 @@ struct auth {
 	size_t decoy_len;
 };
 
-/* A login under way: what is needed to end it, copied out of the message and the record. Holds a password; wiped with it. */
+/* A login under way: what is needed to end it, copied out of the message and the record. Holds a password; wiped with
+ * it. */
 struct login {
 	struct hash_job job; /* first: this is how hashers know it */
 	uint64_t sid;
@@ -58,7 +61,7 @@ struct login {
 	struct cache_key key;
 	bool decoy;
 	struct why reason; /* of a decoy */
-	const struct module *source;
+	const struct auth_module *source;
 	uint32_t uid, gid;
 	struct slice user, password, name, mailbox, home, place; /* point behind the struct */
 	size_t octets;
@@ -298,7 +301,7 @@ static struct login *login_new(const struct front *f, const struct msg_login *m,
 
 static bool record_is_checkable(const struct auth *a, const struct record *r, struct why *why)
 {
-	const struct module *m = chain_checker(&a->chain, r);
+	const struct auth_module *m = chain_checker(&a->chain, r);
 
 	if (m && m->check == CHECK_HASH && r->hash.n <= HASH_MOST && hash_is_usable(r->hash))
 		return true;
@@ -343,10 +346,8 @@ static void login_handle(struct front *f, const struct msg_login *m, struct slic
 {
 	struct auth *a = f->auth;
 	struct query q = {.login = user, .local = &m->local};
-	struct record r;
+	struct record r = {0};
 	struct why why = {""};
-
-	r = (struct record){0};
 	bool clean = credential_is_clean(user) && credential_is_clean(password);
 	enum err err = clean ? chain_lookup(&a->chain, &q, &r, &why) : fail(&why, ERR_AUTH, "invalid characters");
 

@@ -11,7 +11,8 @@ struct auth_child {
 	struct chan_ops ops;
 };
 
-/* peer, forget: handlers of MSG_PEER and MSG_FORGET (NULL: is not for us), called with a channel whose owner is `owner`. */
+/* peer, forget: handlers of MSG_PEER and MSG_FORGET (NULL: is not for us), called with a channel whose owner is
+ * `owner`. */
 void auth_child_open(struct auth_child *p, const struct role_env *env, chan_handler peer, chan_handler forget,
 		     void *owner);
 

@@ -11,9 +11,9 @@
 
 enum { WAYS = 4, LINE = 64, KEY_WORDS = 4, MAC_OCTETS = 32 };
 
-/* The second word goes in one write: 32 bits of the tag, and when the entry ends. So a mixture of two writers' entries has a tag that
- * belongs to nobody. The lowest bit of the end says whether a right password is remembered; it decides what to
- * throw out, never the verdict. */
+/* The second word goes in one write: 32 bits of the tag, and when the entry ends. So a mixture of two writers'
+ * entries has a tag that belongs to nobody. The lowest bit of the end says whether a right password is remembered; it
+ * decides what to throw out, never the verdict. */
 struct entry {
 	_Atomic uint64_t tag, rest;
 };
@@ -204,7 +204,8 @@ enum verdict cache_get(const struct cache *c, const struct cache_key *key, uint3
 	return VERDICT_NONE;
 }
 
-/* What an entry is worth: whoever guesses passwords fills the cache with wrong ones, and must not push out right ones. */
+/* What an entry is worth: whoever guesses passwords fills the cache with wrong ones, and must not push out right
+ * ones. */
 static uint64_t worth(uint64_t rest, uint32_t now)
 {
 	uint32_t end = rest_end(rest);

@@ -1,10 +1,11 @@
 /* auth/cache.h - what was checked a moment ago: user, password and stored hash -> right or wrong
  *
- * A hash takes a millisecond (SHA-512) or 64 (yescrypt), a poll a fifth of one: so what the last check said is kept, in memory
- * that all auth workers share and nobody else can see. An entry is no password and no hash, but a tag of 96 bits out of
- * HMAC-SHA256(key, user, password, stored hash); the key is made at start and never leaves that memory. A right
- * and a wrong password have different tags, so whatever a half-written or damaged entry holds, it never turns a wrong password into
- * a right one. A new hash in the password file makes a new tag: a changed password counts at once.
+ * A hash takes a millisecond (SHA-512) or 64 (yescrypt), a poll a fifth of one: so what the last check said is kept,
+ * in memory that all auth workers share and nobody else can see. An entry is no password and no hash, but a tag of 96
+ * bits out of HMAC-SHA256(key, user, password, stored hash); the key is made at start and never leaves that memory. A
+ * right and a wrong password have different tags, so whatever a half-written or damaged entry holds, it never turns a
+ * wrong password into a right one. A new hash in the password file makes a new tag: a changed password counts at
+ * once.
  *
  * Workers write without locks. Four entries share a cache line and are the only places where a tag can be. */
 #pragma once

@@ -1,17 +1,11 @@
 /* auth/chain.c - see chain.h */
 #include "auth/chain.h"
 
-#include "auth/auth.h"
+static const struct auth_module generic = {.name = "generic", .check = CHECK_HASH};
 
-static const struct module generic_module = {.name = "generic", .honoured = true, .check = CHECK_HASH};
-static const struct module system_module = {.name = "system"};
-static const struct module pam_module = {.name = "pam"};
-static const struct module sql_module = {.name = "sql"};
-static const struct module radius_module = {.name = "radius"};
-static const struct module ldap_module = {.name = "ldap"};
-
-static const struct module *const modules[] = {&generic_module,    &system_module, &pam_module, &sql_module,
-					       &virtdomain_module, &radius_module, &ldap_module};
+/* Which further names the configuration may use, and that the daemon does not start with one of them, is said by the
+ * table of modules in conf/statements.c. */
+static const struct auth_module *const modules[] = {&generic, &auth_virtdomain};
 
 static const struct {
 	const char *alias, *name;
@@ -19,7 +13,7 @@ static const struct {
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-const struct module *module_find(struct slice name)
+const struct auth_module *auth_module_find(struct slice name)
 {
 	for (size_t i = 0; i < COUNT(aliases); i++)
 		if (slice_eq(name, slice_str(aliases[i].alias)))
@@ -32,45 +26,7 @@ const struct module *module_find(struct slice name)
 
 /* --- which modules the configuration asks for ------------------------------------------------------------------- */
 
-/* What stands in a chain that nobody configured: modules that this version does not have are left out of it silently. */
-static bool is_default(const struct conf_list *list)
-{
-	static const char *const names[] = {"generic", "system",     "generic", "system", "pam",
-					    "sql",     "virtdomain", "radius",  "ldap"};
-
-	if (list->n == 0)
-		return true;
-	if (list->n != COUNT(names))
-		return false;
-	for (size_t i = 0; i < list->n; i++)
-		if (!slice_eq(slice_str(list->item[i]), slice_str(names[i])))
-			return false;
-	return true;
-}
-
-static enum err check_list(const char *chain, const struct conf_list *list, struct why *why)
-{
-	bool ours = is_default(list);
-
-	for (size_t i = 0; i < list->n; i++) {
-		const struct module *m = module_find(slice_str(list->item[i]));
-
-		if (!m)
-			return fail(why, ERR_PERM, "auth %s: no such module: %s", chain, list->item[i]);
-		if (!ours && !m->honoured)
-			return fail(why, ERR_PERM, "auth %s: module %s is not in this version", chain, m->name);
-	}
-	return OK;
-}
-
-enum err auth_check_chain(const struct conf *cf, struct why *why)
-{
-	enum err err = check_list("authorization", &cf->auth.authorization, why);
-
-	return err == OK ? check_list("authentication", &cf->auth.authentication, why) : err;
-}
-
-static bool has_link(const struct chain *c, const struct module *m)
+static bool has_link(const struct chain *c, const struct auth_module *m)
 {
 	for (size_t i = 0; i < c->nauthorization; i++)
 		if (c->authorization[i].module == m)
@@ -78,7 +34,7 @@ static bool has_link(const struct chain *c, const struct module *m)
 	return false;
 }
 
-static bool has_checker(const struct chain *c, const struct module *m)
+static bool has_checker(const struct chain *c, const struct auth_module *m)
 {
 	for (size_t i = 0; i < c->nauthentication; i++)
 		if (c->authentication[i] == m)
@@ -86,8 +42,9 @@ static bool has_checker(const struct chain *c, const struct module *m)
 	return false;
 }
 
-/* A module that can only do the other job is left out, one that is named twice counts once. */
-static enum err add_lookup(struct chain *c, const struct module *m, const struct conf *cf, struct why *why)
+/* A module that can only do the other job is left out, as is (in a chain that nobody configured) one that this
+ * version does not have; one that is named twice counts once. */
+static enum err add_lookup(struct chain *c, const struct auth_module *m, const struct conf *cf, struct why *why)
 {
 	void *priv = NULL;
 
@@ -100,7 +57,7 @@ static enum err add_lookup(struct chain *c, const struct module *m, const struct
 	return err;
 }
 
-static void add_checker(struct chain *c, const struct module *m)
+static void add_checker(struct chain *c, const struct auth_module *m)
 {
 	if (m && m->check != CHECK_NONE && !has_checker(c, m) && c->nauthentication < CHAIN_MOST)
 		c->authentication[c->nauthentication++] = m;
@@ -112,7 +69,7 @@ enum err chain_open(struct chain *c, const struct conf *cf, struct why *why)
 
 	*c = (struct chain){0};
 	for (size_t i = 0; i < find->n; i++) {
-		enum err err = add_lookup(c, module_find(slice_str(find->item[i])), cf, why);
+		enum err err = add_lookup(c, auth_module_find(slice_str(find->item[i])), cf, why);
 
 		if (err != OK) {
 			chain_close(c);
@@ -120,7 +77,7 @@ enum err chain_open(struct chain *c, const struct conf *cf, struct why *why)
 		}
 	}
 	for (size_t i = 0; i < check->n; i++)
-		add_checker(c, module_find(slice_str(check->item[i])));
+		add_checker(c, auth_module_find(slice_str(check->item[i])));
 	return OK;
 }
 
@@ -153,10 +110,10 @@ enum err chain_lookup(const struct chain *c, const struct query *q, struct recor
 	return result;
 }
 
-const struct module *chain_checker(const struct chain *c, const struct record *r)
+const struct auth_module *chain_checker(const struct chain *c, const struct record *r)
 {
 	for (size_t i = 0; i < c->nauthentication; i++) {
-		const struct module *m = c->authentication[i];
+		const struct auth_module *m = c->authentication[i];
 
 		if (m == r->source || (r->checked_by && slice_eq(slice_str(m->name), slice_str(r->checked_by))))
 			return m;

@@ -1,7 +1,7 @@
 /* auth/grants.h - where a grant goes: the store workers, by owner
  *
- * The worker of the mail's owner that waits for work and has the fewest sessions; where all of them have been busy for a
- * while, or there is none, master, who starts one and passes the grant on. */
+ * The worker of the mail's owner that waits for work and has the fewest sessions; where all of them have been busy
+ * for a while, or there is none, master, who starts one and passes the grant on. */
 #pragma once
 #include "ipc/chan.h"
 #include "ipc/role.h"
@@ -15,8 +15,8 @@ struct grants {
 	struct chan *master;
 	const struct store_slot *slots;             /* NULL: nothing is known of how they are doing */
 	struct grants_worker *owner[GRANTS_OWNERS]; /* by hash of uid and gid */
-	/* A worker died, and this session's grant may have died with it. Most likely it did not, and front, who knows, ignores a
-	 * denial of a login that it is not waiting for. */
+	/* A worker died, and this session's grant may have died with it. Most likely it did not, and front, who
+	 * knows, ignores a denial of a login that it is not waiting for. */
 	void (*lost)(void *arg, uint32_t front, uint64_t sid);
 	void *arg;
 };

@@ -1,7 +1,8 @@
 /* auth/hash_main.c - the hash process: a password and a hash, one at a time, and nothing else
  *
- * There are cores - 1 of them, so never more hashes run at once. One that libcrypt can be talked into abusing has a password that its
- * peer knew anyway, and no file, socket or process to do anything with it. */
+ * There are cores - 1 of them, so never more hashes run at once. One that libcrypt can be talked into abusing has a
+ * password that its peer knew anyway, and no file, socket or process to do anything with it. From the system it needs
+ * memory (yescrypt maps and unmaps some for each job). */
 #include <stdlib.h>
 
 #include "auth/auth_child.h"

@@ -1,8 +1,8 @@
 /* auth/hashers.h - hash jobs, spread over the hash processes
  *
  * Each has at most two jobs of ours, the second so that it never waits for the next; the others wait here, first come
- * first served, and at most HASHERS_QUEUE_MOST of them. Where a process dies, its jobs go to another one, once; while there
- * is none at all, jobs wait a few seconds for master to start one. */
+ * first served, and at most HASHERS_QUEUE_MOST of them. Where a process dies, its jobs go to another one, once; while
+ * there is none at all, jobs wait a few seconds for master to start one. */
 #pragma once
 #include "auth/cache.h"
 #include "ipc/chan.h"
@@ -28,8 +28,8 @@ struct hashers {
 	ev_timer none; /* runs while there is no process and a job waits */
 	/* Each job is answered once; VERDICT_NONE: it could not be computed. The job is the asker's again. */
 	void (*answer)(void *arg, struct hash_job *j, enum verdict v);
-	/* Whether a job that has waited need not be computed any more, because the same was asked and answered meanwhile;
-	 * if so, it has been dealt with. */
+	/* Whether a job that has waited need not be computed any more, because the same was asked and answered
+	 * meanwhile; if so, it has been dealt with. */
 	bool (*is_known)(void *arg, struct hash_job *j);
 	void *arg;
 };

@@ -1,7 +1,7 @@
 /* auth/mod_virtdomain.c - users of virtual domains: the file DIR/DOMAIN, in passwd format, for USER@DOMAIN
  *
- * A login name without a domain gets the local address that the client connected to as its domain. The record's hash is checked
- * by `generic`; the session runs as the record's uid, and the maildrop is HOME/INBOX. */
+ * A login name without a domain gets the local address that the client connected to as its domain. The record's hash
+ * is checked by `generic`; the session runs as the record's uid, and the maildrop is HOME/INBOX. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -121,7 +121,8 @@ static struct domain *domain_add(struct virtdomain *v, struct slice name)
 	return d;
 }
 
-/* Finds the user's line, and keeps the books on what its index takes. A name that clients made up leaves nothing behind. */
+/* Finds the user's line, and keeps the books on what its index takes. A name that clients made up leaves nothing
+ * behind. */
 static enum err find_line(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,
 			  struct passwd_line *line, struct why *why)
 {
@@ -200,9 +201,8 @@ static enum err virtdomain_lookup(void *priv, const struct query *q, struct reco
 	return name_is_user(user) ? lookup_in(v, user, domain, r, why) : fail(why, ERR_AUTH, "invalid name");
 }
 
-const struct module virtdomain_module = {
+const struct auth_module auth_virtdomain = {
 	.name = "virtdomain",
-	.honoured = true,
 	.least_uid = 1, /* sessions of virtual users never run as root */
 	.open = virtdomain_open,
 	.lookup = virtdomain_lookup,

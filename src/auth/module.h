@@ -1,19 +1,19 @@
 /* auth/module.h - what a module of the chains is: a row of the table in chain.c
  *
- * A module can find the record of a user (authorization), check a password (authentication), or both. A record says which module
- * made it and which other may check it; nobody else ever sees its hash, so no module can take another's stored field for
- * something it is not. */
+ * A module can find the record of a user (authorization), check a password (authentication), or both. A record says
+ * which module made it and which other may check it; nobody else ever sees its hash, so no module can take another's
+ * stored field for something it is not. */
 #pragma once
 #include "auth/passwd.h"
 #include "base/why.h"
 #include "conf/conf.h"
 #include "ipc/catalogue.h"
 
-struct module;
+struct auth_module;
 
 /* What is known of a user. The slices point into `text` or into what outlives the record. */
 struct record {
-	const struct module *source;
+	const struct auth_module *source;
 	const char *checked_by; /* a module besides the source that may check it; NULL: none */
 	struct slice name;      /* as the back end knows the user: without a domain */
 	struct slice hash;
@@ -36,16 +36,16 @@ enum check {
 	CHECK_HASH, /* the record holds a hash of crypt(3) */
 };
 
-struct module {
+struct auth_module {
 	const char *name;
-	bool honoured; /* false: its name is known, and it comes with a later version */
 	enum check check;
 	uint32_t least_uid; /* records with a lower one are refused whatever the configuration says */
 	/* Makes what look-ups need, once per process, after it was confined; close ends it. */
 	enum err (*open)(const struct conf *cf, void **priv, struct why *why);
-	/* OK: *r is filled. ERR_AUTH: no such user. Else the source of users is in trouble, and the sentence says how. */
+	/* OK: *r is filled. ERR_AUTH: no such user. Else the source of users is in trouble, and the sentence says
+	 * how. */
 	enum err (*lookup)(void *priv, const struct query *q, struct record *r, struct why *why);
 	void (*close)(void *priv);
 };
 
-extern const struct module virtdomain_module; /* mod_virtdomain.c */
+extern const struct auth_module auth_virtdomain; /* mod_virtdomain.c */

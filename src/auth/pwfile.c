@@ -100,8 +100,8 @@ static bool reader_fill(struct reader *r)
 	return true;
 }
 
-/* The next line, without its end; false behind the last one. A line that is longer than the buffer comes in pieces, all but the
- * last of them marked too_long. */
+/* The next line, without its end; false behind the last one. A line that is longer than the buffer comes in pieces,
+ * all but the last of them marked too_long. */
 static bool reader_next(struct reader *r)
 {
 	size_t seen = 0;
@@ -294,8 +294,8 @@ static enum err find_in(struct pwfile *f, const struct pwfile_query *q, int fd, 
 	return fail(why, ERR_TEMP, "%s/%s does not stop changing", q->label, q->name);
 }
 
-/* A symbolic link beside its target (one domain is another's alias) is fine. One that leads out of the directory is not for
- * a process that may read beneath it only. */
+/* A symbolic link beside its target (one domain is another's alias) is fine. One that leads out of the directory is
+ * not for a process that may read beneath it only. */
 static enum err open_failed(const struct pwfile_query *q, struct why *why)
 {
 	int cause = errno;

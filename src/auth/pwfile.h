@@ -1,9 +1,10 @@
 /* auth/pwfile.h - one file of users in passwd format, found by name at the same cost however many there are
  *
- * The index is a table of positions in memory, 8 octets each, three quarters full: hash of the name -> where its line begins.
- * Every look-up opens the file, compares its inode, size and times with those of the index, and reads the one
- * line it needs from the file as it is then; so a changed password counts at the next look-up. The file is read whole only when it has
- * changed. Lines that are not in passwd format are skipped, and logged once per change. Of lines with the same name the first counts. */
+ * The index is a table of positions in memory, 8 octets each, three quarters full: hash of the name -> where its line
+ * begins. Every look-up opens the file, compares its inode, size and times with those of the index, and reads the one
+ * line it needs from the file as it is then; so a changed password counts at the next look-up. The file is read whole
+ * only when it has changed. Lines that are not in passwd format are skipped, and logged once per change. Of lines
+ * with the same name the first counts. */
 #pragma once
 #include <time.h>
 
@@ -22,9 +23,9 @@ struct pwfile {
 /* Before the first look-up. */
 #define PWFILE_NONE ((struct pwfile){0})
 
-/* Finds `user` in the file NAME of the directory dirfd (label: its path, for messages). OK: *out is valid and points into
- * line, which the caller lends. ERR_AUTH: no such user, or no such file. ERR_TEMP, ERR_PERM: the file cannot be used; the sentence says why.
- * What is not a regular file is no domain. `name` must be one name, see name_is_domain. */
+/* Finds `user` in the file NAME of the directory dirfd (label: its path, for messages). OK: *out is valid and points
+ * into line, which the caller lends. ERR_AUTH: no such user, or no such file. ERR_TEMP, ERR_PERM: the file cannot be
+ * used; the sentence says why. What is not a regular file is no domain. `name` must be one name, see name_is_domain. */
 struct pwfile_query {
 	int dirfd;
 	const char *label, *name;
