@@ -2,9 +2,13 @@
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import accounting, maildrops
 from .servers import Running
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = TOP / "build"
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,13 @@ SCENARIOS = (
     Scenario("fetch", "Fetch: a poll, and RETR of all 20 messages", "fetch"),
     Scenario("poll-sha512", "Poll, with passwords hashed by SHA-512 crypt", "poll", "sha512.test", (16,)),
 )
+
+
+def build_popload() -> str:
+    if not (BUILD / "build.ninja").exists():
+        subprocess.run(["meson", "setup", BUILD, TOP], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", BUILD, "bench/popload"], check=True, stdout=subprocess.DEVNULL)
+    return str(BUILD / "bench" / "popload")
 
 
 @dataclass(frozen=True)

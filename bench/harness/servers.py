@@ -10,6 +10,7 @@ from pathlib import Path
 from . import accounting, maildrops
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
+DIST = PEERS.parent.parent / "dist"
 START_SECONDS = 20
 STOP_SECONDS = 10
 
@@ -150,7 +151,9 @@ def start(server: Server, directory: Path, own: dict[str, str]) -> Running:
 
 
 def install(servers: list[Server]) -> None:
-    """Debian's packages of those that are missing; no daemon is started."""
+    """Debian's packages of those that are missing; no daemon is started. And the users that our processes become."""
     packages = sorted({s.package for s in servers if s.package and not os.access(s.program, os.X_OK)})
     if packages:
-        subprocess.run([PEERS.parent.parent / "dist" / "packages", *packages], check=True)
+        subprocess.run([DIST / "packages", *packages], check=True)
+    if any(s.ours for s in servers):
+        subprocess.run([DIST / "users"], check=True)
