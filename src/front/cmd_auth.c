@@ -1,0 +1,179 @@
+/* front/cmd_auth.c - commands before the login, and those that are legal everywhere */
+#include "base/log.h"
+#include "front/commands.h"
+#include "front/flow.h"
+#include "front/front.h"
+#include "front/reply.h"
+
+enum { PENALTY_MOST = 15 }; /* seconds */
+
+static const double LOGIN_WAIT = 30; /* seconds for an answer to a login */
+
+static void forget_user(struct session *s)
+{
+	arena_release(s->arena, s->before_user);
+	s->user = (struct slice){0};
+}
+
+/* Any name will do: whether it exists is said behind PASS only, and not even there. */
+enum next cmd_user(struct session *s, const struct args *a)
+{
+	forget_user(s);
+	s->user = (struct slice){arena_str(s->arena, a->text), a->text.n};
+	if (s->user.p) {
+		reply_ok(&s->out, "");
+	} else {
+		s->user.n = 0;
+		reply_code(&s->out, ERR_TEMP);
+	}
+	return NEXT_COMMAND;
+}
+
+enum next cmd_pass(struct session *s, const struct args *a)
+{
+	if (s->user.n == 0) {
+		reply_err(&s->out, "Invalid command");
+		return NEXT_COMMAND;
+	}
+	if (a->text.n > SECRET_MOST) {
+		reply_err(&s->out, "Argument too long");
+		return NEXT_COMMAND;
+	}
+	s->login_at = ev_now(s->front->loop);
+	session_wait(s, WAIT_LOGIN, LOGIN_WAIT);
+	if (!peers_login(s, a->text))
+		login_denied(s, ERR_TEMP, "no auth process");
+	return s->wait == WAIT_NOTHING ? NEXT_COMMAND : NEXT_WAIT;
+}
+
+/* RFC 5034. No mechanism is offered. */
+enum next cmd_auth(struct session *s, const struct args *a)
+{
+	(void)a;
+	reply_err(&s->out, "Not implemented");
+	return NEXT_COMMAND;
+}
+
+enum next cmd_noop(struct session *s, const struct args *a)
+{
+	(void)a;
+	reply_ok(&s->out, "");
+	return NEXT_COMMAND;
+}
+
+/* RFC 2449, sections 5 and 6; RFC 3206 for AUTH-RESP-CODE. */
+enum next cmd_capa(struct session *s, const struct args *a)
+{
+	const struct {
+		bool shown;
+		const char *line;
+	} capa[] = {
+		{true, "TOP"},
+		{true, "UIDL"},
+		{true, "RESP-CODES"},
+		{true, "PIPELINING"},
+		{true, "AUTH-RESP-CODE"},
+		{s->front->conf->scan_lines, "XLINES"},
+		{true, "EXPIRE NEVER"},
+		{true, "USER"},
+		{s->state == TRANSACTION, "IMPLEMENTATION Poplar"}, /* strangers need not know */
+	};
+
+	(void)a;
+	reply_ok(&s->out, "Capability list follows");
+	for (size_t i = 0; i < sizeof capa / sizeof *capa; i++)
+		if (capa[i].shown) {
+			buf_str(&s->out, capa[i].line);
+			buf_str(&s->out, "\r\n");
+		}
+	buf_str(&s->out, ".\r\n");
+	return NEXT_COMMAND;
+}
+
+/* Store is told before the client, so that the maildrop is free when the client comes again. */
+enum next cmd_quit(struct session *s, const struct args *a)
+{
+	(void)a;
+	if (s->view.deleted > 0)
+		return update_start(s);
+	peers_leave(s, true);
+	reply_ok(&s->out, "");
+	return NEXT_CLOSE;
+}
+
+static void log_login(const struct session *s)
+{
+	struct event e;
+
+	session_event(s, &e, "login");
+	event_u64(&e, "messages", s->view.count);
+	event_u64(&e, "octets", s->view.octets);
+	event_log(&e, LOG_INFO);
+}
+
+static void log_failure(const struct session *s, const char *reason)
+{
+	struct event e;
+
+	session_event(s, &e, "login-failed");
+	event_kv(&e, "reason", slice_str(reason));
+	event_log(&e, LOG_INFO);
+}
+
+enum err login_open(struct session *s, struct msg *m, struct why *why)
+{
+	enum err err = view_open(&s->view, s->arena, m, why);
+
+	if (err != OK) {
+		peers_leave(s, true);
+		login_denied(s, ERR_TEMP, why->text);
+		return err;
+	}
+	s->wait = WAIT_NOTHING;
+	s->state = TRANSACTION;
+	s->opened = true;
+	s->since = ev_now(s->front->loop);
+	if (log_wants(LOG_INFO))
+		log_login(s);
+	if (output_room(s))
+		reply_numbers(&s->out, "maildrop has ", s->view.count, " messages (", s->view.octets, " octets)");
+	return OK;
+}
+
+/* When the answer to a failed login is due: so many times the delay behind PASS that it is not yet past. So it tells
+ * nothing about how long the check took. The delay doubles with each failure of this connection. */
+static double penalty(const struct session *s)
+{
+	double delay = (double)s->front->conf->auth.failure_delay.n, now = ev_now(s->front->loop);
+
+	for (uint32_t i = 1; i < s->failures && delay < PENALTY_MOST; i++)
+		delay = delay * 2 < PENALTY_MOST ? delay * 2 : PENALTY_MOST;
+	if (delay <= 0)
+		return 0;
+	double at = s->login_at + delay;
+
+	while (at <= now)
+		at += delay;
+	return at - now;
+}
+
+void login_denied(struct session *s, enum err err, const char *reason)
+{
+	log_failure(s, reason);
+	peers_leave(s, false);
+	s->denied = err;
+	s->failures += err == ERR_AUTH;
+	session_wait(s, WAIT_PENALTY, err == ERR_AUTH ? penalty(s) : 0);
+	if (s->deadline == 0)
+		login_penalty_over(s);
+}
+
+void login_penalty_over(struct session *s)
+{
+	s->wait = WAIT_NOTHING;
+	forget_user(s);
+	if (output_room(s))
+		reply_code(&s->out, s->denied);
+	if (s->failures >= FAILURES_MOST)
+		session_close(s, "too many failed logins");
+}

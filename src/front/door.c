@@ -1,0 +1,355 @@
+/* front/door.c - see door.h */
+#include "front/door.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "front/front.h"
+#include "front/session.h"
+
+enum {
+	TURN_MOST = 32,     /* connections from one socket before sessions get their turn */
+	EVENTS = 16,        /* sockets looked at in one turn */
+	FDS_PER_CLIENT = 3, /* its socket, a large scan listing, a large message */
+	FDS_SPARE = 256,    /* listeners, eventfds, channels on their way */
+	CLIENTS_LEAST = 16, /* whatever the limit of descriptors */
+};
+
+/* Seconds. */
+static const double LOOK_AGAIN = 0.05, TICK = 1;
+
+/* All that a client costs which waits for a place. */
+struct waiting {
+	struct waiting *next;
+	uint64_t ticket;
+	double until; /* ev_now */
+	const struct conf_server *server;
+	struct address client;
+	int fd;
+};
+
+static size_t server_number(const struct front *f, const struct conf_server *server)
+{
+	return (size_t)(server - f->conf->servers);
+}
+
+static struct address address_of(const struct sockaddr_storage *ss)
+{
+	struct address a = {.family = 0};
+
+	if (ss->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
+
+		a.family = AF_INET;
+		a.port = ntohs(in->sin_port);
+		memcpy(a.ip, &in->sin_addr, sizeof in->sin_addr);
+	} else if (ss->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
+
+		a.family = AF_INET6;
+		a.port = ntohs(in6->sin6_port);
+		memcpy(a.ip, &in6->sin6_addr, sizeof in6->sin6_addr);
+	}
+	return a;
+}
+
+struct address door_address(const struct conf_server *server)
+{
+	return address_of(&server->addr);
+}
+
+/* No session, no place: a line, as far as the socket takes it, and what the client said already is read, so that the
+ * kernel does not reset the connection before the line is read. */
+static void refuse(int fd, const char *why)
+{
+	char line[160], heard[512];
+	struct buf b = BUF(line);
+
+	buf_str(&b, "-ERR [SYS/TEMP] ");
+	buf_str(&b, why);
+	buf_str(&b, ", service temporarily unavailable, please wait and try again\r\n");
+	(void)!send(fd, b.p, b.len, MSG_DONTWAIT | MSG_NOSIGNAL); /* nobody to tell */
+	shutdown(fd, SHUT_WR);
+	(void)!recv(fd, heard, sizeof heard, MSG_DONTWAIT);
+	close(fd);
+}
+
+static const char too_many[] = "Too many clients";
+
+/* The client has a place. */
+static void enter(struct front *f, int fd, const struct conf_server *server, const struct address *client)
+{
+	if (session_new(f, fd, server, client))
+		return;
+	refuse(fd, "No memory");
+	door_left(f, client);
+}
+
+static void publish(struct front *f)
+{
+	places_publish(&f->places, f->door.first ? f->door.first->ticket : 0);
+}
+
+/* Takes the first that waits out of the queue. */
+static struct waiting waiting_take(struct front *f)
+{
+	struct door *d = &f->door;
+	struct waiting *first = d->first, w = *first;
+
+	d->first = w.next;
+	if (!d->first) {
+		d->end = &d->first;
+		ev_timer_stop(f->loop, &d->tick);
+	}
+	free(first);
+	places_wait_over(&f->places, server_number(f, w.server));
+	publish(f);
+	return w;
+}
+
+/* Lets in those whose turn it is, and wakes the front that holds the next. */
+static void admit(struct front *f)
+{
+	struct door *d = &f->door;
+	int slot;
+
+	if (d->admits)
+		return;
+	d->admits = true;
+	while ((slot = places_next(&f->places)) == (int)f->env->slot && d->first && places_take(&f->places)) {
+		struct waiting w = waiting_take(f);
+
+		enter(f, w.fd, w.server, &w.client);
+	}
+	d->admits = false;
+	if (slot >= 0 && slot != (int)f->env->slot) {
+		const uint64_t one = 1;
+
+		(void)!write(f->env->wake[slot], &one, sizeof one); /* full: it is awake */
+	}
+}
+
+/* The client's place was free all the same when it had queued up: admit() finds it. */
+static bool wait_for_place(struct front *f, int fd, const struct conf_server *server, const struct address *client)
+{
+	struct door *d = &f->door;
+	struct waiting *w = f->conf->client_wait.n > 0 ? malloc(sizeof *w) : NULL;
+
+	if (!w || !places_wait(&f->places, server_number(f, server), server->backlog)) {
+		free(w);
+		return false;
+	}
+	*w = (struct waiting){
+		.ticket = places_ticket(&f->places),
+		.until = ev_now(f->loop) + (double)f->conf->client_wait.n,
+		.server = server,
+		.client = *client,
+		.fd = fd,
+	};
+	*d->end = w;
+	d->end = &w->next;
+	publish(f);
+	ev_timer_again(f->loop, &d->tick);
+	return true;
+}
+
+static void arrive(struct front *f, int fd, const struct conf_server *server, const struct address *client)
+{
+	if (!places_address_take(&f->places, client)) {
+		refuse(fd, "Too many clients from your address");
+		return;
+	}
+	if (!places_are_awaited(&f->places) && places_take(&f->places)) {
+		places_spell_over(&f->places);
+		enter(f, fd, server, client);
+		return;
+	}
+	if (places_spell_begins(&f->places))
+		log_line(LOG_WARNING, "all %u places (max-children) are taken; clients wait", f->places.most);
+	if (!wait_for_place(f, fd, server, client)) {
+		places_address_give(&f->places, client);
+		refuse(fd, too_many);
+	}
+	admit(f);
+}
+
+void door_left(struct front *f, const struct address *client)
+{
+	places_address_give(&f->places, client);
+	places_give(&f->places);
+	admit(f);
+}
+
+static void on_wake(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct door *d = w->data;
+	uint64_t times;
+
+	(void)loop;
+	(void)revents;
+	(void)!read(w->fd, &times, sizeof times); /* only resets it */
+	admit(d->front);
+}
+
+/* Those whose time is up; and a look at the places, in case that a front died which had some. */
+static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct door *d = w->data;
+	struct front *f = d->front;
+
+	(void)revents;
+	while (d->first && d->first->until <= ev_now(loop)) {
+		struct waiting gone = waiting_take(f);
+
+		places_address_give(&f->places, &gone.client);
+		refuse(gone.fd, too_many);
+	}
+	admit(f);
+}
+
+/* One connection. False: there is none, or it could not be taken. */
+static bool accept_one(struct front *f, size_t i)
+{
+	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof ss;
+	int fd = accept4(f->env->listeners[i], (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		f->door.starved |= errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+		return errno == ECONNABORTED || errno == EINTR;
+	}
+	struct address client = address_of(&ss);
+
+	arrive(f, fd, &f->conf->servers[i], &client);
+	return true;
+}
+
+static bool is_crowded(const struct front *f)
+{
+	return f->door.starved || places_mine(&f->places) >= f->door.most || places_are_ahead(&f->places);
+}
+
+static void watch_listeners(struct front *f, int op)
+{
+	for (size_t i = 0; i < f->conf->nservers; i++) {
+		struct epoll_event ev = {.events = EPOLLIN | (op == EPOLL_CTL_ADD ? EPOLLEXCLUSIVE : 0), .data.u64 = i};
+
+		if (f->env->listeners[i] >= 0 && epoll_ctl(f->door.epfd, op, f->env->listeners[i], &ev) < 0)
+			log_line(LOG_ERR, "cannot watch listener %zu: %s", i, strerror(errno));
+	}
+}
+
+/* Lets go of the listening sockets. A connection that woke nobody but us just before is taken still. */
+static void shut(struct front *f)
+{
+	struct door *d = &f->door;
+
+	watch_listeners(f, EPOLL_CTL_DEL);
+	ev_timer_again(f->loop, &d->look);
+	for (size_t i = 0; i < f->conf->nservers; i++)
+		if (f->env->listeners[i] >= 0 && places_mine(&f->places) < d->most)
+			accept_one(f, i);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct door *d = w->data;
+
+	(void)revents;
+	d->starved = false;
+	if (is_crowded(d->front))
+		return;
+	ev_timer_stop(loop, w);
+	watch_listeners(d->front, EPOLL_CTL_ADD);
+}
+
+/* One connection where there is one now and then; twice as many each time as long as they keep coming. */
+static void on_arrivals(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct door *d = w->data;
+	struct epoll_event ev[EVENTS];
+	int n = epoll_wait(d->epfd, ev, EVENTS, 0);
+	bool more = false;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < n; i++) {
+		unsigned left = d->turn;
+
+		while (left > 0 && accept_one(d->front, ev[i].data.u64))
+			left--;
+		more |= left == 0;
+	}
+	d->turn = !more ? 1 : d->turn < TURN_MOST ? d->turn * 2 : TURN_MOST;
+	if (is_crowded(d->front))
+		shut(d->front);
+}
+
+/* Sockets that are accepted inherit it. Where it fails (a Unix socket) there is nothing to delay. */
+static void no_delay(const struct front *f)
+{
+	const int on = 1;
+
+	for (size_t i = 0; i < f->conf->nservers; i++)
+		if (f->env->listeners[i] >= 0)
+			setsockopt(f->env->listeners[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static uint32_t clients_most(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur < FDS_SPARE + FDS_PER_CLIENT * CLIENTS_LEAST)
+		return CLIENTS_LEAST;
+	rlim_t most = (lim.rlim_cur - FDS_SPARE) / FDS_PER_CLIENT;
+
+	return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
+bool door_open(struct front *f)
+{
+	struct door *d = &f->door;
+
+	*d = (struct door){.front = f, .epfd = epoll_create1(EPOLL_CLOEXEC), .turn = 1, .most = clients_most()};
+	if (d->epfd < 0) {
+		log_line(LOG_ERR, "cannot watch listeners: %s", strerror(errno));
+		return false;
+	}
+	d->end = &d->first;
+	ev_timer_init(&d->look, on_look, LOOK_AGAIN, LOOK_AGAIN);
+	ev_timer_init(&d->tick, on_tick, TICK, TICK);
+	ev_io_init(&d->arrivals, on_arrivals, d->epfd, EV_READ);
+	ev_io_init(&d->wake, on_wake, f->env->wake[f->env->slot], EV_READ);
+	d->look.data = d->tick.data = d->arrivals.data = d->wake.data = d;
+	no_delay(f);
+	watch_listeners(f, EPOLL_CTL_ADD);
+	ev_io_start(f->loop, &d->arrivals);
+	if (d->wake.fd >= 0)
+		ev_io_start(f->loop, &d->wake);
+	return true;
+}
+
+void door_close(struct front *f)
+{
+	struct door *d = &f->door;
+
+	d->admits = true; /* nobody comes in any more */
+	while (d->first) {
+		struct waiting w = waiting_take(f);
+
+		places_address_give(&f->places, &w.client);
+		refuse(w.fd, "Shutting down");
+	}
+	ev_timer_stop(f->loop, &d->look);
+	ev_io_stop(f->loop, &d->arrivals);
+	ev_io_stop(f->loop, &d->wake);
+	close(d->epfd);
+}

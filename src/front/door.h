@@ -1,0 +1,39 @@
+/* front/door.h - who comes in: listening sockets, places, and those who wait for one
+ *
+ * The listening sockets are shared by all fronts. Each front watches them through an epoll instance of its own with
+ * EPOLLEXCLUSIVE, so that a connection wakes one front, and lets go of them while it has clearly more clients than
+ * another or no descriptor to spare. A client beyond max-children waits for a place, first come first served over all
+ * fronts; all it costs is its descriptor and a ticket. */
+#pragma once
+#include <ev.h>
+
+#include "conf/conf.h"
+#include "ipc/catalogue.h"
+
+struct front;
+
+struct door {
+	struct front *front;
+	int epfd;                     /* holds the listening sockets; -1: closed */
+	ev_io arrivals;               /* on epfd */
+	ev_io wake;                   /* on the eventfd: a place has become free */
+	ev_timer look;                /* while closed: may it be opened? */
+	ev_timer tick;                /* while clients wait */
+	struct waiting *first, **end; /* clients that wait, oldest first */
+	unsigned turn;                /* connections taken from a socket before others get their turn */
+	uint32_t most;                /* clients that this process has descriptors for */
+	bool admits;                  /* door_admit is at work */
+	bool starved;                 /* the machine has no descriptor or memory for another client */
+};
+
+/* The address that a server was configured with. Which of the machine's a wildcard stood for is not asked. */
+struct address door_address(const struct conf_server *server);
+
+/* False, and the reason is logged: it cannot be watched. */
+bool door_open(struct front *f);
+
+/* Those who wait are refused. */
+void door_close(struct front *f);
+
+/* A client has gone: its place is for the next. */
+void door_left(struct front *f, const struct address *client);

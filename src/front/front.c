@@ -1,0 +1,127 @@
+/* front/front.c - see front.h */
+#include "front/front.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "front/session.h"
+
+enum { OUTPUT_LEAST = 4096, OUTPUT_MOST = 1024 * 1024 }; /* octets of an output buffer, whatever is configured */
+
+static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_peer *who = m->payload;
+
+	if (who->role != ROLE_AUTH && who->role != ROLE_STORE)
+		return fail(why, ERR_PERM, "a peer that is not for a front");
+	if (!peers_add(c->owner, who, msg_take_fd(m, 0)))
+		log_line(LOG_ERR, "no memory for a channel to %s %u", role_name((enum role)who->role), who->serial);
+	return OK;
+}
+
+static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
+{
+	return peers_on_deny(c->owner, NULL, m, why);
+}
+
+static enum err on_log(struct chan *c, struct msg *m, struct why *why)
+{
+	struct log_setup setup = *log_current();
+
+	(void)c;
+	(void)why;
+	if (setup.fd >= 0)
+		close(setup.fd);
+	setup.fd = msg_take_fd(m, 0);
+	log_setup(&setup);
+	return OK;
+}
+
+static void on_master_closed(struct chan *c, const char *reason)
+{
+	if (reason)
+		log_line(LOG_ERR, "channel to master: %s", reason);
+	ev_break(c->loop, EVBREAK_ALL);
+}
+
+static const struct chan_ops master_ops = {
+	.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny, [MSG_LOG] = on_log},
+	.closed = on_master_closed,
+};
+
+static struct chan *log_channel; /* to master */
+
+static void on_log_lost(void)
+{
+	chan_send(log_channel, MSG_LOG_LOST, NULL); /* without master we are at our end anyway */
+}
+
+static size_t output_octets(const struct conf *cf)
+{
+	if (cf->output_buffer_size < OUTPUT_LEAST)
+		return OUTPUT_LEAST;
+	return cf->output_buffer_size < OUTPUT_MOST ? cf->output_buffer_size : OUTPUT_MOST;
+}
+
+bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *env)
+{
+	struct {
+		uint64_t seed;
+		uint32_t key[4];
+	} random;
+
+	*f = (struct front){.env = env, .conf = env->conf, .loop = loop};
+	if (getrandom(&random, sizeof random, 0) != sizeof random)
+		return false;
+	f->input = malloc(env->conf->line_limit + READ_OCTETS);
+	f->chunk = malloc(CHUNK_OCTETS);
+	if (!f->input || !f->chunk || !peers_init(&f->peers, env->serial, random.key)) {
+		free(f->input);
+		free(f->chunk);
+		return false;
+	}
+	pool_init(&f->pool, output_octets(env->conf));
+	places_open(&f->places, env->places, env->conf, env->slot, random.seed);
+	return true;
+}
+
+void front_done(struct front *f)
+{
+	while (f->sessions) {
+		session_drop(f->sessions, "shutdown");
+		session_run(f->sessions);
+	}
+	peers_done(&f->peers);
+	pool_done(&f->pool);
+	free(f->input);
+	free(f->chunk);
+}
+
+int front_main(const struct role_env *env)
+{
+	struct front f;
+	struct ev_loop *loop = ev_default_loop(EVBACKEND_EPOLL);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!loop || !front_init(&f, loop, env)) {
+		log_line(LOG_ERR, "no memory for a front");
+		return EX_OSERR;
+	}
+	if (!door_open(&f))
+		return EX_OSERR;
+	chan_init(&f.master, loop, env->master_fd, ROLE_FRONT, ROLE_MASTER, 0, &master_ops, &f);
+	log_channel = &f.master;
+	log_on_lost(on_log_lost);
+	chan_send(&f.master, MSG_READY, NULL); /* if it fails, the loop hears of it */
+	ev_run(loop, 0);
+	log_on_lost(NULL);
+	door_close(&f);
+	front_done(&f);
+	chan_done(&f.master);
+	return EX_OK;
+}

@@ -1,0 +1,46 @@
+/* front/front.h - one front process: its loop, its peers, its clients
+ *
+ * A front talks to strangers. It runs in an empty root without the right to open, connect, execute or signal; all it has
+ * is what it was handed: listening sockets, channels, shared pages. The system calls it makes, for the filter that
+ * master puts around it:
+ *	accept4 close shutdown fcntl read recvfrom recvmsg sendto sendmsg preadv2 write(eventfd, log) fstat fstatfs
+ *	memfd_create epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 ioctl(TIOCOUTQ)
+ *	setsockopt(TCP_NODELAY) clock_gettime mmap munmap mremap brk madvise mprotect futex getpid exit_group
+ * and when it starts getrandom, prlimit64, rt_sigaction. */
+#pragma once
+#include <ev.h>
+
+#include "front/door.h"
+#include "front/peers.h"
+#include "front/pool.h"
+#include "front/view.h"
+#include "ipc/places.h"
+#include "ipc/role.h"
+
+enum {
+	READ_OCTETS = 4096,            /* taken from a socket at a time */
+	AHEAD_MOST = 32 * 1024 * 1024, /* octets of fetched messages that all clients together have not taken yet */
+};
+
+struct front {
+	const struct role_env *env;
+	const struct conf *conf;
+	struct ev_loop *loop;
+	struct places places;
+	struct door door;
+	struct peers peers;
+	struct pool pool;         /* output buffers */
+	struct window window;     /* of the scan listing being read at the moment */
+	char *input;              /* conf->line_limit + READ_OCTETS: what the session at work reads */
+	char *chunk;              /* CHUNK_OCTETS: raw octets on their way to the wire */
+	size_t ahead;             /* octets of fetched messages that wait for their clients */
+	struct session *sessions; /* all */
+	struct chan master;
+	ptrdiff_t turn; /* octets that the session at work may still move before others get their turn */
+};
+
+/* Without channels and listeners. False: no memory. */
+bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *env);
+
+/* Ends all sessions and gives everything back. */
+void front_done(struct front *f);

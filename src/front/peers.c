@@ -1,0 +1,345 @@
+/* front/peers.c - see peers.h */
+#include "front/peers.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "front/commands.h"
+#include "front/front.h"
+#include "front/session.h"
+
+enum { BUCKETS_FIRST = 64 };
+
+bool peers_init(struct peers *p, uint32_t serial, const uint32_t key[4])
+{
+	*p = (struct peers){.serial = serial, .buckets = BUCKETS_FIRST, .key = {key[0], key[1], key[2], key[3]}};
+	p->bucket = calloc(p->buckets, sizeof *p->bucket);
+	return p->bucket;
+}
+
+/* A number for a number, none twice, and none to be guessed from others: a Feistel network of 16 bits each way. */
+static uint32_t encrypt(uint32_t x, const uint32_t key[4])
+{
+	uint32_t left = x >> 16, right = x & 0xFFFF;
+
+	for (int i = 0; i < 8; i++) {
+		uint64_t h = (right ^ (uint64_t)key[i % 4] << 16 ^ (uint64_t)i << 60) * 0x9E3779B97F4A7C15U;
+		uint32_t mixed = (uint32_t)((h ^ h >> 31) * 0xBF58476D1CE4E5B9U >> 48);
+
+		uint32_t old = right;
+
+		right = left ^ mixed;
+		left = old;
+	}
+	return left << 16 | right;
+}
+
+static struct session **bucket_of(const struct peers *p, uint64_t sid)
+{
+	return &p->bucket[sid & (p->buckets - 1)];
+}
+
+static struct session *sid_find(const struct peers *p, uint64_t sid)
+{
+	struct session *s = *bucket_of(p, sid);
+
+	while (s && s->sid != sid)
+		s = s->sid_next;
+	return s;
+}
+
+static void sid_insert(struct peers *p, struct session *s)
+{
+	struct session **bucket = bucket_of(p, s->sid);
+
+	s->sid_next = *bucket;
+	*bucket = s;
+}
+
+/* Without memory the table stays as it is, and gets slower. */
+static void grow(struct peers *p)
+{
+	struct peers bigger = {.buckets = p->buckets * 2, .bucket = calloc(p->buckets * 2, sizeof *p->bucket)};
+
+	if (!bigger.bucket)
+		return;
+	for (size_t i = 0; i < p->buckets; i++)
+		while (p->bucket[i]) {
+			struct session *s = p->bucket[i];
+
+			p->bucket[i] = s->sid_next;
+			sid_insert(&bigger, s);
+		}
+	free(p->bucket);
+	p->bucket = bigger.bucket;
+	p->buckets = bigger.buckets;
+}
+
+/* After 2^32 logins the numbers come again: those in use are skipped, and no other process remembers the old ones. */
+static void sid_give(struct peers *p, struct session *s)
+{
+	if (p->used >= p->buckets)
+		grow(p);
+	do
+		s->sid = (uint64_t)p->serial << 32 | encrypt(++p->counter, p->key);
+	while (sid_find(p, s->sid));
+	sid_insert(p, s);
+	p->used++;
+}
+
+static void sid_take(struct peers *p, struct session *s)
+{
+	struct session **at = bucket_of(p, s->sid);
+
+	while (*at != s)
+		at = &(*at)->sid_next;
+	*at = s->sid_next;
+	s->sid = 0;
+	p->used--;
+}
+
+static void leave_peer(struct session *s)
+{
+	if (!s->peer)
+		return;
+	*s->peer_at = s->peer_next;
+	if (s->peer_next)
+		s->peer_next->peer_at = s->peer_at;
+	if (s->peer->outstanding > 0)
+		s->peer->outstanding--;
+	s->peer = NULL;
+}
+
+static void join_peer(struct session *s, struct peer *p)
+{
+	s->peer = p;
+	s->peer_next = p->sessions;
+	s->peer_at = &p->sessions;
+	if (s->peer_next)
+		s->peer_next->peer_at = &s->peer_next;
+	p->sessions = s;
+}
+
+static void send_close(struct peer *store, uint64_t sid)
+{
+	struct msg_close m = {.sid = sid};
+
+	chan_send(&store->chan, MSG_CLOSE, &(struct chan_out){.payload = &m}); /* a store that is gone needs none */
+}
+
+bool peers_send(struct session *s, enum msg_type type, const struct chan_out *out)
+{
+	return s->peer && chan_send(&s->peer->chan, type, out);
+}
+
+void peers_leave(struct session *s, bool tell)
+{
+	if (tell && s->peer && s->peer->chan.peer == ROLE_STORE)
+		send_close(s->peer, s->sid);
+	leave_peer(s);
+	if (s->sid != 0)
+		sid_take(&s->front->peers, s);
+}
+
+static struct peer *least_busy(const struct peers *p)
+{
+	struct peer *best = p->auths;
+
+	for (struct peer *a = best; a; a = a->next)
+		if (a->outstanding < best->outstanding)
+			best = a;
+	return best;
+}
+
+bool peers_login(struct session *s, struct slice password)
+{
+	struct peer *auth = least_busy(&s->front->peers);
+	struct msg_login m = {
+		.client = s->client,
+		.local = door_address(s->server),
+		.failures = s->failures,
+		.user_len = (uint16_t)s->user.n,
+		.password_len = (uint16_t)password.n,
+	};
+
+	if (!auth)
+		return false;
+	sid_give(&s->front->peers, s);
+	m.sid = s->sid;
+	join_peer(s, auth);
+	auth->outstanding++;
+	return chan_send(&auth->chan, MSG_LOGIN, &(struct chan_out){.payload = &m, .bulk = {s->user, password}});
+}
+
+/* The session that store's message is for; NULL: it has ended meanwhile, or never had to do with this store. */
+static struct session *session_of(const struct chan *c, uint64_t sid, enum wait wait)
+{
+	const struct peer *peer = c->owner;
+	struct session *s = sid_find(&peer->front->peers, sid);
+
+	return s && s->peer == peer && s->wait == wait ? s : NULL;
+}
+
+/* A login that nobody waits for any more: the maildrop is to be left alone. */
+static enum err on_scan(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_scan *scan = m->payload;
+	struct peer *store = c->owner;
+	struct session *s = sid_find(&store->front->peers, scan->sid);
+
+	if (!s || s->wait != WAIT_LOGIN) {
+		send_close(store, scan->sid);
+		return OK;
+	}
+	leave_peer(s);
+	join_peer(s, store);
+	enum err err = login_open(s, m, why);
+
+	session_run(s);
+	return err == ERR_PERM ? err : OK;
+}
+
+enum err peers_on_deny(struct front *f, const struct peer *from, const struct msg *m, struct why *why)
+{
+	static const char *const reasons[ERR_COUNT] = {
+		[ERR_TEMP] = "temporary failure",
+		[ERR_PERM] = "permanent failure",
+		[ERR_AUTH] = "wrong user or password",
+		[ERR_IN_USE] = "maildrop in use",
+		[ERR_DELAY] = "too soon after the last login",
+	};
+	const struct msg_deny *deny = m->payload;
+	struct session *s = sid_find(&f->peers, deny->sid);
+
+	if (deny->err == OK || deny->err >= ERR_COUNT)
+		return fail(why, ERR_PERM, "a denial without a reason");
+	if (!s)
+		return OK;
+	if (s->wait == WAIT_LOGIN)
+		login_denied(s, (enum err)deny->err, reasons[deny->err]);
+	else if (s->peer == from)
+		session_fail(s, (enum err)deny->err, "store ended the session");
+	else
+		return OK;
+	session_run(s);
+	return OK;
+}
+
+static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
+{
+	struct peer *peer = c->owner;
+
+	return peers_on_deny(peer->front, peer, m, why);
+}
+
+static enum err go_on(struct session *s, bool is_good, struct why *why)
+{
+	if (!is_good)
+		return fail(why, ERR_PERM, "an answer that does not fit the question");
+	session_run(s);
+	return OK;
+}
+
+static enum err on_body(struct chan *c, struct msg *m, struct why *why)
+{
+	struct session *s = session_of(c, ((const struct msg_body *)m->payload)->sid, WAIT_BODY);
+
+	return s ? go_on(s, transfer_body(s, m), why) : OK;
+}
+
+static enum err on_bytes(struct chan *c, struct msg *m, struct why *why)
+{
+	uint64_t sid = ((const struct msg_bytes *)m->payload)->sid;
+	struct session *s = session_of(c, sid, WAIT_LISTING);
+
+	if (s)
+		return go_on(s, listing_arrived(s, m), why);
+	s = session_of(c, sid, WAIT_OCTETS);
+	return s ? go_on(s, transfer_octets(s, m), why) : OK;
+}
+
+static enum err on_done(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_done *done = m->payload;
+	struct session *s = session_of(c, done->sid, WAIT_COMMIT);
+
+	if (!s)
+		return OK;
+	if (done->err >= ERR_COUNT || (done->err == OK && done->deleted != s->view.deleted))
+		return fail(why, ERR_PERM, "a commit that is neither done nor refused");
+	update_done(s, (enum err)done->err);
+	session_run(s);
+	return OK;
+}
+
+static void peer_free(struct peer *p)
+{
+	*p->at = p->next;
+	if (p->next)
+		p->next->at = p->at;
+	chan_done(&p->chan);
+	free(p);
+}
+
+static void lose_peer(struct session *s, enum role role)
+{
+	leave_peer(s);
+	if (role == ROLE_AUTH)
+		login_denied(s, ERR_TEMP, "the auth process has ended");
+	else if (s->wait == WAIT_COMMIT || s->wait == WAIT_ACKNOWLEDGED)
+		update_done(s, ERR_TEMP);
+	else
+		session_fail(s, ERR_TEMP, "the store process has ended");
+	session_run(s);
+}
+
+static void on_closed(struct chan *c, const char *reason)
+{
+	struct peer *p = c->owner;
+
+	if (reason)
+		log_line(LOG_ERR, "channel to %s %u: %s", role_name(c->peer), c->peer_serial, reason);
+	p->chan.shut = true;
+	while (p->sessions)
+		lose_peer(p->sessions, c->peer);
+	peer_free(p);
+}
+
+static const struct chan_ops auth_ops = {.on = {[MSG_DENY] = on_deny}, .closed = on_closed};
+
+static const struct chan_ops store_ops = {
+	.on = {[MSG_SCAN] = on_scan,
+	       [MSG_DENY] = on_deny,
+	       [MSG_BODY] = on_body,
+	       [MSG_BYTES] = on_bytes,
+	       [MSG_DONE] = on_done},
+	.closed = on_closed,
+};
+
+bool peers_add(struct front *f, const struct msg_peer *who, int fd)
+{
+	bool is_auth = who->role == ROLE_AUTH;
+	struct peer **list = is_auth ? &f->peers.auths : &f->peers.stores;
+	struct peer *p = is_auth || who->role == ROLE_STORE ? calloc(1, sizeof *p) : NULL;
+
+	if (!p) {
+		close(fd);
+		return false;
+	}
+	*p = (struct peer){.front = f, .next = *list, .at = list};
+	if (p->next)
+		p->next->at = &p->next;
+	*list = p;
+	chan_init(&p->chan, f->loop, fd, ROLE_FRONT, (enum role)who->role, who->serial,
+		  is_auth ? &auth_ops : &store_ops, p);
+	return true;
+}
+
+void peers_done(struct peers *p)
+{
+	while (p->auths)
+		peer_free(p->auths);
+	while (p->stores)
+		peer_free(p->stores);
+	free(p->bucket);
+}

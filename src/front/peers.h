@@ -1,0 +1,47 @@
+/* front/peers.h - the channels to auth and store, and which session a message is for
+ *
+ * A login has an id that is never used again: a counter, encrypted, so that a store worker that was taken over by the
+ * owner of its mail cannot answer somebody else's login. A session is on the list of the peer that works for it: of an
+ * auth process while it logs in, of its store worker from then on. */
+#pragma once
+#include "base/secret.h"
+#include "ipc/chan.h"
+
+struct front;
+struct session;
+
+struct peer {
+	struct chan chan;
+	struct front *front;
+	struct session *sessions; /* that depend on it */
+	unsigned outstanding;     /* auth: logins without an answer */
+	struct peer *next, **at;
+};
+
+struct peers {
+	struct peer *auths, *stores;
+	struct session **bucket; /* sessions by their sid */
+	size_t buckets, used;
+	uint32_t serial, counter, key[4];
+};
+
+/* False: no memory. */
+bool peers_init(struct peers *p, uint32_t serial, const uint32_t key[4]);
+
+/* Closes all channels; no session may be left. */
+void peers_done(struct peers *p);
+
+/* Owns fd. False: no such peer is for a front, or no memory. */
+bool peers_add(struct front *f, const struct msg_peer *who, int fd);
+
+/* Asks an auth process. False: there is none, or the session is out of memory; nothing was asked. */
+bool peers_login(struct session *s, struct slice password);
+
+/* An answer to a login; for the messages of master, too. */
+enum err peers_on_deny(struct front *f, const struct peer *from, const struct msg *m, struct why *why);
+
+/* Sends to the store worker of the session. False: it is gone, or going. */
+bool peers_send(struct session *s, enum msg_type type, const struct chan_out *out);
+
+/* The session has no login any more; store, where it has it, is told to delete nothing if `tell`. */
+void peers_leave(struct session *s, bool tell);

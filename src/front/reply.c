@@ -1,0 +1,112 @@
+/* front/reply.c - see reply.h */
+#include "front/reply.h"
+
+#include "front/view.h"
+
+static const struct {
+	const char *code, *text;
+} answers[ERR_COUNT] = {
+	/* fetchmail looks for "wait" before it tries again later. */
+	[ERR_TEMP] = {"[SYS/TEMP]", "Service temporarily unavailable, please wait and try again"},
+	[ERR_PERM] = {"[SYS/PERM]", "Cannot authenticate"},
+	[ERR_AUTH] = {"[AUTH]", "Bad login"},
+	[ERR_IN_USE] = {"[IN-USE]", "Mailbox in use"},
+	[ERR_DELAY] = {"[LOGIN-DELAY]", "Attempt to log in within the minimum login delay interval"},
+};
+
+static void put_line(struct buf *out, const char *head, const char *text)
+{
+	buf_str(out, head);
+	if (text[0] != '\0')
+		buf_char(out, ' ');
+	buf_str(out, text);
+	buf_str(out, "\r\n");
+}
+
+void reply_ok(struct buf *out, const char *text)
+{
+	put_line(out, "+OK", text);
+}
+
+void reply_err(struct buf *out, const char *text)
+{
+	put_line(out, "-ERR", text);
+}
+
+static void put_code(struct buf *out, enum err err, const char *text)
+{
+	buf_str(out, "-ERR ");
+	put_line(out, answers[err].code, text);
+}
+
+void reply_code(struct buf *out, enum err err)
+{
+	put_code(out, err, answers[err].text);
+}
+
+void reply_unreadable(struct buf *out, enum err err)
+{
+	if (err == ERR_PERM)
+		put_code(out, err, "Mailbox cannot be read");
+	else
+		reply_code(out, ERR_TEMP);
+}
+
+void reply_not_removed(struct buf *out, enum err err)
+{
+	put_code(out, err == ERR_PERM ? err : ERR_TEMP, "Some deleted messages not removed");
+}
+
+void reply_number(struct buf *out, const char *before, uint64_t n, const char *after)
+{
+	buf_str(out, "+OK ");
+	buf_str(out, before);
+	buf_u64(out, n);
+	buf_str(out, after);
+	buf_str(out, "\r\n");
+}
+
+void reply_numbers(struct buf *out, const char *before, uint64_t n, const char *between, uint64_t m, const char *after)
+{
+	buf_str(out, "+OK ");
+	buf_str(out, before);
+	buf_u64(out, n);
+	buf_str(out, between);
+	buf_u64(out, m);
+	buf_str(out, after);
+	buf_str(out, "\r\n");
+}
+
+static bool end_line(struct buf *out, size_t start)
+{
+	buf_str(out, "\r\n");
+	if (out->full)
+		buf_rewind(out, start);
+	return out->len > start;
+}
+
+bool reply_scan_line(struct buf *out, const char *before, uint32_t msgno, const struct message *m, bool with_lines)
+{
+	size_t start = out->len;
+
+	buf_str(out, before);
+	buf_u64(out, msgno);
+	buf_char(out, ' ');
+	buf_u64(out, m->octets);
+	if (with_lines) {
+		buf_char(out, ' ');
+		buf_u64(out, m->lines);
+	}
+	return end_line(out, start);
+}
+
+bool reply_uidl_line(struct buf *out, const char *before, uint32_t msgno, const struct message *m)
+{
+	size_t start = out->len;
+
+	buf_str(out, before);
+	buf_u64(out, msgno);
+	buf_char(out, ' ');
+	buf_put(out, m->uidl);
+	return end_line(out, start);
+}

@@ -1,0 +1,278 @@
+/* front/transfer.c - see transfer.h */
+#include "front/transfer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "front/flow.h"
+#include "front/front.h"
+#include "front/reply.h"
+
+enum {
+	AHEAD_OCTETS = 64 * 1024, /* fetched at once for a client that takes one message after the other */
+	END_ROOM = 128,           /* of the output: what wire_end may write, and the terminating line */
+};
+
+void transfer_init(struct transfer *t)
+{
+	*t = (struct transfer){.file.fd = -1};
+}
+
+static void body_drop(struct session *s)
+{
+	struct transfer *t = &s->transfer;
+
+	if (t->body_kept) {
+		s->front->ahead -= t->body_octets;
+		free(t->body_kept);
+	}
+	t->body_kept = NULL;
+	t->body_octets = 0;
+	t->body = (struct slice){0};
+	t->ahead = 0;
+}
+
+void transfer_done(struct session *s)
+{
+	body_drop(s);
+	file_close(&s->transfer.file);
+}
+
+void transfer_keep(struct session *s)
+{
+	struct transfer *t = &s->transfer;
+	size_t n = t->body.n;
+
+	if (n > 0 && t->body_kept)
+		return;
+	/* Without memory, what is left of this message will be asked for again. */
+	char *kept = n > 0 && s->front->ahead + n <= AHEAD_MOST ? malloc(n) : NULL;
+	uint32_t ahead = t->ahead;
+
+	if (kept)
+		memcpy(kept, t->body.p, n);
+	body_drop(s);
+	if (!kept)
+		return;
+	t->body_kept = kept;
+	t->body_octets = n;
+	t->body = (struct slice){kept, n};
+	t->ahead = ahead;
+	s->front->ahead += n;
+}
+
+/* The octets are there, or on their way: the reply is +OK. */
+static enum next begin(struct session *s)
+{
+	if (s->transfer.is_top)
+		reply_ok(&s->out, "");
+	else
+		reply_number(&s->out, "", s->transfer.octets, " octets");
+	s->more = transfer_more;
+	return NEXT_STREAM;
+}
+
+static enum next gone(struct session *s)
+{
+	session_fail(s, ERR_TEMP, "store is gone");
+	return NEXT_WAIT;
+}
+
+static enum next fetch(struct session *s, bool walks)
+{
+	struct msg_fetch ask = {.sid = s->sid, .msgno = s->transfer.msgno, .octets = walks ? AHEAD_OCTETS : 0};
+
+	body_drop(s);
+	session_wait(s, WAIT_BODY, 0);
+	return peers_send(s, MSG_FETCH, &(struct chan_out){.payload = &ask}) ? NEXT_WAIT : gone(s);
+}
+
+enum next transfer_start(struct session *s, uint32_t msgno, const struct message *m, bool is_top, uint64_t body_lines)
+{
+	struct transfer *t = &s->transfer;
+	bool walks = msgno == s->last_fetched + 1;
+
+	wire_init(&t->wire, s->view.rules, body_lines);
+	t->msgno = msgno;
+	t->raw = m->raw;
+	t->octets = m->octets;
+	t->crc = m->crc;
+	t->crc_so_far = 0;
+	t->done = 0;
+	t->is_top = is_top;
+	s->last_fetched = msgno;
+	if (t->ahead == msgno && t->body.n >= t->raw)
+		return begin(s);
+	return fetch(s, walks && s->front->ahead < AHEAD_MOST / 2);
+}
+
+/* What store cannot send is for the client to hear, as long as no reply has begun. */
+static bool refuse(struct session *s, enum err err, const char *what)
+{
+	if (what)
+		session_fault(s, what, s->transfer.msgno);
+	if (output_room(s))
+		reply_unreadable(&s->out, err);
+	return true;
+}
+
+static bool take_file(struct session *s, struct msg *m)
+{
+	const struct msg_body *b = m->payload;
+	struct transfer *t = &s->transfer;
+
+	file_close(&t->file);
+	if (m->bulk.n > 0 || b->at > INT64_MAX - t->raw || file_open(&t->file, msg_take_fd(m, 0), NULL) != OK)
+		return false;
+	t->file_at = b->at;
+	return true;
+}
+
+bool transfer_body(struct session *s, struct msg *m)
+{
+	const struct msg_body *b = m->payload;
+	struct transfer *t = &s->transfer;
+
+	s->wait = WAIT_NOTHING;
+	if (b->err != OK)
+		return refuse(s, b->err == ERR_PERM ? ERR_PERM : ERR_TEMP, NULL);
+	if (b->msgno != t->msgno || b->count < 1)
+		return false;
+	if (m->nfds > 0) {
+		if (!take_file(s, m))
+			return false;
+	} else if (b->count == 1 ? m->bulk.n != t->raw : m->bulk.n < t->raw) {
+		return refuse(s, ERR_TEMP, "a message is not as long as the scan listing says");
+	} else {
+		t->body = m->bulk;
+	}
+	if (output_room(s))
+		begin(s);
+	return true;
+}
+
+bool transfer_octets(struct session *s, const struct msg *m)
+{
+	const struct msg_bytes *b = m->payload;
+	struct transfer *t = &s->transfer;
+
+	s->wait = WAIT_NOTHING;
+	if (b->err != OK) {
+		session_fail(s, ERR_TEMP, "message cannot be read");
+		return true;
+	}
+	if (b->at != t->done || m->bulk.n == 0 || m->bulk.n > t->raw - t->done)
+		return false;
+	t->body = m->bulk;
+	return true;
+}
+
+static enum next ask(struct session *s)
+{
+	struct transfer *t = &s->transfer;
+	uint64_t left = t->raw - t->done;
+	struct msg_read read = {
+		.sid = s->sid,
+		.at = t->done,
+		.source = SOURCE_MESSAGE,
+		.msgno = t->msgno,
+		.octets = left < CHUNK_OCTETS ? (uint32_t)left : CHUNK_OCTETS,
+	};
+
+	session_wait(s, WAIT_OCTETS, 0);
+	return peers_send(s, MSG_READ, &(struct chan_out){.payload = &read}) ? NEXT_WAIT : gone(s);
+}
+
+static enum next stop(struct session *s, const char *what)
+{
+	session_fault(s, what, s->transfer.msgno);
+	session_drop(s, "maildrop changed");
+	return NEXT_CLOSE;
+}
+
+/* Raw octets at t->done. NEXT_STREAM: here they are. */
+static enum next next_piece(struct session *s, struct slice *piece)
+{
+	struct transfer *t = &s->transfer;
+	uint64_t left = t->raw - t->done;
+
+	if (t->body.n > 0) {
+		*piece = (struct slice){t->body.p, t->body.n < left ? t->body.n : (size_t)left};
+		return NEXT_STREAM;
+	}
+	ssize_t n = file_read(&t->file, t->file_at + t->done, s->front->chunk,
+			      left < CHUNK_OCTETS ? (size_t)left : CHUNK_OCTETS);
+
+	if (n < 0)
+		return ask(s);
+	if (n == 0)
+		return stop(s, "a message is shorter than the scan listing says");
+	*piece = (struct slice){s->front->chunk, (size_t)n};
+	return NEXT_STREAM;
+}
+
+/* Keeps room for the end, so that the last line and the terminator leave together. */
+static size_t convert(struct session *s, struct slice piece)
+{
+	struct transfer *t = &s->transfer;
+	struct buf out = s->out;
+
+	out.cap -= END_ROOM;
+	size_t used = wire_put(&t->wire, piece, &out);
+
+	s->out.len = out.len;
+	t->crc_so_far = listing_crc(t->crc_so_far, (struct slice){piece.p, used});
+	t->done += used;
+	if (t->body.n > 0)
+		t->body = (struct slice){t->body.p + used, t->body.n - used};
+	s->front->turn -= (ptrdiff_t)used;
+	return used;
+}
+
+/* What was fetched behind this message is for the next one. */
+static void next_in_body(struct session *s)
+{
+	struct transfer *t = &s->transfer;
+	uint64_t unread = t->raw - t->done;
+
+	file_close(&t->file);
+	if (t->body.n <= unread) {
+		body_drop(s);
+		return;
+	}
+	t->body = (struct slice){t->body.p + unread, t->body.n - (size_t)unread};
+	t->ahead = t->msgno + 1;
+}
+
+static enum next finish(struct session *s)
+{
+	struct transfer *t = &s->transfer;
+	bool is_whole = t->done == t->raw;
+
+	if (is_whole && !wire_end(&t->wire, &s->out))
+		return NEXT_STREAM;
+	if (is_whole && t->crc_so_far != t->crc)
+		return stop(s, "the checksum of a message is not that of the scan listing");
+	if (!t->is_top && t->wire.octets != t->octets)
+		return stop(s, "the octets of a message are not those of the scan listing");
+	buf_str(&s->out, ".\r\n");
+	s->retrieved += is_whole;
+	next_in_body(s);
+	return NEXT_COMMAND;
+}
+
+enum next transfer_more(struct session *s)
+{
+	struct transfer *t = &s->transfer;
+
+	while (t->done < t->raw && !wire_is_full(&t->wire)) {
+		struct slice piece;
+		enum next next = next_piece(s, &piece);
+
+		if (next != NEXT_STREAM)
+			return next;
+		if (convert(s, piece) < piece.n || (s->front->turn <= 0 && t->done < t->raw))
+			return NEXT_STREAM;
+	}
+	return finish(s);
+}

@@ -1,0 +1,317 @@
+/* ipc/places.c - see places.h
+ *
+ * In the shared memory: the head, a part per slot, the waiting clients per slot and server, the addresses per slot. All
+ * atomics are sequentially consistent: "count, then add up" needs it. */
+#include "ipc/places.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+#include "ipc/role.h"
+
+enum {
+	LINE = 64,   /* octets of a cache line: parts of two fronts never share one */
+	BUCKET = 16, /* addresses that share a place in the table */
+	SPARE = 4,   /* the table has room for so many times the clients: a full bucket is next to impossible */
+	BUCKETS_MOST = 1 << 16, /* per front */
+	AHEAD_LEAST = 8,        /* clients by which a front may lead in any case */
+};
+
+struct places_head {
+	alignas(LINE) _Atomic uint64_t tickets;
+	_Atomic uint64_t seed;
+	_Atomic uint32_t spell; /* clients found no place */
+	_Atomic uint32_t slots; /* those from here on were never used */
+};
+
+struct places_part {
+	alignas(LINE) _Atomic uint64_t ticket; /* the lowest that waits here; 0: none */
+	_Atomic uint32_t clients;
+	_Atomic uint32_t alive;
+};
+
+/* Clients of an address that a front holds. An entry without clients may be used for another address. */
+struct places_address {
+	_Atomic uint64_t key;
+	_Atomic uint32_t clients;
+};
+
+static uint32_t most_clients(const struct conf *cf)
+{
+	if (cf->max_children == UINT32_MAX)
+		return PLACES_UNSET;
+	return cf->max_children > 0 ? cf->max_children : UINT32_MAX;
+}
+
+static uint32_t buckets_for(const struct conf *cf)
+{
+	uint32_t buckets = 1;
+
+	if (cf->max_per_address == 0)
+		return 0;
+	while (buckets < BUCKETS_MOST && (uint64_t)buckets * BUCKET < (uint64_t)SPARE * most_clients(cf))
+		buckets *= 2;
+	return buckets;
+}
+
+static size_t round_up(size_t n)
+{
+	return (n + LINE - 1) / LINE * LINE;
+}
+
+/* Where things are. */
+struct layout {
+	size_t waiting, waiting_slot, address, address_slot, end; /* octets; `_slot`: of one slot's part */
+};
+
+static struct layout layout_of(const struct conf *cf)
+{
+	struct layout l = {.waiting = sizeof(struct places_head) + FRONTS_MOST * sizeof(struct places_part)};
+
+	l.waiting_slot = round_up(cf->nservers * sizeof(_Atomic uint32_t));
+	l.address = l.waiting + FRONTS_MOST * l.waiting_slot;
+	l.address_slot = round_up((size_t)buckets_for(cf) * BUCKET * sizeof(struct places_address));
+	l.end = l.address + FRONTS_MOST * l.address_slot;
+	return l;
+}
+
+size_t places_octets(const struct conf *cf)
+{
+	return layout_of(cf).end;
+}
+
+static struct places_part *parts_of(void *shared)
+{
+	return (struct places_part *)((char *)shared + sizeof(struct places_head));
+}
+
+void places_reset(void *shared, const struct conf *cf, unsigned slot)
+{
+	struct layout l = layout_of(cf);
+	struct places_part *part = parts_of(shared) + slot;
+
+	part->alive = 0;
+	part->ticket = 0;
+	part->clients = 0;
+	memset((char *)shared + l.waiting + slot * l.waiting_slot, 0, l.waiting_slot);
+	memset((char *)shared + l.address + slot * l.address_slot, 0, l.address_slot);
+}
+
+void places_open(struct places *p, void *shared, const struct conf *cf, unsigned slot, uint64_t seed)
+{
+	struct layout l = layout_of(cf);
+	uint64_t no_seed = 0;
+
+	*p = (struct places){
+		.head = shared,
+		.part = parts_of(shared),
+		.mine = parts_of(shared) + slot,
+		.waiting = (void *)((char *)shared + l.waiting),
+		.most = most_clients(cf),
+		.per_address = cf->max_per_address,
+		.buckets = buckets_for(cf),
+		.slot = slot,
+		.servers = (unsigned)(l.waiting_slot / sizeof(_Atomic uint32_t)),
+	};
+	if (p->buckets > 0)
+		p->address = (void *)((char *)shared + l.address);
+	atomic_compare_exchange_strong(&p->head->seed, &no_seed, seed | 1);
+	for (uint32_t slots = p->head->slots; slots <= slot;)
+		if (atomic_compare_exchange_weak(&p->head->slots, &slots, slot + 1))
+			break;
+	p->mine->alive = 1;
+}
+
+/* How many slots there may be something in. Other processes write that number, so it is not believed. */
+static unsigned slots(const struct places *p)
+{
+	uint32_t n = p->head->slots;
+
+	return n < FRONTS_MOST ? n : FRONTS_MOST;
+}
+
+static uint64_t clients(const struct places *p)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0, n = slots(p); i < n; i++)
+		sum += p->part[i].clients;
+	return sum;
+}
+
+bool places_take(struct places *p)
+{
+	p->mine->clients++;
+	if (clients(p) <= p->most)
+		return true;
+	p->mine->clients--;
+	return false;
+}
+
+void places_give(struct places *p)
+{
+	p->mine->clients--;
+}
+
+uint32_t places_mine(const struct places *p)
+{
+	return p->mine->clients;
+}
+
+bool places_are_ahead(const struct places *p)
+{
+	uint32_t least = UINT32_MAX, mine = p->mine->clients;
+
+	for (unsigned i = 0, n = slots(p); i < n; i++)
+		if (p->part[i].alive && p->part[i].clients < least)
+			least = p->part[i].clients;
+	return mine > least && mine - least > AHEAD_LEAST + least / 4;
+}
+
+uint64_t places_ticket(struct places *p)
+{
+	return ++p->head->tickets;
+}
+
+void places_publish(struct places *p, uint64_t ticket)
+{
+	p->mine->ticket = ticket;
+}
+
+/* The slot with the lowest ticket; -1: nobody waits. */
+static int first_waiting(const struct places *p)
+{
+	uint64_t lowest = UINT64_MAX;
+	int slot = -1;
+
+	for (unsigned i = 0, n = slots(p); i < n; i++) {
+		uint64_t ticket = p->part[i].ticket;
+
+		if (ticket != 0 && ticket < lowest) {
+			lowest = ticket;
+			slot = (int)i;
+		}
+	}
+	return slot;
+}
+
+bool places_are_awaited(const struct places *p)
+{
+	return first_waiting(p) >= 0;
+}
+
+int places_next(const struct places *p)
+{
+	int slot = first_waiting(p);
+
+	return slot >= 0 && clients(p) < p->most ? slot : -1;
+}
+
+bool places_spell_begins(struct places *p)
+{
+	return p->head->spell == 0 && atomic_exchange(&p->head->spell, 1) == 0;
+}
+
+void places_spell_over(struct places *p)
+{
+	if (p->head->spell != 0)
+		p->head->spell = 0;
+}
+
+bool places_wait(struct places *p, size_t server, uint32_t most)
+{
+	uint64_t sum = 0;
+
+	p->waiting[p->slot * p->servers + server]++;
+	for (unsigned i = 0, n = slots(p); i < n; i++)
+		sum += p->waiting[i * p->servers + server];
+	if (sum <= most)
+		return true;
+	places_wait_over(p, server);
+	return false;
+}
+
+void places_wait_over(struct places *p, size_t server)
+{
+	p->waiting[p->slot * p->servers + server]--;
+}
+
+/* 0: this address is not counted. */
+static uint64_t address_key(const struct address *a)
+{
+	uint64_t key = 0;
+
+	if (a->family == AF_INET6)
+		for (int i = 0; i < 8; i++)
+			key = key << 8 | a->ip[i];
+	else if (a->family == AF_INET)
+		for (int i = 0; i < 4; i++)
+			key = key << 8 | a->ip[i];
+	return a->family == 0 ? 0 : key ^ (uint64_t)a->family << 32;
+}
+
+/* The bucket of a key in a slot's table. Mixed with a seed, so that nobody can choose addresses that share one. */
+static struct places_address *bucket_of(const struct places *p, unsigned slot, uint64_t key)
+{
+	uint64_t h = (key ^ p->head->seed) * 0x9E3779B97F4A7C15U; /* 2^64 / golden ratio, as Knuth has it */
+
+	h = (h ^ h >> 32) * (p->head->seed | 1);
+	h ^= h >> 29;
+	return p->address + ((size_t)slot * p->buckets + (h & (p->buckets - 1))) * BUCKET;
+}
+
+static struct places_address *address_find(const struct places *p, unsigned slot, uint64_t key)
+{
+	struct places_address *bucket = bucket_of(p, slot, key);
+
+	for (unsigned i = 0; i < BUCKET; i++)
+		if (bucket[i].clients > 0 && bucket[i].key == key) /* in this order: see address_add */
+			return &bucket[i];
+	return NULL;
+}
+
+/* The key is set while nobody counts here: who sees the clients of the new key sees the new key. */
+static struct places_address *address_add(struct places *p, uint64_t key)
+{
+	struct places_address *bucket = bucket_of(p, p->slot, key);
+
+	for (unsigned i = 0; i < BUCKET; i++)
+		if (bucket[i].clients == 0) {
+			bucket[i].key = key;
+			return &bucket[i];
+		}
+	return NULL;
+}
+
+bool places_address_take(struct places *p, const struct address *a)
+{
+	uint64_t key = p->address ? address_key(a) : 0, sum = 0;
+
+	if (key == 0)
+		return true;
+	struct places_address *own = address_find(p, p->slot, key);
+
+	if (!own)
+		own = address_add(p, key);
+	if (!own)
+		return false;
+	own->clients++;
+	for (unsigned i = 0, n = slots(p); i < n; i++) {
+		const struct places_address *e = address_find(p, i, key);
+
+		sum += e ? e->clients : 0;
+	}
+	if (sum <= p->per_address)
+		return true;
+	own->clients--;
+	return false;
+}
+
+void places_address_give(struct places *p, const struct address *a)
+{
+	uint64_t key = p->address ? address_key(a) : 0;
+	struct places_address *own = key != 0 ? address_find(p, p->slot, key) : NULL;
+
+	if (own)
+		own->clients--;
+}
