@@ -76,15 +76,19 @@ static bool load_all(const char *dir)
 {
 	struct dirent **entries;
 	int n = scandir(dir, &entries, NULL, by_name);
+	bool ok = n > 0;
 
 	for (int i = 0; i < n; i++) {
 		char path[4096];
 		int len = snprintf(path, sizeof path, "%s/%s", dir, entries[i]->d_name);
 
-		if (entries[i]->d_name[0] != '.' && (len < 0 || (size_t)len >= sizeof path || !load(path)))
-			return false;
+		if (entries[i]->d_name[0] != '.')
+			ok = ok && len > 0 && (size_t)len < sizeof path && load(path);
+		free(entries[i]);
 	}
-	return inputs > 0;
+	if (n >= 0)
+		free(entries);
+	return ok && inputs > 0;
 }
 
 /* xorshift64*: the same numbers everywhere. */
