@@ -1,0 +1,80 @@
+/* store/driver.h - a mailbox format
+ *
+ * One table of functions per format. They run as the mail's owner, may block, and log at most for debugging; a call that fails has changed no
+ * mail, but for a commit, which says how far it came. What all formats would repeat is above them and written once: session
+ * lock, index, checksums, the session. Each comment is a row of tests/store/test_contract.c, which every driver passes. */
+#pragma once
+#include <time.h>
+
+#include "store/scan.h"
+
+struct maildrop;
+
+/* What a maildrop looks like from outside: as long as it is the same, so is the maildrop. */
+struct stamp {
+	uint64_t dev, ino, size;
+	int64_t mtime_ns, ctime_ns;
+};
+enum { STAMPS = 2 };
+
+/* A message as the index has it. */
+struct message {
+	struct listing_rec rec;
+	struct scan_entry entry;
+	char name[NAME_OCTETS + 1];
+};
+
+/* Where the octets of a message are. */
+struct body {
+	int fd;          /* a regular file, open for reading */
+	uint64_t at;     /* where the message begins */
+	uint64_t octets; /* that it has there now: others than were scanned, and it was changed */
+	bool same;       /* the file is certainly as it was when it was scanned; otherwise the checksum tells */
+};
+
+/* What a session changes: bit i % 8 of octet i / 8 says that message-number i + 1 goes. */
+struct changes {
+	const uint8_t *deleted;
+	uint32_t count; /* of the maildrop's messages */
+};
+
+struct outcome {
+	uint32_t deleted; /* are gone, durably; those that somebody else has removed are counted */
+	uint32_t failed;  /* are still there */
+};
+
+struct store_driver {
+	const char *name;    /* the scheme of a mailbox URL */
+	uint32_t wire_rules; /* enum wire_rule: how stored octets become wire octets */
+
+	/* Whether what `fd` (O_PATH) names has this format. What is incomplete or empty has none. */
+	bool (*detect)(int fd);
+
+	/* An empty maildrop at `path`, where there is nothing or what create left unfinished. Parents are not created. */
+	enum err (*create)(const char *path, struct why *why);
+
+	/* At a cost that does not depend on the number of messages. */
+	enum err (*stamp)(const struct maildrop *md, struct stamp stamp[STAMPS], struct why *why);
+
+	/* All messages, in their order, into `now`, which is empty; on failure it may have some. What `known` has of a message is
+	 * kept (UIDL, sizes, checksum) however it is called by now, and only messages that are not known are read. A message that
+	 * cannot be read fails the scan. `stamp` is older than anything that was seen. */
+	enum err (*scan)(const struct maildrop *md, const struct scan *known, struct scan *now,
+			 struct stamp stamp[STAMPS], struct why *why);
+
+	/* Finds the message, also where another program has renamed it since. The caller owns out->fd. */
+	enum err (*body)(const struct maildrop *md, const struct message *m, struct body *out, struct why *why);
+
+	/* Deletes by identity, never by name or offset alone, and makes it durable. Mail that came since stays, and so does a
+	 * message that is no longer what the session saw: that one fails. After a power cut each message is there whole or
+	 * not at all. `out` is valid in any case. */
+	enum err (*commit)(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why);
+};
+
+extern const struct store_driver maildir_driver;
+
+/* What errno of a storage call means to the client: whether trying again can help. */
+enum err storage_err(int error);
+
+/* A file's time in nanoseconds; one beyond their range is the last of it. */
+int64_t storage_ns(struct timespec t);

@@ -1,0 +1,48 @@
+/* store/lock.c - see lock.h */
+#include "store/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+uint64_t lock_key(uint64_t dev, uint64_t ino)
+{
+	/* The finalizer of MurmurHash3: every bit of the input reaches every bit of the offset. */
+	uint64_t h = dev * 0x9E3779B97F4A7C15u ^ ino;
+
+	h = (h ^ h >> 33) * 0xFF51AFD7ED558CCDu;
+	h = (h ^ h >> 33) * 0xC4CEB9FE1A85EC53u;
+	return (h ^ h >> 33) & (UINT64_MAX >> 2);
+}
+
+static int set(int fd, short type, uint64_t key)
+{
+	struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)key, .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &range);
+}
+
+enum err lock_take(struct locks *ls, struct lock *l, uint64_t key, struct why *why)
+{
+	if (table_find(&ls->held, key))
+		return fail(why, ERR_IN_USE, "another session has the maildrop open");
+	if (set(ls->fd, F_WRLCK, key) < 0) {
+		if (errno == EAGAIN || errno == EACCES)
+			return fail(why, ERR_IN_USE, "a session of another process has the maildrop open");
+		return fail_errno(why, ERR_TEMP, "session lock");
+	}
+	if (!table_add(&ls->held, &l->item, key)) {
+		set(ls->fd, F_UNLCK, key); /* cannot fail on a range that is held */
+		return fail(why, ERR_TEMP, "session lock: no memory");
+	}
+	l->held = true;
+	return OK;
+}
+
+void lock_release(struct locks *ls, struct lock *l)
+{
+	if (!l->held)
+		return;
+	table_remove(&ls->held, &l->item);
+	set(ls->fd, F_UNLCK, l->item.key);
+	l->held = false;
+}

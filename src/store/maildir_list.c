@@ -1,0 +1,270 @@
+/* store/maildir_list.c - see maildir_list.h */
+#include "store/maildir_list.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FOUND_FIRST = 64, TEXT_FIRST = 4096 };
+
+const char maildir_dirs[DIRS][4] = {[DIR_NEW] = "new", [DIR_CUR] = "cur"};
+
+void maildir_path(struct maildir_path *path, unsigned dir, struct slice name)
+{
+	struct buf b = BUF(path->text);
+
+	buf_str(&b, maildir_dirs[dir]);
+	buf_char(&b, '/');
+	buf_put(&b, (struct slice){name.p, name.n < NAME_OCTETS ? name.n : NAME_OCTETS});
+	buf_char(&b, '\0');
+}
+
+enum err maildir_stamp(int fd, struct stamp stamp[STAMPS], struct why *why)
+{
+	struct stat st;
+
+	for (int d = 0; d < DIRS; d++) {
+		if (fstatat(fd, maildir_dirs[d], &st, 0) < 0)
+			return fail_errno(why, storage_err(errno), "%s/", maildir_dirs[d]);
+		if (!S_ISDIR(st.st_mode))
+			return fail(why, ERR_PERM, "%s is not a directory", maildir_dirs[d]);
+		stamp[d] = (struct stamp){.dev = st.st_dev,
+					  .ino = st.st_ino,
+					  .size = (uint64_t)st.st_size,
+					  .mtime_ns = storage_ns(st.st_mtim),
+					  .ctime_ns = storage_ns(st.st_ctim)};
+	}
+	return OK;
+}
+
+struct slice maildir_list_name(const struct maildir_list *l, const struct found *f)
+{
+	return (struct slice){l->text + f->name_at, f->name_len};
+}
+
+struct slice maildir_list_stable(const struct maildir_list *l, const struct found *f)
+{
+	return (struct slice){l->text + f->stable_at, f->stable_len};
+}
+
+/* Room for two names and one more of what was found; a failure leaves what there was. */
+static bool grow(struct maildir_list *l)
+{
+	if (l->text_cap - l->text_len < 2 * NAME_OCTETS) {
+		size_t cap = l->text_cap ? l->text_cap * 2 : TEXT_FIRST;
+		char *text = cap <= UINT32_MAX ? realloc(l->text, cap) : NULL;
+
+		if (!text)
+			return false;
+		l->text = text;
+		l->text_cap = cap;
+	}
+	if (l->count == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : FOUND_FIRST;
+		struct found *found = cap <= UINT32_MAX ? realloc(l->found, cap * sizeof *found) : NULL;
+
+		if (!found)
+			return false;
+		l->found = found;
+		l->cap = cap;
+	}
+	return true;
+}
+
+static uint32_t add_text(struct maildir_list *l, struct slice text)
+{
+	size_t at = l->text_len;
+
+	if (text.n > 0)
+		memcpy(l->text + at, text.p, text.n);
+	l->text_len += text.n;
+	return (uint32_t)at;
+}
+
+static bool add(struct maildir_list *l, unsigned dir, uint64_t ino, struct slice name)
+{
+	struct maildir_name n;
+
+	if (!grow(l))
+		return false;
+	maildir_name_parse(&n, name);
+	struct slice stable = {n.stable, n.stable_len};
+	struct found f = {.number = n.number, .m = n.m, .q = n.q, .ino = ino, .dir = (uint8_t)dir};
+
+	f.name_len = (uint16_t)name.n;
+	f.stable_len = n.stable_len;
+	f.name_at = add_text(l, name);
+	/* Mostly, what comes and goes is at the end. */
+	f.stable_at = slice_starts(name, stable) ? f.name_at : add_text(l, stable);
+	l->found[l->count++] = f;
+	return true;
+}
+
+/* Messages are regular files whose name does not begin with a dot. */
+static bool may_be_message(const struct dirent *e)
+{
+	return e->d_name[0] != '.' && (e->d_type == DT_REG || e->d_type == DT_UNKNOWN);
+}
+
+static enum err read_dir(struct maildir_list *l, DIR *dir, unsigned d, struct why *why)
+{
+	for (;;) {
+		errno = 0;
+		const struct dirent *e = readdir(dir);
+
+		if (!e && errno != 0)
+			return fail_errno(why, storage_err(errno), "read %s/", maildir_dirs[d]);
+		if (!e)
+			return OK;
+		if (may_be_message(e) && !add(l, d, e->d_ino, slice_str(e->d_name)))
+			return fail(why, ERR_TEMP, "no memory for a list of %zu messages", l->count);
+	}
+}
+
+static enum err list_dir(struct maildir_list *l, int fd, unsigned d, struct why *why)
+{
+	int dir_fd = openat(fd, maildir_dirs[d], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = dir_fd >= 0 ? fdopendir(dir_fd) : NULL;
+
+	if (!dir) {
+		enum err err = fail_errno(why, storage_err(errno), "open %s/", maildir_dirs[d]);
+
+		if (dir_fd >= 0)
+			close(dir_fd);
+		return err;
+	}
+	enum err err = read_dir(l, dir, d, why);
+
+	closedir(dir);
+	return err;
+}
+
+static int compare_numbers(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_text(struct slice a, struct slice b)
+{
+	int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+	return order ? order : compare_numbers(a.n, b.n);
+}
+
+static int compare(const void *left, const void *right, void *list)
+{
+	const struct found *a = left, *b = right;
+	const struct maildir_list *l = list;
+	int order = compare_numbers(a->number, b->number);
+
+	if (!order)
+		order = compare_numbers(a->m, b->m);
+	if (!order)
+		order = compare_numbers(a->q, b->q);
+	if (!order)
+		order = compare_text(maildir_list_stable(l, a), maildir_list_stable(l, b));
+	if (!order)
+		order = compare_numbers(b->dir, a->dir); /* what is in cur/ came earlier */
+	return order ? order : compare_text(maildir_list_name(l, a), maildir_list_name(l, b));
+}
+
+int maildir_list_compare(const struct maildir_list *l, const struct found *f, const struct maildir_name *n)
+{
+	int order = compare_numbers(f->number, n->number);
+
+	if (!order)
+		order = compare_numbers(f->m, n->m);
+	if (!order)
+		order = compare_numbers(f->q, n->q);
+	return order ? order : compare_text(maildir_list_stable(l, f), (struct slice){n->stable, n->stable_len});
+}
+
+static bool is_same(const struct maildir_list *l, const struct found *a, const struct found *b)
+{
+	return a->ino == b->ino && slice_eq(maildir_list_stable(l, a), maildir_list_stable(l, b));
+}
+
+/* A file that was renamed meanwhile may have been seen under both names. Which of them it has now the list cannot tell; but where
+ * it went from new/ to cur/, the first one is right. */
+static void drop_doubles(struct maildir_list *l)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->count; i++) {
+		bool seen = false;
+
+		for (size_t k = kept; k > 0 && !seen; k--) {
+			if (!slice_eq(maildir_list_stable(l, &l->found[k - 1]), maildir_list_stable(l, &l->found[i])))
+				break;
+			seen = is_same(l, &l->found[k - 1], &l->found[i]);
+		}
+		if (!seen)
+			l->found[kept++] = l->found[i];
+	}
+	l->count = kept;
+}
+
+static uint64_t fingerprint(const struct maildir_list *l)
+{
+	uint64_t sum = l->count;
+
+	for (size_t i = 0; i < l->count; i++) {
+		struct slice stable = maildir_list_stable(l, &l->found[i]);
+		uint64_t h = 0xCBF29CE484222325u ^ l->found[i].ino * 0x9E3779B97F4A7C15u;
+
+		for (size_t k = 0; k < stable.n; k++)
+			h = (h ^ (uint8_t)stable.p[k]) * 0x100000001B3u; /* FNV-1a */
+		sum += h ^ h >> 32;
+	}
+	return sum;
+}
+
+enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why)
+{
+	struct stamp behind[STAMPS];
+	enum err err = maildir_stamp(fd, l->stamp, why);
+
+	/* In this order: a message that is moved from new/ to cur/ meanwhile is seen twice, but not missed. */
+	for (unsigned d = 0; d < DIRS && err == OK; d++)
+		err = list_dir(l, fd, d, why);
+	if (err == OK)
+		err = maildir_stamp(fd, behind, why);
+	if (err != OK)
+		return err;
+	if (l->count > 0)
+		qsort_r(l->found, l->count, sizeof *l->found, compare, l);
+	drop_doubles(l);
+	l->quiet = memcmp(l->stamp, behind, sizeof behind) == 0;
+	l->fingerprint = fingerprint(l);
+	return OK;
+}
+
+void maildir_list_done(struct maildir_list *l)
+{
+	free(l->found);
+	free(l->text);
+	*l = (struct maildir_list){0};
+}
+
+const struct found *maildir_list_find(const struct maildir_list *l, const struct maildir_name *n,
+				      const struct found **end)
+{
+	size_t low = 0, high = l->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (maildir_list_compare(l, &l->found[middle], n) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (high = low; high < l->count && maildir_list_compare(l, &l->found[high], n) == 0;)
+		high++;
+	*end = l->found + high;
+	return low < high ? l->found + low : NULL;
+}

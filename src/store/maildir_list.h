@@ -1,0 +1,49 @@
+/* store/maildir_list.h - what lies in new/ and cur/ of a Maildir, sorted
+ *
+ * Other programs rename, deliver and remove while the directories are read, and readdir(3) may then miss a file or show it
+ * twice. A list says whether that may have happened; who uses it reads again until two lists agree. */
+#pragma once
+#include "store/driver.h"
+#include "store/maildir_name.h"
+
+enum maildir_dir { DIR_NEW, DIR_CUR, DIRS };
+extern const char maildir_dirs[DIRS][4];
+
+/* "new/NAME" */
+struct maildir_path {
+	char text[sizeof maildir_dirs[0] + 1 + NAME_OCTETS];
+};
+void maildir_path(struct maildir_path *path, unsigned dir, struct slice name);
+
+struct found {
+	uint64_t number, m, q, ino;
+	uint32_t name_at, stable_at; /* into the text */
+	uint16_t name_len, stable_len;
+	uint8_t dir;
+};
+
+struct maildir_list {
+	struct found *found; /* in the order of messages; those with one stable name stand together */
+	size_t count, cap;
+	char *text;
+	size_t text_len, text_cap;
+	struct stamp stamp[STAMPS]; /* of the directories before they were read */
+	bool quiet;                 /* they were the same behind it */
+	uint64_t fingerprint;       /* of the messages there are, whatever they are called */
+};
+
+enum err maildir_stamp(int fd, struct stamp stamp[STAMPS], struct why *why);
+
+/* Reads new/ and cur/ of the Maildir `fd` into an empty list. */
+enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why);
+void maildir_list_done(struct maildir_list *l);
+
+struct slice maildir_list_name(const struct maildir_list *l, const struct found *f);
+struct slice maildir_list_stable(const struct maildir_list *l, const struct found *f);
+
+/* Below, at or above 0: where in the order of messages f stands to what was parsed from a name. */
+int maildir_list_compare(const struct maildir_list *l, const struct found *f, const struct maildir_name *n);
+
+/* The first with this stable name; NULL: there is none. `*end` is behind the last. */
+const struct found *maildir_list_find(const struct maildir_list *l, const struct maildir_name *n,
+				      const struct found **end);

@@ -1,0 +1,406 @@
+/* store/maildrop.c - see maildrop.h */
+#include "store/maildrop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/lock.h"
+#include "store/url.h"
+
+enum {
+	BODY_INLINE = 64 * 1024, /* octets of a message that is rather sent than handed over as a descriptor */
+};
+
+static const struct store_driver *const drivers[] = {&maildir_driver};
+enum { DRIVERS = sizeof drivers / sizeof *drivers };
+
+enum err storage_err(int error)
+{
+	static const int permanent[] = {EACCES, EPERM, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL};
+
+	for (size_t i = 0; i < sizeof permanent / sizeof *permanent; i++)
+		if (error == permanent[i])
+			return ERR_PERM;
+	return ERR_TEMP;
+}
+
+int64_t storage_ns(struct timespec t)
+{
+	int64_t n;
+
+	if (__builtin_mul_overflow((int64_t)t.tv_sec, 1000000000, &n) || __builtin_add_overflow(n, t.tv_nsec, &n))
+		return t.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return n;
+}
+
+/* ---- finding ---- */
+
+static const struct store_driver *driver_named(struct slice scheme)
+{
+	for (size_t i = 0; i < DRIVERS; i++)
+		if (slice_eq(scheme, slice_str(drivers[i]->name)))
+			return drivers[i];
+	return NULL;
+}
+
+static const struct store_driver *driver_detect(int fd)
+{
+	for (size_t i = 0; i < DRIVERS; i++)
+		if (drivers[i]->detect(fd))
+			return drivers[i];
+	return NULL;
+}
+
+static enum err open_path(struct maildrop *md, bool *there, struct why *why)
+{
+	md->fd = open(md->path, O_PATH | O_CLOEXEC);
+	*there = md->fd >= 0;
+	if (!*there && errno != ENOENT)
+		return fail_errno(why, storage_err(errno), "open");
+	return OK;
+}
+
+/* The driver of a new maildrop: the scheme's, or that of mailbox-type. */
+static enum err create(struct maildrop *md, const struct url *url, bool there, struct why *why)
+{
+	const char *type = md->setup->type ? md->setup->type : "mbox";
+
+	if (!md->driver && url->scheme.n == 0)
+		md->driver = driver_named(slice_str(type));
+	if (!md->driver)
+		return fail(why, there ? ERR_PERM : ERR_TEMP, "%s, and no mailbox of type %s can be created here",
+			    there ? "no known mailbox format" : "it does not exist", url->scheme.n > 0 ? "file" : type);
+	enum err err = md->driver->create(md->path, why);
+
+	if (err == OK && !there)
+		err = open_path(md, &there, why);
+	return err == OK && !there ? fail(why, ERR_TEMP, "removed while it was created") : err;
+}
+
+/* With a scheme the format is not checked here: stamp will find out. */
+static enum err find(struct maildrop *md, const struct url *url, struct why *why)
+{
+	struct stat st;
+	bool there;
+	bool any = url->scheme.n == 0 || slice_eq(url->scheme, SLICE("file"));
+
+	md->driver = any ? NULL : driver_named(url->scheme);
+	if (!any && !md->driver)
+		return fail(why, ERR_PERM, "mailbox format %.*s is not known", (int)url->scheme.n, url->scheme.p);
+	enum err err = open_path(md, &there, why);
+
+	if (err == OK && there && any)
+		md->driver = driver_detect(md->fd);
+	if (err == OK && (!there || !md->driver || (!any && !md->driver->detect(md->fd))))
+		err = create(md, url, there, why);
+	if (err == OK && fstat(md->fd, &st) < 0)
+		err = fail_errno(why, ERR_TEMP, "stat");
+	if (err == OK)
+		md->key = lock_key(st.st_dev, st.st_ino);
+	return err;
+}
+
+enum err maildrop_find(struct maildrop *md, struct slice text, const struct maildrop_setup *setup, struct why *why)
+{
+	struct url url;
+	enum err err = url_parse(text, &url, why);
+
+	*md = (struct maildrop){.setup = setup, .fd = -1, .index = {.fd = -1}, .reading = {.fd = -1}};
+	if (err != OK)
+		return err;
+	md->path = strndup(url.path.p, url.path.n);
+	if (!md->path)
+		return fail(why, ERR_TEMP, "no memory");
+	err = find(md, &url, why);
+	if (err != OK)
+		maildrop_close(md);
+	return err;
+}
+
+void maildrop_close(struct maildrop *md)
+{
+	index_close(&md->index);
+	if (md->reading.fd >= 0)
+		close(md->reading.fd);
+	if (md->fd >= 0)
+		close(md->fd);
+	free(md->path);
+	md->fd = md->reading.fd = -1;
+	md->path = NULL;
+}
+
+/* ---- the index ---- */
+
+enum { BESIDE, IN_DIR, PLACES };
+
+static void places_of(const struct maildrop *md, struct index_place place[PLACES])
+{
+	place[BESIDE] =
+		(struct index_place){.dir = md->setup->index == INDEX_AUTO ? md->fd : -1, .name = ".pop3-index"};
+	place[IN_DIR].dir = md->setup->index == INDEX_OFF ? -1 : md->setup->index_dir;
+	(void)snprintf(place[IN_DIR].name, sizeof place[IN_DIR].name, "%016llx.pop3idx", (unsigned long long)md->key);
+}
+
+/* The first place that takes it; a listing without one lives in memory. */
+static enum err keep(struct maildrop *md, const struct scan *now, const struct stamp stamp[STAMPS], int64_t taken_ns,
+		     struct index_first *first, struct why *why)
+{
+	struct index_place place[PLACES];
+	struct why reason = {""};
+	bool current;
+	int fd;
+
+	places_of(md, place);
+	for (int p = 0; p < PLACES; p++)
+		if (place[p].dir >= 0 && index_write(&place[p], md->driver, now, stamp, taken_ns, &reason) == OK &&
+		    index_open(&md->index, &place[p], md->driver, stamp, first, &current, &reason) == OK)
+			return OK;
+	if (reason.text[0])
+		log_line(LOG_NOTICE, "no index is kept of %.200s: %.200s", md->path, reason.text);
+	enum err err = index_memfd(&fd, md->driver, now, stamp, taken_ns, why);
+
+	return err == OK ? index_adopt(&md->index, fd, md->driver, stamp, first, &current, why) : err;
+}
+
+static enum err rescan(struct maildrop *md, struct scan *known, struct index_first *first, struct why *why)
+{
+	struct stamp stamp[STAMPS];
+	struct scan now = {0};
+	int64_t taken_ns = clock_wall_ns();
+	enum err err = md->driver->scan(md, known, &now, stamp, why);
+
+	if (err == OK)
+		err = keep(md, &now, stamp, taken_ns, first, why);
+	scan_done(&now);
+	return err;
+}
+
+enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
+{
+	struct index_place place[PLACES];
+	struct stamp stamp[STAMPS];
+	struct scan known = {0};
+	struct index old = {.fd = -1};
+	bool current = false;
+	enum err err = md->driver->stamp(md, stamp, why);
+
+	if (err != OK)
+		return err;
+	places_of(md, place);
+	for (int p = 0; p < PLACES && old.fd < 0; p++)
+		if (place[p].dir >= 0)
+			(void)index_open(&old, &place[p], md->driver, stamp, first, &current, NULL); /* or none */
+	if (current) {
+		md->index = old;
+		return OK;
+	}
+	if (old.fd >= 0)
+		(void)index_load(&old, first, &known, NULL); /* or nothing is known */
+	index_close(&old);
+	err = rescan(md, &known, first, why);
+	scan_done(&known);
+	return err;
+}
+
+/* The mail is not what the index says, and its stamps do not show it. */
+static void forget(const struct maildrop *md)
+{
+	struct index_place place[PLACES];
+
+	places_of(md, place);
+	for (int p = 0; p < PLACES; p++)
+		index_drop(&place[p]);
+}
+
+/* ---- messages ---- */
+
+/* A process does one thing at a time. */
+static struct index_window window;
+
+enum whole { WHOLE, CUT, UNREADABLE };
+
+static enum whole read_whole(const struct body *b, const struct listing_rec *r, char *p, size_t cap)
+{
+	uint32_t crc = 0;
+
+	for (uint64_t done = 0; done < r->raw;) {
+		size_t n = r->raw - done < cap ? (size_t)(r->raw - done) : cap;
+		ssize_t got = pread(b->fd, p, n, (off_t)(b->at + done));
+
+		if (got < 0)
+			return UNREADABLE;
+		if (got == 0)
+			return CUT;
+		crc = listing_crc(crc, (struct slice){p, (size_t)got});
+		done += (uint64_t)got;
+		if (r->raw <= cap)
+			p += got;
+	}
+	return crc == r->crc ? WHOLE : CUT;
+}
+
+static enum err changed(const struct maildrop *md, const struct message *m, struct why *why)
+{
+	forget(md);
+	return fail(why, ERR_TEMP, "%s has been changed by another program", m->name);
+}
+
+static enum err append_message(const struct maildrop *md, uint32_t i, struct buf *out, struct why *why)
+{
+	struct message m;
+	struct body b;
+
+	index_message(&window, i, &m);
+	enum err err = md->driver->body(md, &m, &b, why);
+
+	if (err != OK)
+		return err;
+	enum whole whole = b.octets == m.rec.raw ? read_whole(&b, &m.rec, out->p + out->len, out->cap - out->len) : CUT;
+	int error = errno;
+
+	close(b.fd);
+	if (whole == CUT)
+		return changed(md, &m, why);
+	errno = error;
+	if (whole == UNREADABLE)
+		return fail_errno(why, storage_err(errno), "read %s", m.name);
+	out->len += m.rec.raw;
+	return OK;
+}
+
+/* Its octets are looked at only where they may have changed: front compares the checksum, too. */
+static enum err open_large(const struct maildrop *md, uint32_t i, struct body *b, struct why *why)
+{
+	static char piece[64 * 1024];
+	struct message m;
+
+	index_message(&window, i, &m);
+	enum err err = md->driver->body(md, &m, b, why);
+
+	if (err != OK)
+		return err;
+	enum whole whole = b->octets != m.rec.raw ? CUT : b->same ? WHOLE : read_whole(b, &m.rec, piece, sizeof piece);
+
+	if (whole == WHOLE)
+		return OK;
+	err = whole == CUT ? changed(md, &m, why) : fail_errno(why, storage_err(errno), "read %s", m.name);
+	close(b->fd);
+	b->fd = -1;
+	return err;
+}
+
+enum err maildrop_fetch(struct maildrop *md, uint32_t msgno, uint32_t octets, struct buf *out, uint32_t *count,
+			struct body *body, struct why *why)
+{
+	uint32_t first = msgno - 1;
+	uint32_t n = md->index.count - first;
+	size_t start = out->len;
+
+	*count = 0;
+	*body = (struct body){.fd = -1};
+	if (octets == 0)
+		n = 1;
+	else if (n > INDEX_WINDOW)
+		n = INDEX_WINDOW;
+	enum err err = index_read(&md->index, first, n, &window, why);
+
+	if (err == OK && (window.rec[0].raw > BODY_INLINE || window.rec[0].raw > out->cap - out->len))
+		return open_large(md, first, body, why);
+	for (uint32_t k = 0; k < n && err == OK; k++) {
+		uint64_t raw = window.rec[k].raw;
+
+		if (k > 0 && (raw > out->cap - out->len || out->len - start + raw > octets))
+			break;
+		err = append_message(md, first + k, out, why);
+		*count += err == OK;
+	}
+	return *count > 0 ? OK : err; /* what comes behind is asked for again */
+}
+
+static void stop_reading(struct maildrop *md)
+{
+	if (md->reading.fd >= 0)
+		close(md->reading.fd);
+	md->reading.fd = -1;
+}
+
+static enum err start_reading(struct maildrop *md, uint32_t msgno, struct why *why)
+{
+	struct message m;
+	enum err err = index_read(&md->index, msgno - 1, 1, &window, why);
+
+	stop_reading(md);
+	if (err != OK)
+		return err;
+	index_message(&window, msgno - 1, &m);
+	err = md->driver->body(md, &m, &md->reading, why);
+	if (err == OK && md->reading.octets != m.rec.raw) {
+		stop_reading(md);
+		err = changed(md, &m, why);
+	}
+	md->reading_msgno = msgno;
+	return err;
+}
+
+enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_t octets, struct buf *out, bool *within,
+		       struct why *why)
+{
+	enum err err = OK;
+
+	*within = true;
+	if (md->reading.fd < 0 || md->reading_msgno != msgno)
+		err = start_reading(md, msgno, why);
+	if (err != OK)
+		return err;
+	*within = at <= md->reading.octets && octets <= md->reading.octets - at;
+	for (uint32_t done = 0; *within && done < octets;) {
+		ssize_t got =
+			pread(md->reading.fd, out->p + out->len, octets - done, (off_t)(md->reading.at + at + done));
+
+		if (got <= 0)
+			return fail_errno(why, ERR_TEMP, "read message %u", msgno);
+		out->len += (size_t)got;
+		done += (uint32_t)got;
+	}
+	if (*within && at + octets == md->reading.octets)
+		stop_reading(md);
+	return OK;
+}
+
+/* ---- changes ---- */
+
+bool changes_next(const struct maildrop *md, const struct changes *ch, struct changes_walk *walk, struct message *m,
+		  enum err *err, struct why *why)
+{
+	uint32_t i = walk->next;
+
+	while (i < ch->count && !(ch->deleted[i / 8] >> i % 8 & 1))
+		i++;
+	walk->next = i + 1;
+	if (i >= ch->count)
+		return false;
+	*err = OK;
+	if (i - walk->from >= walk->n) {
+		walk->from = i;
+		walk->n = ch->count - i < INDEX_WINDOW ? ch->count - i : INDEX_WINDOW;
+		*err = index_read(&md->index, i, walk->n, &window, why);
+	}
+	if (*err == OK)
+		index_message(&window, i, m);
+	else
+		walk->n = 0;
+	return true;
+}
+
+enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why)
+{
+	stop_reading(md);
+	return md->driver->commit(md, ch, out, why);
+}

@@ -1,0 +1,38 @@
+/* store/scan.h - a scan listing in the making: what a driver finds, in the order of message-numbers
+ *
+ * Lives only while a maildrop is opened; what a session uses of it afterwards is in the index. A record is what front is
+ * shown, an entry is store's own: where the message is. */
+#pragma once
+#include "base/why.h"
+#include "mail/listing.h"
+
+enum { NAME_OCTETS = 255 }; /* of a file's name, NAME_MAX */
+
+struct scan_entry {
+	uint64_t ino;
+	int64_t mtime_ns; /* of the file when it was read */
+	uint32_t name_at; /* into the names */
+	uint16_t name_len;
+	uint16_t dir; /* the driver's */
+};
+
+struct scan {
+	struct listing_rec *rec;
+	struct scan_entry *entry;
+	char *names; /* one behind the other, in the order of the entries */
+	uint32_t count, cap;
+	uint32_t names_len, names_cap;
+	uint64_t octets; /* of all records, on the wire */
+};
+
+/* Appends copies; e->name_at and name_len are set here. A failure changes nothing. */
+enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan_entry *e, struct slice name,
+		  struct why *why);
+
+/* Whether a record and its entry, read from a file, can be used: the name lies in names_len octets. */
+bool scan_is_sane(const struct listing_rec *r, const struct scan_entry *e, uint32_t names_len);
+
+struct slice scan_name(const struct scan *s, uint32_t i);
+
+/* Frees what it holds; an empty scan again. */
+void scan_done(struct scan *s);

@@ -1,0 +1,399 @@
+/* store/session.c - see session.h */
+#include "store/session.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	WAIT_MOST_S = 3600,
+	FRONT_WAIT_MS = 5000, /* a grant can overtake the channel to a front that has just been started */
+};
+static const double retry_s = 0.1; /* between attempts to get a lock that another process has */
+
+struct session {
+	struct table_item item; /* by session id */
+	struct store *store;
+	struct peer *front; /* NULL: its channel has not come yet */
+	uint32_t front_serial;
+	bool open;
+	struct maildrop md;
+	struct lock lock;
+	ev_timer wait;
+	uint64_t deadline_ms;
+	struct session *next_waiting;
+	uint16_t user_len;
+	char user[];
+};
+
+/* One message is being answered at a time. */
+static char bulk[MSG_BULK_MOST];
+static struct index_first first;
+
+static struct slice user_of(const struct session *s)
+{
+	return (struct slice){s->user, s->user_len};
+}
+
+static void log_failure(const struct session *s, const char *event, int severity, const struct why *why)
+{
+	struct event e;
+
+	event_new(&e, event);
+	event_kv(&e, "user", user_of(s));
+	event_kv(&e, "maildrop", slice_str(s->md.path));
+	event_kv(&e, "reason", slice_str(why->text));
+	event_log(&e, severity);
+}
+
+/* ---- begin and end ---- */
+
+static void stop_waiting(struct session *s)
+{
+	struct session **at = &s->store->waiting;
+
+	ev_timer_stop(s->store->loop, &s->wait);
+	while (*at && *at != s)
+		at = &(*at)->next_waiting;
+	if (*at)
+		*at = s->next_waiting;
+}
+
+static void session_end(struct session *s)
+{
+	struct store *st = s->store;
+	uint64_t key = s->lock.held ? s->lock.item.key : UINT64_MAX;
+
+	stop_waiting(s);
+	lock_release(&st->locks, &s->lock);
+	maildrop_close(&s->md);
+	table_remove(&st->sessions, &s->item);
+	free(s);
+	for (struct session *w = st->waiting; w; w = w->next_waiting)
+		if (w->md.key == key)
+			ev_feed_event(st->loop, &w->wait, EV_TIMER);
+	store_count(st);
+}
+
+static void deny(struct peer *front, uint64_t sid, enum err err)
+{
+	struct msg_deny deny = {.sid = sid, .err = (uint32_t)err};
+
+	if (front)
+		store_answer(front, MSG_DENY, &(struct chan_out){.payload = &deny});
+}
+
+static void send_scan(const struct session *s)
+{
+	const struct index *ix = &s->md.index;
+	bool inlined = ix->count <= INDEX_INLINE;
+	struct msg_scan scan = {.sid = s->item.key,
+				.octets = ix->octets,
+				.records_at = inlined ? 0 : sizeof(struct index_head),
+				.count = ix->count,
+				.rules = s->md.driver->wire_rules};
+	struct chan_out out = {.payload = &scan, .fds = {ix->fd}, .nfds = !inlined};
+
+	if (inlined)
+		out.bulk[0] = (struct slice){(const char *)first.rec, ix->count * sizeof *first.rec};
+	store_answer(s->front, MSG_SCAN, &out);
+}
+
+/* Opens the maildrop if the lock can be had; otherwise the timer comes again until the deadline. */
+static void session_try(struct session *s)
+{
+	struct why why = {"its front is gone"};
+	enum err err = ERR_IN_USE;
+
+	if (!s->front)
+		s->front = store_front(s->store, s->front_serial);
+	if (s->front)
+		err = lock_take(&s->store->locks, &s->lock, s->md.key, &why);
+	if (err == ERR_IN_USE && clock_ms() < s->deadline_ms)
+		return;
+	stop_waiting(s);
+	if (err == OK)
+		err = maildrop_open(&s->md, &first, &why);
+	if (err == OK) {
+		s->open = true;
+		send_scan(s);
+		return;
+	}
+	log_failure(s, "maildrop-refused", err == ERR_IN_USE ? LOG_INFO : LOG_ERR, &why);
+	deny(s->front, s->item.key, err);
+	session_end(s);
+}
+
+static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	session_try(w->data);
+}
+
+/* NULL: no memory, or the id is in use. */
+static struct session *session_new(struct store *st, const struct msg_grant *g, struct slice user)
+{
+	struct session *s = calloc(1, sizeof *s + user.n);
+
+	if (s && !table_add(&st->sessions, &s->item, g->sid)) {
+		free(s);
+		return NULL;
+	}
+	if (!s)
+		return NULL;
+	s->store = st;
+	s->front_serial = g->front;
+	s->md = (struct maildrop){.fd = -1, .index = {.fd = -1}, .reading = {.fd = -1}};
+	s->user_len = (uint16_t)user.n;
+	if (user.n > 0)
+		memcpy(s->user, user.p, user.n);
+	ev_timer_init(&s->wait, on_wait, retry_s, retry_s);
+	s->wait.data = s;
+	return s;
+}
+
+static void session_start(struct store *st, const struct msg_grant *g, struct slice user, struct slice mailbox)
+{
+	uint64_t lock_wait_s = st->env->conf->mailbox.session_lock_wait.n;
+	struct session *s = session_new(st, g, user);
+	struct why why = {""};
+
+	if (!s) {
+		log_line(LOG_ERR, "no memory for a session");
+		deny(store_front(st, g->front), g->sid, ERR_TEMP);
+		return;
+	}
+	store_count(st);
+	s->front = store_front(st, g->front);
+	s->deadline_ms = clock_ms() + (!s->front                   ? FRONT_WAIT_MS
+				       : lock_wait_s < WAIT_MOST_S ? lock_wait_s * 1000
+								   : WAIT_MOST_S * 1000);
+	enum err err = maildrop_find(&s->md, mailbox, &st->setup, &why);
+
+	if (err != OK) {
+		struct event e;
+
+		event_new(&e, "maildrop-refused");
+		event_kv(&e, "user", user);
+		event_kv(&e, "maildrop", mailbox);
+		event_kv(&e, "reason", slice_str(why.text));
+		event_log(&e, LOG_ERR);
+		deny(s->front, g->sid, err);
+		session_end(s);
+		return;
+	}
+	s->next_waiting = st->waiting;
+	st->waiting = s;
+	ev_timer_start(st->loop, &s->wait);
+	session_try(s);
+}
+
+/* A worker serves its owner, and root never. Whoever asks for anything else was taken over, or has a bug. */
+static bool is_for_us(const struct store *st, const struct msg_grant *g)
+{
+	return g->uid == st->env->uid && g->gid == st->env->gid && g->uid == geteuid() && g->uid != 0 &&
+	       g->uid >= st->env->conf->auth.min_uid;
+}
+
+enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
+{
+	const struct msg_grant *g = m->payload;
+	struct slice user = {m->bulk.p, g->name_len};
+
+	if ((size_t)g->name_len + g->mailbox_len + g->home_len != m->bulk.n || g->sid >> 32 != g->front)
+		return fail(why, ERR_PERM, "a grant that contradicts itself");
+	if (table_find(&st->sessions, g->sid))
+		return fail(why, ERR_PERM, "a grant for a session that there is");
+	if (!is_for_us(st, g)) {
+		struct event e;
+
+		event_new(&e, "grant-refused");
+		event_kv(&e, "user", user);
+		event_u64(&e, "uid", g->uid);
+		event_u64(&e, "gid", g->gid);
+		event_u64(&e, "own-uid", geteuid());
+		event_log(&e, LOG_ERR);
+		deny(store_front(st, g->front), g->sid, ERR_PERM);
+		return OK;
+	}
+	session_start(st, g, user, (struct slice){m->bulk.p + g->name_len, g->mailbox_len});
+	return OK;
+}
+
+/* ---- what front asks ---- */
+
+/* The open session that a front speaks of, if it is its own. */
+static struct session *session_of(const struct chan *c, uint64_t sid)
+{
+	const struct peer *front = c->owner;
+	struct session *s = (struct session *)table_find(&front->store->sessions, sid);
+
+	return s && s->front == front && s->open ? s : NULL;
+}
+
+enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_fetch *f = m->payload;
+	struct session *s = session_of(c, f->sid);
+	struct msg_body answer = {.sid = f->sid, .msgno = f->msgno};
+	struct buf out = BUF(bulk);
+	struct why reason = {""};
+	struct body body;
+
+	if (!s || f->msgno < 1 || f->msgno > s->md.index.count)
+		return fail(why, ERR_PERM, "it fetches a message that is not there");
+	enum err err = maildrop_fetch(&s->md, f->msgno, f->octets, &out, &answer.count, &body, &reason);
+
+	if (err != OK)
+		log_failure(s, "fetch-failed", LOG_ERR, &reason);
+	answer.err = (uint32_t)err;
+	answer.at = body.at;
+	if (body.fd >= 0)
+		answer.count = 1;
+	store_answer(s->front, MSG_BODY,
+		     &(struct chan_out){
+			     .payload = &answer, .bulk = {buf_slice(&out)}, .fds = {body.fd}, .nfds = body.fd >= 0});
+	if (body.fd >= 0)
+		close(body.fd);
+	return OK;
+}
+
+/* Records as they lie in the index, or octets of a message. False: more than there is. */
+static bool read_octets(struct session *s, const struct msg_read *r, struct buf *out, enum err *err, struct why *reason)
+{
+	uint64_t listing = s->md.index.count * sizeof(struct listing_rec);
+	bool within = r->octets <= MSG_BULK_MOST;
+
+	if (within && r->source == SOURCE_LISTING) {
+		within = r->at <= listing && r->octets <= listing - r->at;
+		*err = within ? index_octets(&s->md.index, r->at, out, r->octets, reason) : OK;
+		return within;
+	}
+	within = within && r->source == SOURCE_MESSAGE && r->msgno >= 1 && r->msgno <= s->md.index.count;
+	if (within)
+		*err = maildrop_read(&s->md, r->msgno, r->at, r->octets, out, &within, reason);
+	return within;
+}
+
+enum err session_on_read(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_read *r = m->payload;
+	struct session *s = session_of(c, r->sid);
+	struct msg_bytes answer = {.sid = r->sid, .at = r->at};
+	struct buf out = BUF(bulk);
+	struct why reason = {""};
+	enum err err = OK;
+
+	if (!s || !read_octets(s, r, &out, &err, &reason))
+		return fail(why, ERR_PERM, "it reads octets that are not there");
+	if (err != OK) {
+		log_failure(s, "read-failed", LOG_ERR, &reason);
+		out.len = 0;
+	}
+	answer.err = (uint32_t)err;
+	store_answer(s->front, MSG_BYTES, &(struct chan_out){.payload = &answer, .bulk = {buf_slice(&out)}});
+	return OK;
+}
+
+/* ---- QUIT ---- */
+
+/* The set of a large maildrop comes in a memfd that nobody can change any more. Freed by the caller; NULL: it is not right. */
+static uint8_t *read_set(int fd, size_t octets)
+{
+	const int sealed = F_SEAL_SHRINK | F_SEAL_WRITE;
+	struct stat st;
+
+	if (fd < 0 || (fcntl(fd, F_GET_SEALS) & sealed) != sealed || fstat(fd, &st) < 0 || (size_t)st.st_size != octets)
+		return NULL;
+	uint8_t *set = malloc(octets + 1);
+
+	if (set && pread(fd, set, octets, 0) == (ssize_t)octets)
+		return set;
+	free(set);
+	return NULL;
+}
+
+static uint64_t count_bits(const uint8_t *set, size_t octets)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < octets; i++)
+		n += (unsigned)__builtin_popcount(set[i]);
+	return n;
+}
+
+static void commit(struct session *s, const struct changes *ch)
+{
+	struct msg_done done = {.sid = s->item.key};
+	struct outcome outcome = {0};
+	struct why reason = {""};
+	struct event e;
+	enum err err = maildrop_commit(&s->md, ch, &outcome, &reason);
+
+	event_new(&e, "deleted");
+	event_kv(&e, "user", user_of(s));
+	event_kv(&e, "maildrop", slice_str(s->md.path));
+	event_u64(&e, "deleted", outcome.deleted);
+	event_u64(&e, "failed", outcome.failed);
+	if (err != OK)
+		event_kv(&e, "reason", slice_str(reason.text));
+	event_log(&e, err == OK ? LOG_INFO : LOG_ERR);
+	done.err = (uint32_t)err;
+	done.deleted = outcome.deleted;
+	store_answer(s->front, MSG_DONE, &(struct chan_out){.payload = &done});
+}
+
+/* Comes from the least trusted process: every number is checked against what there is. */
+enum err session_on_commit(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_commit *q = m->payload;
+	struct session *s = session_of(c, q->sid);
+	size_t octets = ((size_t)q->count + 7) / 8;
+
+	if (!s || q->count != s->md.index.count)
+		return fail(why, ERR_PERM, "a commit for another maildrop");
+	uint8_t *own = m->nfds > 0 ? read_set(m->fds[0], octets) : NULL;
+	const uint8_t *set = own ? own : (const uint8_t *)m->bulk.p;
+	bool right = m->nfds > 0 ? own && m->bulk.n == 0 : m->bulk.n == octets;
+
+	right = right && count_bits(set, octets) == q->deleted &&
+		(q->count % 8 == 0 || set[octets - 1] >> q->count % 8 == 0);
+	if (right) {
+		commit(s, &(struct changes){.deleted = set, .count = q->count});
+		session_end(s);
+	}
+	free(own);
+	return right ? OK : fail(why, ERR_PERM, "a commit that contradicts itself");
+}
+
+/* One that has ended meanwhile, or was denied, is fine. */
+enum err session_on_close(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_close *q = m->payload;
+	const struct peer *front = c->owner;
+	struct session *s = (struct session *)table_find(&front->store->sessions, q->sid);
+
+	(void)why;
+	if (s && s->front == front)
+		session_end(s);
+	return OK;
+}
+
+static void end_one(struct table_item *item, void *front)
+{
+	struct session *s = (struct session *)item;
+
+	if (!front || s->front == front)
+		session_end(s);
+}
+
+void session_end_all(struct store *st, const struct peer *front)
+{
+	table_each(&st->sessions, end_one, (void *)front);
+}

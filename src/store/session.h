@@ -1,0 +1,16 @@
+/* store/session.h - sessions in a store process: from a grant to CLOSE, DONE, or the death of their front
+ *
+ * A session waits for the session lock of its maildrop without holding up others, opens the maildrop, answers with SCAN, and from
+ * then on does what its front asks. It logs what goes wrong and what is deleted, and tells front no more than a code. */
+#pragma once
+#include "store/store.h"
+
+/* Handlers of messages; `c->owner` is the struct peer of an auth or a front, or NULL for master. */
+enum err session_on_grant(struct store *st, struct msg *m, struct why *why);
+enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why);
+enum err session_on_read(struct chan *c, struct msg *m, struct why *why);
+enum err session_on_commit(struct chan *c, struct msg *m, struct why *why);
+enum err session_on_close(struct chan *c, struct msg *m, struct why *why);
+
+/* Ends the sessions of a front, or all where it is NULL. Deletes no mail. */
+void session_end_all(struct store *st, const struct peer *front);

@@ -1,0 +1,265 @@
+/* store/store.c - the store role: its loop, its channels, its end. See store.h */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/session.h"
+
+static const double idle_s = 60; /* without a session, before a worker asks whether it may go */
+
+struct peer *store_front(const struct store *st, uint32_t serial)
+{
+	struct peer *p = st->fronts;
+
+	while (p && p->chan.peer_serial != serial)
+		p = p->next;
+	return p;
+}
+
+void store_answer(struct peer *front, enum msg_type type, const struct chan_out *out)
+{
+	/* A channel that is lost says so from the loop. */
+	(void)chan_send(&front->chan, type, out);
+	if (!front->paused && chan_queued(&front->chan) > 0) {
+		front->paused = true;
+		chan_pause(&front->chan, true);
+	}
+}
+
+/* Gone when master, asked, has taken us out of all auths, and the last session has ended. */
+void store_count(struct store *st)
+{
+	atomic_store_explicit(&st->env->slot_page->sessions, (uint32_t)st->sessions.count, memory_order_relaxed);
+	if (st->sessions.count > 0)
+		ev_timer_stop(st->loop, &st->idle);
+	else if (st->leaving && !st->auths)
+		ev_break(st->loop, EVBREAK_ALL);
+	else if (!ev_is_active(&st->idle))
+		ev_timer_again(st->loop, &st->idle);
+}
+
+static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct store *st = w->data;
+
+	(void)revents;
+	ev_timer_stop(loop, w);
+	st->leaving = true;
+	(void)chan_send(&st->master, MSG_IDLE, NULL);
+}
+
+/* ---- since when we are busy, for auth and master to see ---- */
+
+static void on_before_wait(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct store *st = w->data;
+
+	(void)loop;
+	(void)revents;
+	for (struct peer *p = st->fronts; p; p = p->next)
+		if (p->paused && chan_queued(&p->chan) == 0) {
+			p->paused = false;
+			chan_pause(&p->chan, false);
+		}
+	atomic_store_explicit(&st->env->slot_page->busy_since_ms, 0, memory_order_relaxed);
+}
+
+static void on_behind_wait(struct ev_loop *loop, ev_check *w, int revents)
+{
+	const struct store *st = w->data;
+
+	(void)loop;
+	(void)revents;
+	atomic_store_explicit(&st->env->slot_page->busy_since_ms, clock_ms(), memory_order_relaxed);
+}
+
+/* ---- channels ---- */
+
+static void unlink_peer(struct peer **list, const struct peer *p)
+{
+	while (*list && *list != p)
+		list = &(*list)->next;
+	if (*list)
+		*list = p->next;
+}
+
+static void log_closed(const struct chan *c, const char *reason)
+{
+	if (reason)
+		log_line(LOG_ERR, "channel to %s %u is closed: %s", role_name(c->peer), c->peer_serial, reason);
+}
+
+static void on_front_closed(struct chan *c, const char *reason)
+{
+	struct peer *p = c->owner;
+
+	log_closed(c, reason);
+	unlink_peer(&p->store->fronts, p);
+	session_end_all(p->store, p);
+	chan_done(c);
+	free(p);
+}
+
+static void on_auth_closed(struct chan *c, const char *reason)
+{
+	struct peer *p = c->owner;
+	struct store *st = p->store;
+
+	log_closed(c, reason);
+	unlink_peer(&st->auths, p);
+	chan_done(c);
+	free(p);
+	store_count(st);
+}
+
+static void on_master_closed(struct chan *c, const char *reason)
+{
+	const struct store *st = c->owner;
+
+	log_closed(c, reason);
+	ev_break(st->loop, EVBREAK_ALL);
+}
+
+static enum err on_auth_grant(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct peer *p = c->owner;
+
+	return session_on_grant(p->store, m, why);
+}
+
+static enum err on_master_grant(struct chan *c, struct msg *m, struct why *why)
+{
+	return session_on_grant(c->owner, m, why);
+}
+
+static const struct chan_ops front_ops = {
+	.on =
+		{
+			[MSG_FETCH] = session_on_fetch,
+			[MSG_READ] = session_on_read,
+			[MSG_COMMIT] = session_on_commit,
+			[MSG_CLOSE] = session_on_close,
+		},
+	.closed = on_front_closed,
+};
+static const struct chan_ops auth_ops = {.on = {[MSG_GRANT] = on_auth_grant}, .closed = on_auth_closed};
+
+static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_peer *q = m->payload;
+	struct store *st = c->owner;
+	bool front = q->role == ROLE_FRONT;
+
+	if (!front && q->role != ROLE_AUTH)
+		return fail(why, ERR_PERM, "a peer of role %u", q->role);
+	struct peer *p = calloc(1, sizeof *p);
+	struct peer **list = front ? &st->fronts : &st->auths;
+
+	if (!p)
+		return fail(why, ERR_TEMP, "no memory for a channel");
+	p->store = st;
+	p->next = *list;
+	*list = p;
+	if (!front)
+		st->leaving = false; /* it may send grants */
+	chan_init(&p->chan, st->loop, msg_take_fd(m, 0), ROLE_STORE, (enum role)q->role, q->serial,
+		  front ? &front_ops : &auth_ops, p);
+	store_count(st);
+	return OK;
+}
+
+static enum err on_log(struct chan *c, struct msg *m, struct why *why)
+{
+	struct log_setup setup = *log_current();
+	int old = setup.fd;
+
+	(void)c;
+	(void)why;
+	setup.fd = msg_take_fd(m, 0);
+	log_setup(&setup);
+	if (old > STDERR_FILENO)
+		close(old);
+	return OK;
+}
+
+static const struct chan_ops master_ops = {
+	.on = {[MSG_PEER] = on_peer, [MSG_LOG] = on_log, [MSG_GRANT] = on_master_grant},
+	.closed = on_master_closed,
+};
+
+/* ---- begin and end ---- */
+
+static struct store store;
+
+static void on_log_lost(void)
+{
+	(void)chan_send(&store.master, MSG_LOG_LOST, NULL);
+}
+
+static void set_up_index(struct store *st)
+{
+	const char *index = st->env->conf->mailbox.index;
+
+	st->setup = (struct maildrop_setup){.type = st->env->conf->mailbox.mailbox_type, .index_dir = -1};
+	if (index && strcmp(index, "off") == 0)
+		st->setup.index = INDEX_OFF;
+	else if (index && strcmp(index, "auto") != 0)
+		st->setup.index = INDEX_DIR;
+	if (st->env->index_dir && st->setup.index != INDEX_OFF) {
+		st->setup.index_dir = open(st->env->index_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (st->setup.index_dir < 0)
+			log_line(LOG_WARNING, "no indexes in %s: %s", st->env->index_dir, strerror(errno));
+	}
+}
+
+/* A session needs up to three. */
+static void raise_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files); /* what there is must do, then */
+	}
+}
+
+static void set_up_loop(struct store *st)
+{
+	ev_prepare_init(&st->before_wait, on_before_wait);
+	ev_check_init(&st->behind_wait, on_behind_wait);
+	ev_init(&st->idle, on_idle);
+	st->idle.repeat = idle_s;
+	st->before_wait.data = st->behind_wait.data = st->idle.data = st;
+	ev_prepare_start(st->loop, &st->before_wait);
+	ev_check_start(st->loop, &st->behind_wait);
+}
+
+int store_main(const struct role_env *env)
+{
+	struct store *st = &store;
+
+	st->loop = ev_default_loop(EVFLAG_AUTO);
+	if (!st->loop)
+		return EXIT_FAILURE;
+	signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
+	st->env = env;
+	st->locks.fd = env->session_fd;
+	set_up_index(st);
+	set_up_loop(st);
+	chan_init(&st->master, st->loop, env->master_fd, ROLE_STORE, ROLE_MASTER, 0, &master_ops, st);
+	log_on_lost(on_log_lost);
+	store_count(st);
+	(void)chan_send(&st->master, MSG_READY, NULL);
+	ev_run(st->loop, 0);
+	session_end_all(st, NULL);
+	return EXIT_SUCCESS;
+}

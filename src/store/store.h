@@ -1,0 +1,44 @@
+/* store/store.h - the store process: what its sessions share
+ *
+ * One owner's mail is served by it, one thing at a time. It hears of fronts and auths from master, gets grants from auth (or through
+ * master), and speaks with front about the sessions that these begin. */
+#pragma once
+#include "ipc/chan.h"
+#include "ipc/role.h"
+#include "store/lock.h"
+#include "store/maildrop.h"
+
+struct session;
+struct store;
+
+/* A channel to a front or an auth. */
+struct peer {
+	struct chan chan;
+	struct store *store;
+	struct peer *next;
+	bool paused; /* its answers wait: nothing is taken from it until they are through */
+};
+
+struct store {
+	struct ev_loop *loop;
+	const struct role_env *env;
+	struct maildrop_setup setup;
+	struct locks locks;
+	struct table sessions;   /* by session id */
+	struct session *waiting; /* for their session lock, or for their front's channel */
+	struct peer *fronts, *auths;
+	struct chan master;
+	ev_timer idle;
+	ev_prepare before_wait;
+	ev_check behind_wait;
+	bool leaving; /* master was asked whether we may go */
+};
+
+/* NULL: no channel to a front of this serial. */
+struct peer *store_front(const struct store *st, uint32_t serial);
+
+/* Sends, and stops listening to a front that does not take it. */
+void store_answer(struct peer *front, enum msg_type type, const struct chan_out *out);
+
+/* To be called when the number of sessions has changed. */
+void store_count(struct store *st);
