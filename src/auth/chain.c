@@ -7,17 +7,10 @@ static const struct auth_module generic = {.name = "generic", .check = CHECK_HAS
  * table of modules in conf/statements.c. */
 static const struct auth_module *const modules[] = {&generic, &auth_virtdomain};
 
-static const struct {
-	const char *alias, *name;
-} aliases[] = {{"virtual", "virtdomain"}, {"virtdomains", "virtdomain"}};
-
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 const struct auth_module *auth_module_find(struct slice name)
 {
-	for (size_t i = 0; i < COUNT(aliases); i++)
-		if (slice_eq(name, slice_str(aliases[i].alias)))
-			name = slice_str(aliases[i].name);
 	for (size_t i = 0; i < COUNT(modules); i++)
 		if (slice_eq(name, slice_str(modules[i]->name)))
 			return modules[i];

@@ -30,5 +30,5 @@ enum err chain_lookup(const struct chain *c, const struct query *q, struct recor
 /* Who checks this record; NULL: nobody may, and the login fails like one with a wrong password. */
 const struct auth_module *chain_checker(const struct chain *c, const struct record *r);
 
-/* NULL: this version has no module with this name (or alias). */
+/* NULL: this version has no module with this name. Aliases are resolved by the configuration. */
 const struct auth_module *auth_module_find(struct slice name);

@@ -211,7 +211,9 @@ static int setup(void **state)
 	files_put(&t.files, "d", users);
 	t.slots = mmap(NULL, 2 * sizeof *t.slots, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	t.cache = mmap(NULL, cache_octets(CACHE_ENTRIES), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	t.conf = (struct conf){.auth = {.authorization = {modules, 2}, .authentication = {modules, 2}, .min_uid = 100},
+	t.conf = (struct conf){.auth = {.authorization = {.item = modules, .n = 2},
+					.authentication = {.item = modules, .n = 2},
+					.min_uid = 100},
 			       .virtdomain_dir = t.files.path};
 	t.conf.auth.cache.ttl.n = 300;
 	t.conf.auth.cache.negative_ttl.n = 30;
