@@ -132,6 +132,13 @@ void arena_release(struct arena *a, struct arena_mark mark)
 	a->total = mark.total;
 }
 
+void arena_wipe(struct arena *a)
+{
+	arena_release(a, (struct arena_mark){.block = a->top, .used = a->top ? a->top->used : 0, .total = a->total});
+	for (struct block *b = a->top; b; b = b->prev)
+		explicit_bzero(b->data, b->used);
+}
+
 void arena_free(struct arena *a)
 {
 	if (!a)

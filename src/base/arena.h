@@ -17,6 +17,9 @@ struct arena *arena_new(size_t ceiling);
 /* Runs what was deferred, last first, then frees all. NULL is fine. */
 void arena_free(struct arena *a);
 
+/* Overwrites all that was allocated, for an arena that secrets passed through: arena_free next. */
+void arena_wipe(struct arena *a);
+
 /* `n` octets of zeros, aligned for any type; NULL when the ceiling or the machine says no. */
 void *arena_zero(struct arena *a, size_t n);
 

@@ -23,13 +23,14 @@ struct cmdline {
 	const char *set[CMDLINE_SETS_MOST];
 	char program[64];
 	bool lint;
-	enum { GIVEN_NOT, GIVEN_NO, GIVEN_YES } daemon, foreground, debug_line_info;
+	enum given { GIVEN_NOT, GIVEN_NO, GIVEN_YES } daemon, foreground, debug_line_info;
 	bool max_children_given;
 	uint32_t max_children;
 	const char *log_facility, *debug_level;
 };
 
-/* Strings of *cl point into argv and the environment. */
+/* Strings of *cl point into argv and the environment. May end the program by itself: with 0 for --help, --usage and
+ * --version, with EX_USAGE for options that it does not know. */
 int cmdline_parse(struct cmdline *cl, int argc, char **argv);
 
 /* Reads the configuration and lays the options over it. On CMDLINE_GO *out is the caller's (conf_free). */

@@ -264,8 +264,9 @@ void conf_free(struct conf *cf);
 /* Wipes passwords of data bases, for roles that do not need them: the rest stays. */
 void conf_wipe_secrets(struct conf *cf);
 
-/* Makes the servers of daemon mode where the configuration has none. After the command line, which decides the mode. */
-int conf_finish(struct conf *cf, const struct conf_source *src);
+/* Makes the servers of daemon mode where the configuration has none. After the command line, which decides the mode. 0, or
+ * EX_OSERR without memory. */
+int conf_finish(struct conf *cf);
 
 /* A statement that was given and is not honoured yet. */
 struct conf_notice {
@@ -275,6 +276,9 @@ struct conf_notice {
 	bool refuses; /* it guards access: the daemon must not start without it */
 };
 const struct conf_notice *conf_notices(const struct conf *cf, size_t *n);
+
+/* "FILE:LINE: statement X is not honoured yet", for the log; cut when too long. */
+const char *conf_notice_text(const struct conf_notice *notice, char *dst, size_t cap);
 
 /* Writes the template with its $variables and $(commands) expanded into `out` (`full` when it does not fit). Variables
  * that are not in `vars` are empty. `$(shell ...)` runs only where the template comes with `shell` true. */

@@ -1,0 +1,283 @@
+/* conf/lists.c - values that are lists, or texts with parts: checks, maps, chains, times, flags (kinds.h) */
+#include <string.h>
+
+#include "conf/kinds.h"
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n';
+}
+
+struct slice word_take(struct slice *text)
+{
+	while (text->n > 0 && is_blank(text->p[0])) {
+		text->p++;
+		text->n--;
+	}
+	struct slice word = {text->p, 0};
+
+	while (word.n < text->n && !is_blank(text->p[word.n]))
+		word.n++;
+	text->p += word.n;
+	text->n -= word.n;
+	return word;
+}
+
+void *array_room(struct arena *arena, void *old, size_t n, size_t octets)
+{
+	if (n > 0 && (n & (n - 1)) != 0)
+		return old;
+	char *more = arena_zero(arena, (n > 0 ? n * 2 : 1) * octets);
+
+	if (more && n > 0)
+		memcpy(more, old, n * octets);
+	return more;
+}
+
+/* Calls fn for each text among the values and in lists among them, or for each part of it between separators ('\0': it
+ * has none). No kind takes lists in lists. */
+static enum err each_text(struct setting *s, char sep,
+			  enum err (*fn)(struct setting *s, struct slice text, struct why *why), struct why *why)
+{
+	enum err err = OK;
+
+	for (const struct value *v = s->values; v && err == OK; v = v->next) {
+		bool list = !v->text;
+
+		for (const struct value *i = list ? v->item : v; i && err == OK; i = list ? i->next : NULL) {
+			struct slice rest = slice_str(i->text);
+
+			if (!i->text)
+				return fail(why, ERR_PERM, "expected string value");
+			do
+				err = fn(s, slice_take(&rest, sep), why);
+			while (err == OK && rest.n > 0);
+		}
+	}
+	return err;
+}
+
+static enum err check_add(struct setting *s, struct slice text, struct why *why)
+{
+	static const struct word names[] = {
+		{"gwrfil", CHECK_GWRFIL},       {"awrfil", CHECK_AWRFIL},
+		{"grdfil", CHECK_GRDFIL},       {"ardfil", CHECK_ARDFIL},
+		{"linkwrdir", CHECK_LINKWRDIR}, {"gwrdir", CHECK_GWRDIR},
+		{"awrdir", CHECK_AWRDIR},       {"all", CHECK_ALL},
+	};
+	struct conf_checks *checks = s->member;
+	struct slice name = text;
+	bool off = slice_starts(name, SLICE("-"));
+
+	if (off || slice_starts(name, SLICE("+"))) {
+		name.p++;
+		name.n--;
+	}
+	if (slice_eq(name, SLICE("none"))) {
+		checks->bits = off ? CHECK_ALL : 0;
+		return OK;
+	}
+	for (const struct word *w = names; w < names + sizeof names / sizeof names[0]; w++) {
+		if (slice_eq(slice_str(w->name), name)) {
+			checks->bits = off ? checks->bits & ~(unsigned)w->value : checks->bits | (unsigned)w->value;
+			return OK;
+		}
+	}
+	return fail(why, ERR_PERM, "unknown keyword: %.*s", (int)(text.n < 64 ? text.n : 64), text.p);
+}
+
+/* Blanks separate too: defaults in the table are written so. */
+static enum err checks_add(struct setting *s, struct slice text, struct why *why)
+{
+	enum err err = OK;
+	struct slice word = word_take(&text);
+
+	do
+		err = check_add(s, word, why);
+	while (err == OK && (word = word_take(&text)).n > 0);
+	return err;
+}
+
+enum err checks_parse(struct setting *s, struct why *why)
+{
+	struct conf_checks before = *(struct conf_checks *)s->member;
+	enum err err = each_text(s, '\0', checks_add, why);
+
+	if (err != OK)
+		*(struct conf_checks *)s->member = before;
+	return err;
+}
+
+static enum err pair_add(struct setting *s, struct slice text, struct why *why)
+{
+	static const char *const fields[] = {"name", "passwd", "uid",     "gid",  "gecos",
+					     "dir",  "shell",  "mailbox", "quota"};
+	struct conf_map *map = s->member;
+	struct slice value = text;
+	struct slice name = slice_take(&value, '=');
+	bool known = false;
+
+	if (name.n == text.n || name.n == 0)
+		return fail(why, ERR_PERM, "error near %.*s: Parse error", (int)(text.n < 64 ? text.n : 64), text.p);
+	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+		known |= slice_eq(slice_str(fields[i]), name);
+	if (!known) /* Mailutils takes any name */
+		report_warning(s->report, s->at, "no user record has a field `%.*s'", (int)(name.n < 64 ? name.n : 64),
+			       name.p);
+	struct conf_pair pair = {arena_str(s->arena, name), arena_str(s->arena, value)};
+
+	if (!pair.name || !pair.value)
+		return fail(why, ERR_TEMP, "not enough memory");
+	for (size_t i = 0; i < map->n; i++) {
+		if (strcmp(map->pair[i].name, pair.name) == 0) {
+			map->pair[i] = pair;
+			return OK;
+		}
+	}
+	struct conf_pair *more = array_room(s->arena, map->pair, map->n, sizeof *more);
+
+	if (!more)
+		return fail(why, ERR_TEMP, "not enough memory");
+	more[map->n] = pair;
+	*map = (struct conf_map){more, map->n + 1};
+	return OK;
+}
+
+/* A map that is given stands instead of the one before. */
+enum err map_parse(struct setting *s, struct why *why)
+{
+	struct conf_map before = *(struct conf_map *)s->member;
+
+	*(struct conf_map *)s->member = (struct conf_map){0};
+	enum err err = each_text(s, ':', pair_add, why);
+
+	if (err != OK)
+		*(struct conf_map *)s->member = before;
+	return err;
+}
+
+static enum err module_add(struct setting *s, struct slice name, struct why *why)
+{
+	struct conf_list *chain = s->member;
+	const struct module *m = module_find(name);
+
+	if (slice_eq(name, SLICE("clear"))) {
+		chain->n = 0;
+		return OK;
+	}
+	if (!m) {
+		s->unknown_module = true;
+		return fail(why, ERR_PERM, "no such module: %.*s", (int)(name.n < 64 ? name.n : 64), name.p);
+	}
+	const char **more = array_room(s->arena, chain->item, chain->n, sizeof *more);
+
+	if (!more)
+		return fail(why, ERR_TEMP, "not enough memory");
+	more[chain->n] = m->alias_of ? m->alias_of : m->name;
+	chain->item = more;
+	chain->n++;
+	return OK;
+}
+
+/* Repeated statements append; the first that is given stands instead of the default. */
+enum err chain_parse(struct setting *s, struct why *why)
+{
+	struct conf_list *chain = s->member, before = *chain;
+
+	if (s->values->next)
+		return fail(why, ERR_PERM, "expected string value");
+	if (!chain->given)
+		chain->n = 0;
+	chain->given = true;
+	enum err err = each_text(s, ':', module_add, why);
+
+	if (err != OK)
+		*chain = before;
+	return err;
+}
+
+/* PETR and digits, of old: nothing but warnings. */
+enum err lock_flags_parse(struct setting *s, struct why *why)
+{
+	static const struct {
+		char flag;
+		const char *warning;
+	} flags[] = {
+		{'P', "applying legacy flag P, use pid-check instead"},
+		{'E', "ignoring legacy flag E, use type external instead"},
+		{'R', "ignoring legacy flag R, use retry-count instead"},
+		{'T', "ignoring legacy flag T, use expire-timeout instead"},
+	};
+	const char *text = s->values->next ? NULL : s->values->text;
+
+	if (!text)
+		return fail(why, ERR_PERM, "expected string value");
+	for (; *text; text++) {
+		const char *warning = NULL;
+
+		for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+			if (flags[i].flag == *text)
+				warning = flags[i].warning;
+		if (*text == 'P')
+			s->cf->locking.pid_check = true;
+		if (warning)
+			report_warning(s->report, s->at, "%s", warning);
+		else
+			report_warning(s->report, s->at, "invalid lock flag `%c'", *text);
+	}
+	return OK;
+}
+
+/* Any beginning of a unit's name, in any case; `m' is minutes. 0: it is none. */
+static uint64_t unit_seconds(struct slice word)
+{
+	static const struct {
+		const char *name;
+		uint64_t seconds;
+	} units[] = {
+		{"seconds", 1},  {"minutes", 60},   {"hours", 3600},
+		{"days", 86400}, {"weeks", 604800}, {"months", (uint64_t)31 * 86400}, /* Mailutils: 31 weeks */
+	};
+
+	for (size_t i = 0; i < sizeof units / sizeof units[0] && word.n > 0; i++)
+		if (word.n <= strlen(units[i].name) && slice_eq_nocase((struct slice){units[i].name, word.n}, word))
+			return units[i].seconds;
+	return 0;
+}
+
+static enum err bad_time(struct slice near, struct why *why)
+{
+	return fail(why, ERR_PERM, "invalid time specification near %.*s", (int)(near.n < 64 ? near.n : 64), near.p);
+}
+
+/* NUMBER [UNIT], or UNIT alone, again and again, with blanks between all of them. */
+enum err time_parse(struct slice text, uint64_t *seconds, struct why *why)
+{
+	uint64_t sum = 0;
+
+	for (struct slice word = word_take(&text); word.n > 0; word = word_take(&text)) {
+		struct slice near = {word.p, word.n + text.n};
+		size_t digits = 0;
+		uint64_t n = 1, unit = 1, part;
+
+		while (digits < word.n && word.p[digits] >= '0' && word.p[digits] <= '9')
+			digits++;
+		if (digits > 0) {
+			near = (struct slice){near.p + digits, near.n - digits};
+			if (digits < word.n)
+				return bad_time(near, why);
+			if (!slice_u64(word, &n))
+				return fail(why, ERR_PERM, "Numerical result out of range");
+			word = word_take(&text);
+			near = (struct slice){word.p, word.n + text.n};
+		}
+		if (digits == 0 || word.n > 0)
+			unit = unit_seconds(word);
+		if (unit == 0)
+			return bad_time(near, why);
+		if (__builtin_mul_overflow(n, unit, &part) || __builtin_add_overflow(sum, part, &sum))
+			return fail(why, ERR_PERM, "Numerical result out of range");
+	}
+	*seconds = sum;
+	return OK;
+}

@@ -1,0 +1,232 @@
+/* conf/load.c - reading a configuration from beginning to end, and its life after that (conf.h) */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "conf/apply.h"
+
+enum { CONF_OCTETS_MOST = 256 << 20 };
+
+struct conf_priv {
+	struct conf_notice *notice;
+	size_t nnotices;
+};
+
+static void wipe(void *cf)
+{
+	conf_wipe_secrets(cf);
+}
+
+static bool all_defaults(struct conf *cf)
+{
+	bool fine = apply_defaults(cf, "", cf) && apply_defaults(cf, "auth.cache", cf) &&
+		    apply_defaults(cf, "tls", &cf->tls);
+
+	/* Sections of the top level; of those with a struct of their own, the defaults are set where one is made. */
+	for (const struct block *b = blocks; b < blocks + blocks_n && fine; b++)
+		if (*b->parent == '\0' && b->at == 0 && strcmp(b->group, "server") != 0)
+			fine = apply_defaults(cf, b->group, cf);
+	return fine;
+}
+
+struct conf *conf_default(void)
+{
+	struct arena *arena = arena_new(CONF_OCTETS_MOST);
+	struct conf *cf = arena ? arena_zero(arena, sizeof *cf) : NULL;
+
+	if (cf) {
+		cf->arena = arena;
+		cf->priv = arena_zero(arena, sizeof(struct conf_priv));
+	}
+	if (!cf || !cf->priv || !arena_defer(arena, wipe, cf) || !all_defaults(cf)) {
+		arena_free(arena);
+		return NULL;
+	}
+	return cf;
+}
+
+void conf_free(struct conf *cf)
+{
+	if (cf)
+		arena_free(cf->arena);
+}
+
+void conf_wipe_secrets(struct conf *cf)
+{
+	for (const struct statement *st = statements; st < statements + statements_n; st++)
+		if (st->kind == KIND_SECRET)
+			secret_wipe((struct secret *)((char *)cf + st->at));
+}
+
+const struct conf_notice *conf_notices(const struct conf *cf, size_t *n)
+{
+	const struct conf_priv *priv = cf->priv;
+
+	*n = priv->nnotices;
+	return priv->notice;
+}
+
+const char *conf_notice_text(const struct conf_notice *notice, char *dst, size_t cap)
+{
+	char where[64];
+
+	snprintf(where, sizeof where, notice->file ? ":%u: " : "", notice->line);
+	snprintf(dst, cap, "%s%sstatement %s is not honoured yet%s", notice->file ? notice->file : "", where,
+		 notice->statement, notice->refuses ? ", and guards access" : "");
+	return dst;
+}
+
+static bool chain_may_use(const struct conf_list *chain, const char *module)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		if (strcmp(chain->item[i], module) == 0)
+			return true;
+	return false;
+}
+
+/* A section of a module that no chain uses, and one that is switched off, does not matter. */
+static bool matters(const struct conf *cf, const struct pending *p)
+{
+	const struct block *b = p->block;
+	const struct statement *enable = b ? statement_find(b->group, "enable") : NULL;
+
+	if (b && b->module && !chain_may_use(&cf->auth.authorization, b->module) &&
+	    !chain_may_use(&cf->auth.authentication, b->module))
+		return false;
+	return !enable || *((const bool *)((const char *)p->base + enable->at));
+}
+
+static bool keep_notices(struct conf *cf, const struct apply *a)
+{
+	struct conf_priv *priv = cf->priv;
+
+	if (a->npending == 0)
+		return true;
+	priv->notice = arena_zero(cf->arena, a->npending * sizeof *priv->notice);
+	for (size_t i = 0; i < a->npending && priv->notice; i++)
+		if (matters(cf, &a->pending[i]))
+			priv->notice[priv->nnotices++] = a->pending[i].notice;
+	return priv->notice;
+}
+
+static bool chain_settle(struct conf *cf, const char *keyword, struct conf_list *chain)
+{
+	struct setting s = {
+		.st = statement_find("auth", keyword), .base = cf, .member = chain, .cf = cf, .arena = cf->arena};
+
+	/* Cleared and not filled again: as if nothing had been said. */
+	return chain->n > 0 || setting_default(&s, NULL);
+}
+
+static void accuracy_settle(struct conf *cf, struct report *report)
+{
+	const char *word = getenv("MU_AUTODETECT_ACCURACY");
+	struct value v = {.text = word};
+	struct setting s = {.st = statement_find("mailbox", "autodetect-accuracy"),
+			    .values = &v,
+			    .base = cf,
+			    .member = &cf->mailbox.autodetect_accuracy,
+			    .cf = cf,
+			    .arena = cf->arena,
+			    .report = report};
+	struct why why;
+
+	if (cf->mailbox.autodetect_accuracy == ACCURACY_AUTO && word && setting_apply(&s, &why) != OK)
+		report_warning(report, NULL, "MU_AUTODETECT_ACCURACY: %s", why.text);
+	if (cf->mailbox.autodetect_accuracy == ACCURACY_AUTO)
+		cf->mailbox.autodetect_accuracy = ACCURACY_DEFAULT;
+}
+
+/* What depends on several statements, once all are known. False: no memory. */
+static bool settle(struct conf *cf, const struct conf_source *src, struct report *report)
+{
+	const char *program = arena_str(cf->arena, slice_str(src->program));
+
+	if (!program || !chain_settle(cf, "authorization", &cf->auth.authorization) ||
+	    !chain_settle(cf, "authentication", &cf->auth.authentication))
+		return false;
+	accuracy_settle(cf, report);
+	if (!cf->logging.tag)
+		cf->logging.tag = program;
+	if (!cf->tcp_wrappers.daemon)
+		cf->tcp_wrappers.daemon = program;
+	cf->ldap.enable &= cf->ldap.given;
+	cf->mandatory_locking.enable &= cf->mandatory_locking.given;
+	for (size_t i = 0; i < cf->nservers; i++)
+		cf->single_process |= cf->servers[i].single_process;
+	return true;
+}
+
+static int load_into(struct conf *cf, const struct conf_source *src, struct tree *t)
+{
+	struct apply a = {.cf = cf, .report = t->report, .verbose = src->verbose > 0};
+
+	tree_read(t, src);
+	for (size_t i = 0; i < src->nset; i++)
+		tree_set(t, src->program, src->set[i]);
+	mark_secrets(t->first);
+	if (src->verbose > 1)
+		tree_dump(t->report->f, t->first);
+	if (!t->no_memory)
+		apply_tree(&a, t);
+	if (t->no_memory || a.no_memory || !settle(cf, src, t->report) || !keep_notices(cf, &a)) {
+		report_error(t->report, NULL, "not enough memory for the configuration");
+		return EX_OSERR;
+	}
+	if (t->report->errors > 0)
+		return t->report->only_modules ? 1 : EX_CONFIG;
+	return 0;
+}
+
+int conf_load(const struct conf_source *src, struct conf **out)
+{
+	struct report report = {.f = src->err ? src->err : stderr, .program = src->program};
+	struct arena *arena = arena_new(TREE_OCTETS_MOST);
+	struct conf *cf = arena ? conf_default() : NULL;
+	struct tree t;
+	int status = EX_OSERR;
+
+	if (cf) {
+		tree_init(&t, arena, &report);
+		status = load_into(cf, src, &t);
+	} else {
+		report_error(&report, NULL, "not enough memory for the configuration");
+	}
+	if (arena)
+		arena_wipe(arena);
+	arena_free(arena);
+	if (status != 0) {
+		conf_free(cf);
+		cf = NULL;
+	}
+	*out = cf;
+	return status;
+}
+
+static bool server_any(struct conf *cf, struct conf_server *sv, const char *label)
+{
+	struct why why;
+
+	*sv = (struct conf_server){.label = label};
+	if (!apply_defaults(cf, "server", sv) || server_address(sv, cf->port.n, NULL, NULL, &why) != OK)
+		return false;
+	sv->timeout = cf->timeout;
+	sv->transcript = cf->transcript;
+	sv->tls_mode = cf->tls_mode;
+	sv->tls = cf->tls;
+	return true;
+}
+
+int conf_finish(struct conf *cf)
+{
+	if (cf->expire_days == 0)
+		cf->delete_expired = true; /* nothing may stay */
+	if (cf->mode != MODE_DAEMON || cf->nservers > 0)
+		return 0;
+	cf->servers = arena_zero(cf->arena, 2 * sizeof *cf->servers);
+	if (!cf->servers || !server_any(cf, &cf->servers[0], "0.0.0.0") || !server_any(cf, &cf->servers[1], "[::]"))
+		return EX_OSERR;
+	cf->nservers = 2;
+	return 0;
+}

@@ -1,0 +1,436 @@
+/* conf/statements.c - the table of statements (statements.h) */
+#include "conf/statements.h"
+
+#include <string.h>
+#include <syslog.h>
+
+#include "base/slice.h"
+
+#define WORDS(name, error, ...)                                                                                        \
+	static const struct word name##_word[] = {__VA_ARGS__, {NULL, 0}};                                             \
+	static const struct words name = {error, name##_word}
+
+WORDS(run_modes, "unknown daemon mode", {"inetd", MODE_INETD}, {"interactive", MODE_INETD}, {"daemon", MODE_DAEMON});
+WORDS(tls_modes, "not a valid tls keyword: %s", {"no", TLS_NO}, {"false", TLS_NO}, {"off", TLS_NO}, {"0", TLS_NO},
+      {"ondemand", TLS_ONDEMAND}, {"stls", TLS_ONDEMAND}, {"required", TLS_REQUIRED}, {"connection", TLS_CONNECTION},
+      {"yes", TLS_CONNECTION}, {"true", TLS_CONNECTION}, {"on", TLS_CONNECTION}, {"1", TLS_CONNECTION});
+WORDS(plaintext_words, "invalid argument: %s", {"yes", PLAINTEXT_YES}, {"tls", PLAINTEXT_TLS}, {"no", PLAINTEXT_NO});
+WORDS(expire_marks, "invalid argument: %s", {"header", EXPIRE_HEADER}, {"index", EXPIRE_INDEX});
+WORDS(quotings, "invalid argument: %s", {"mboxrd", QUOTING_MBOXRD}, {"mboxo", QUOTING_MBOXO}, {"none", QUOTING_NONE});
+WORDS(mailbox_types, "invalid mailbox type: %s", {"mbox", 0}, {"maildir", 0}, {"mh", 0}, {"dotmail", 0});
+WORDS(index_words, "invalid argument: %s", {"auto", 0}, {"off", 0});
+WORDS(uidl_formats, "invalid argument: %s", {"auto", 0}, {"mailutils", 0}, {"dovecot", 0}, {"courier", 0}, {"cyrus", 0},
+      {"basename", 0}, {"md5-header", 0});
+WORDS(accuracies, "conversion failed: Invalid argument", {"auto", ACCURACY_AUTO}, {"fast", ACCURACY_FAST},
+      {"minimal", ACCURACY_MINIMAL}, {"default", ACCURACY_DEFAULT});
+WORDS(lock_types, "unrecognized locker type: %s", {"default", LOCK_DOTLOCK}, {"dotlock", LOCK_DOTLOCK},
+      {"external", LOCK_EXTERNAL}, {"kernel", LOCK_KERNEL}, {"null", LOCK_NULL});
+WORDS(sql_interfaces, "unknown SQL interface `%s'", {"mysql", SQL_MYSQL}, {"odbc", SQL_ODBC},
+      {"postgres", SQL_POSTGRES});
+WORDS(sql_passwords, "unrecognized password encryption", {"plain", SQL_PLAIN}, {"hash", SQL_HASH}, {"crypt", SQL_CRYPT},
+      {"scrambled", SQL_SCRAMBLED});
+WORDS(severities, "unknown severity `%s'", {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"notice", LOG_NOTICE},
+      {"warning", LOG_WARNING}, {"error", LOG_ERR}, {"crit", LOG_CRIT}, {"alert", LOG_ALERT}, {"emerg", LOG_EMERG});
+WORDS(facilities, "unknown syslog facility `%s'", {"user", LOG_USER}, {"daemon", LOG_DAEMON}, {"auth", LOG_AUTH},
+      {"authpriv", LOG_AUTHPRIV}, {"mail", LOG_MAIL}, {"cron", LOG_CRON}, {"local0", LOG_LOCAL0},
+      {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
+      {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7});
+WORDS(bulletin_words, "invalid argument: %s", {"all", BULLETINS_ALL}, {"none", BULLETINS_NONE},
+      {"since", BULLETINS_SINCE});
+
+/* The member's C type picks the kind; AS says it where one type has several. */
+#define FIELD(type, m)                                                                                                 \
+	.kind = _Generic(((type *)0)->m,                                                                               \
+		bool: KIND_BOOL,                                                                                       \
+		uint32_t: KIND_NUMBER,                                                                                 \
+		struct seconds: KIND_TIME,                                                                             \
+		const char *: KIND_STRING,                                                                             \
+		struct conf_port: KIND_PORT,                                                                           \
+		struct conf_owner: KIND_OWNER,                                                                         \
+		struct conf_checks: KIND_CHECKS,                                                                       \
+		struct secret: KIND_SECRET,                                                                            \
+		struct conf_map: KIND_MAP,                                                                             \
+		struct conf_list: KIND_CHAIN,                                                                          \
+		struct conf_debug: KIND_DEBUG),                                                                        \
+	.at = offsetof(type, m)
+#define AS(k, type, m) .kind = (k), .at = offsetof(type, m)
+#define TOP(m) FIELD(struct conf, m)
+#define TOP_AS(k, m) AS(k, struct conf, m)
+#define RANGE(low, high) .min = (low), .max = (high)
+
+#define CHAIN_HELP                                                                                                     \
+	"Names separated by colons, or a list; `clear' forgets the names before it. generic, system, pam, sql, "       \
+	"virtdomain, radius, ldap."
+#define CHECKS_HELP                                                                                                    \
+	"A list, applied from left to right: none, all, gwrfil and awrfil (no file that group or others may write), "  \
+	"grdfil and ardfil (nor read), linkwrdir (no link in a directory that group or others may write), gwrdir and " \
+	"awrdir (no file in such a directory); `-' in front takes a check away."
+#define MAP_HELP                                                                                                       \
+	"A list of NAME=COLUMN, or such separated by colons; NAME is one of name, passwd, uid, gid, gecos, dir, "      \
+	"shell, mailbox, quota."
+
+enum { DAY = 86400, YEAR = 366 * DAY };
+
+const struct statement statements[] = {
+	{"", "mode", TOP_AS(KIND_WORD, mode), "mode", "inetd",
+	 "One session on standard input and output, or a daemon that listens.", HONOURED, .words = &run_modes},
+	{"", "foreground", TOP(foreground), "arg", "no", "As a daemon: stay with the terminal.", HONOURED},
+	{"", "max-children", TOP(max_children), "number", NULL,
+	 "Clients at the same time; those beyond wait for a place. 0: no limit. Unset: 10000, or what descriptors "
+	 "allow.",
+	 HONOURED},
+	{"", "max-per-address", TOP(max_per_address), "number", "0",
+	 "Clients at the same time from one address. 0: no limit.", HONOURED},
+	{"", "pidfile", TOP(pidfile), "file", NULL, "Store the process id of the daemon in this file.", HONOURED},
+	{"", "port", TOP(port), "port", "110", "Port of servers that name none.", HONOURED},
+	{"", "timeout", TOP(timeout), "time", "600",
+	 "Close a connection that was idle for so long. 0: never. RFC 1939 wants at least ten minutes.", HONOURED,
+	 RANGE(0, YEAR)},
+	{"", "login-timeout", TOP(login_timeout), "time", "60", "Time that a client has to log in.", HONOURED,
+	 RANGE(1, YEAR)},
+	{"", "client-wait", TOP(client_wait), "time", "10",
+	 "How long a client may wait for a place before it is refused.", HONOURED, RANGE(0, DAY)},
+	{"", "shutdown-timeout", TOP(shutdown_timeout), "time", "30",
+	 "Time that sessions have to end when the daemon does.", HONOURED, RANGE(0, DAY)},
+	{"", "line-limit", TOP(line_limit), "octets", "1024", "Longest command line.", HONOURED, RANGE(255, 65536),
+	 .unit = "octets"},
+	{"", "sasl-line-limit", TOP(sasl_line_limit), "octets", "12288", "Longest line within AUTH.", LATER,
+	 RANGE(255, 1 << 20), .unit = "octets"},
+	{"", "output-buffer-size", TOP(output_buffer_size), "octets", "65536",
+	 "Most that is kept for sending to one client.", HONOURED, .unit = "octets"},
+	{"", "front-user", TOP(front_user), "user", "_pop3d", "User that the processes in front of the network run as.",
+	 HONOURED},
+	{"", "auth-user", TOP(auth_user), "user", "_pop3auth", "User that look-ups run as where they need not be root.",
+	 HONOURED},
+	{"", "transcript", TOP(transcript), "arg", "no",
+	 "Log what client and server say, without passwords. Servers may say otherwise for themselves.", LATER},
+	{"", "scan-lines", TOP(scan_lines), "arg", "no",
+	 "Show a message's number of lines behind its octets in scan listings.", HONOURED},
+	{"", "undelete", TOP(undelete), "arg", "no", "At login, clear deletion marks that are stored with messages.",
+	 LATER},
+	{"", "expire", TOP(expire_days), "days", NULL,
+	 "Days that a retrieved message may stay; 0: none, it goes at QUIT.", LATER, .unit = "days"},
+	{"", "delete-expired", TOP(delete_expired), "arg", "no", "Delete expired messages at QUIT.", LATER},
+	{"", "expire-mark", TOP_AS(KIND_WORD, expire_mark), "arg", "header",
+	 "Where the time of retrieval is kept: in a header of the message and the index, or in the index alone.", LATER,
+	 .words = &expire_marks},
+	{"", "login-delay", TOP(login_delay), "time", "0",
+	 "Refuse a login that follows the last one of this user sooner. 0: never.", LATER_GUARDS, RANGE(0, YEAR)},
+	{"", "stat-file", TOP(stat_file), "file", "/var/run/pop3-login", "Data base of the last logins.", LATER},
+	{"", "bulletin-source", TOP(bulletin_source), "url", NULL, "Give each user the messages of this mailbox.",
+	 LATER},
+	{"", "bulletin-db", TOP(bulletin_db), "file", NULL, "Data base of the last bulletin that each user got.",
+	 LATER},
+	{"", "bulletin-new-user", TOP_AS(KIND_BULLETIN_NEW, bulletin_new_user), "arg", "all",
+	 "Bulletins for a user who got none before: all, none, or since \"YYYY-MM-DD\".", LATER,
+	 .words = &bulletin_words},
+	{"", "apop-database-file", TOP(apop_database_file), "file", "/etc/apop.db", "Data base of secrets for APOP.",
+	 LATER},
+	{"", "apop-database-owner", TOP(apop_database_owner), "user", NULL,
+	 "Who must own it: a name or a number. Unset: the user that the daemon was started by.", LATER},
+	{"", "apop-database-safety", TOP(apop_database_safety), "list", "all",
+	 "What must hold of it before it is used. " CHECKS_HELP, LATER},
+	{"", "tls-mode", TOP_AS(KIND_WORD, tls_mode), "mode", NULL,
+	 "For inetd mode, and servers that say nothing: no TLS, STLS offered (ondemand), STLS required, or TLS from "
+	 "the "
+	 "first octet (connection). Unset: ondemand where there is a certificate, else no.",
+	 LATER_GUARDS, .words = &tls_modes, .asks_nothing = "no"},
+
+	{"tls", "ssl-certificate-file", FIELD(struct conf_tls, certificate_file), "file", NULL,
+	 "Certificate chain in PEM.", LATER_GUARDS},
+	{"tls", "ssl-key-file", FIELD(struct conf_tls, key_file), "file", NULL, "Its private key.", LATER_GUARDS},
+	{"tls", "ssl-ca-file", FIELD(struct conf_tls, ca_file), "file", NULL, "Authorities that are trusted.",
+	 LATER_GUARDS},
+	{"tls", "ssl-priorities", FIELD(struct conf_tls, priorities), "arg", "NORMAL",
+	 "Versions and ciphers, as GnuTLS writes them.", LATER_GUARDS},
+	{"tls", "handshake-timeout", FIELD(struct conf_tls, handshake_timeout_s), "seconds", "10",
+	 "Time for a handshake.", LATER_GUARDS, RANGE(0, DAY), .unit = "seconds"},
+
+	{"tls-file-checks", "key-file", TOP(tls_file_checks.key), "list", "gwrfil awrfil grdfil ardfil",
+	 "What must hold of a private key's file. " CHECKS_HELP, LATER},
+	{"tls-file-checks", "cert-file", TOP(tls_file_checks.cert), "list", "gwrfil awrfil",
+	 "What must hold of a certificate's file.", LATER},
+	{"tls-file-checks", "ca-file", TOP(tls_file_checks.ca), "list", "gwrfil awrfil",
+	 "What must hold of the authorities' file.", LATER},
+
+	{"server", "single-process", FIELD(struct conf_server, single_process), "arg", "no",
+	 "For debugging: one process of each role.", HONOURED},
+	{"server", "transcript", FIELD(struct conf_server, transcript), "arg", NULL, "As the global statement.", LATER},
+	{"server", "timeout", FIELD(struct conf_server, timeout), "time", NULL, "As the global statement.", HONOURED,
+	 RANGE(0, YEAR)},
+	{"server", "backlog", FIELD(struct conf_server, backlog), "number", "512",
+	 "Connections that may wait to be accepted, and as many clients for a place.", HONOURED, RANGE(1, INT32_MAX),
+	 .says = "invalid argument"},
+	{"server", "tls-mode", AS(KIND_WORD, struct conf_server, tls_mode), "mode", NULL, "As the global statement.",
+	 LATER_GUARDS, .words = &tls_modes, .asks_nothing = "no"},
+
+	{"acl", "allow", AS(KIND_ACL, struct conf_acl, rule), "[from] address", NULL,
+	 "Allow connections from this address: any, an address, ADDRESS/BITS, ADDRESS/MASK, a host. The first entry "
+	 "that "
+	 "decides wins.",
+	 LATER_GUARDS},
+	{"acl", "deny", AS(KIND_ACL, struct conf_acl, rule), "[from] address", NULL, "Deny them.", LATER_GUARDS},
+	{"acl", "log", AS(KIND_ACL, struct conf_acl, rule), "[from] address [text]", NULL,
+	 "Log them, with this text: $aclno, $family, $address and $port are known. Decides nothing.", LATER_GUARDS},
+	{"acl", "exec", AS(KIND_ACL, struct conf_acl, rule), "[from] address program", NULL,
+	 "Run this program, with the same variables. Decides nothing.", LATER_GUARDS},
+	{"acl", "ifexec", AS(KIND_ACL, struct conf_acl, rule), "[from] address program", NULL,
+	 "Run it; allow when it exits with 0, else deny.", LATER_GUARDS},
+
+	{"tcp-wrappers", "enable", TOP(tcp_wrappers.enable), "arg", "yes", "Ask the tables below.", LATER_GUARDS},
+	{"tcp-wrappers", "daemon", TOP(tcp_wrappers.daemon), "name", NULL, "Name to look up. Unset: the program's.",
+	 LATER},
+	{"tcp-wrappers", "allow-table", TOP(tcp_wrappers.allow_table), "file", "/etc/hosts.allow", "Who is allowed.",
+	 LATER},
+	{"tcp-wrappers", "deny-table", TOP(tcp_wrappers.deny_table), "file", "/etc/hosts.deny", "Who is not.", LATER},
+
+	{"mandatory-locking", "enable", TOP(mandatory_locking.enable), "arg", "yes",
+	 "Hold Mailutils' lock for the whole session too. Without this block: no.", LATER},
+	{"mandatory-locking", "lock-directory", TOP(mandatory_locking.lock_directory), "dir", "/var/lock/subsys/mail",
+	 "Where the locks of mailboxes are that have no lock beside them.", LATER},
+
+	{"mailbox", "mail-spool", TOP_AS(KIND_SPOOL, mailbox.pattern), "url", "/var/mail",
+	 "Directory of the mailboxes: that of a user is VALUE/USER, or where VALUE ends in user=, VALUEUSER.",
+	 HONOURED},
+	{"mailbox", "mailbox-pattern", TOP_AS(KIND_TEMPLATE, mailbox.pattern), "url", NULL,
+	 "The mailbox of a user, with ${user} in it. Of this and mail-spool the later counts.", HONOURED},
+	{"mailbox", "mailbox-type", TOP_AS(KIND_NAME, mailbox.mailbox_type), "scheme", "mbox",
+	 "Format of a mailbox that is not there yet.", HONOURED, .words = &mailbox_types},
+	{"mailbox", "folder", TOP(mailbox.folder), "dir", "Mail",
+	 "Folders of users. Without effect on POP3: mailbox names are not expanded.", HONOURED},
+	{"mailbox", "autodetect-accuracy", TOP_AS(KIND_NUMBERED, mailbox.autodetect_accuracy), "n", "auto",
+	 "How closely a mailbox is looked at to find its format. auto: as MU_AUTODETECT_ACCURACY says.", LATER,
+	 RANGE(0, INT32_MAX), .words = &accuracies},
+	{"mailbox", "index", TOP_AS(KIND_PATH, mailbox.index), "where", "auto",
+	 "Where scan listings are kept between sessions: beside the mail where that may be written, nowhere, or in "
+	 "this "
+	 "directory.",
+	 HONOURED, .words = &index_words},
+	{"mailbox", "uidl-format", TOP_AS(KIND_UIDL_FORMAT, mailbox.uidl_format), "format", "auto",
+	 "Unique-ids of messages that have none: our own (auto), or those of another server, so that clients do not "
+	 "fetch "
+	 "everything again.",
+	 LATER, .words = &uidl_formats},
+	{"mailbox", "mbox-quoting", TOP_AS(KIND_WORD, mailbox.mbox_quoting), "arg", "mboxrd",
+	 "How lines that begin with `From ' are written to a mbox.", LATER, .words = &quotings},
+	{"mailbox", "update-flags", TOP(mailbox.update_flags), "arg", "no",
+	 "Mark messages as read when they are retrieved, and keep Mailutils' headers.", LATER},
+	{"mailbox", "session-takeover", TOP(mailbox.session_takeover), "arg", "no",
+	 "A new session of a user ends the old one.", LATER},
+	{"mailbox", "session-lock-wait", TOP(mailbox.session_lock_wait), "time", "5",
+	 "How long a second session waits for the end of the first before it is refused.", HONOURED, RANGE(0, 600)},
+
+	{"locking", "type", TOP_AS(KIND_WORD, locking.type), "type", "default",
+	 "How deliverers are kept out of a mailbox in one file.", LATER, .words = &lock_types},
+	{"locking", "retry-count", TOP(locking.retry_count), "number", "10", "Attempts; 0: one.", LATER,
+	 RANGE(0, INT32_MAX)},
+	{"locking", "retry-sleep", TOP(locking.retry_sleep), "time", "1", "Time between two.", LATER, RANGE(0, DAY)},
+	{"locking", "retry-timeout", TOP(locking.retry_sleep), "time", NULL, "The old name of retry-sleep.", LATER,
+	 RANGE(0, DAY)},
+	{"locking", "expire-timeout", TOP(locking.expire_timeout), "time", "0",
+	 "Locks older than this are removed. 0: never.", LATER, RANGE(0, YEAR)},
+	{"locking", "external-locker", TOP(locking.external_locker), "program", "dotlock", "Locker of type external.",
+	 LATER},
+	{"locking", "pid-check", TOP(locking.pid_check), "arg", "yes", "Remove locks of processes that are gone.",
+	 LATER},
+	{"locking", "flags", TOP_AS(KIND_LOCK_FLAGS, locking), "flags", NULL, "Deprecated: warned about and ignored.",
+	 HONOURED},
+
+	{"logging", "syslog", TOP(logging.syslog), "arg", "yes", "Log to the system's log; no: to standard error.",
+	 HONOURED},
+	{"logging", "facility", TOP_AS(KIND_FACILITY, logging.facility), "facility", "mail",
+	 "Facility of the system's log.", HONOURED, RANGE(0, 23), .words = &facilities},
+	{"logging", "severity", TOP_AS(KIND_WORD, logging.severity), "severity", "debug", "Drop lines below this.",
+	 HONOURED, .words = &severities},
+	{"logging", "print-severity", TOP(logging.print_severity), "arg", "no", "Write the severity into each line.",
+	 HONOURED},
+	{"logging", "session-id", TOP(logging.session_id), "arg", "no", "Write the session's id into each line.",
+	 LATER},
+	{"logging", "tag", TOP(logging.tag), "name", NULL, "Begin lines with this name. Unset: the program's.",
+	 HONOURED},
+	{"logging", "compatible", TOP(logging.compatible), "arg", "no", "Write lines as Mailutils does.", LATER},
+
+	{"debug", "level", TOP(debug.level), "spec", NULL,
+	 "What to log for debugging: CATEGORY[.LEVEL[,LEVEL]...][;...], `!' in front of a category or level takes it "
+	 "away.",
+	 LATER},
+	{"debug", "line-info", TOP(debug.line_info), "arg", "no", "Write places in the source into debugging lines.",
+	 LATER},
+
+	{"auth", "authorization", TOP(auth.authorization), "modules", "generic:system:pam:sql:virtdomain:radius:ldap",
+	 "Who finds users, in this order. " CHAIN_HELP, HONOURED},
+	{"auth", "authentication", TOP(auth.authentication), "modules", "generic:system:pam:sql:virtdomain:radius:ldap",
+	 "Who checks passwords, in this order. " CHAIN_HELP, HONOURED},
+	{"auth", "min-uid", TOP(auth.min_uid), "uid", "1", "Users with a smaller uid cannot log in.", HONOURED,
+	 RANGE(0, UINT32_MAX - 1)},
+	{"auth", "plaintext-login", TOP_AS(KIND_WORD, auth.plaintext_login), "arg", "yes",
+	 "Whether passwords may come in the clear: yes, on an encrypted connection (tls), no.", HONOURED,
+	 .words = &plaintext_words},
+	{"auth", "failure-delay", TOP(auth.failure_delay), "time", "2",
+	 "Time from PASS to the refusal; grows to 15 seconds with each failure on a connection.", HONOURED,
+	 RANGE(0, 15)},
+	{"auth.cache", "ttl", TOP(auth.cache.ttl), "time", "300",
+	 "How long a password that was right is remembered (as a keyed hash). 0: not at all.", HONOURED, RANGE(0, DAY)},
+	{"auth.cache", "negative-ttl", TOP(auth.cache.negative_ttl), "time", "30", "And one that was wrong.", HONOURED,
+	 RANGE(0, DAY)},
+	{"auth.cache", "size", TOP(auth.cache.size), "number", "100000", "Passwords that are remembered.", HONOURED,
+	 RANGE(1, 100000000)},
+
+	{"virtdomain", "passwd-dir", TOP(virtdomain_dir), "dir", "/etc/domain",
+	 "Directory of the virtual domains: a file like passwd(5) for each, of its name.", HONOURED},
+
+	{"pam", "service", TOP(pam.service), "name", "mailutils", "PAM service.", LATER_GUARDS},
+	{"pam", "cache", TOP(pam.cache), "arg", "no", "Remember passwords that PAM found right.", LATER},
+
+	{"sql", "interface", TOP_AS(KIND_WORD, sql.interface), "interface", NULL, "Kind of server.", LATER_GUARDS,
+	 .words = &sql_interfaces},
+	{"sql", "getpwnam", TOP_AS(KIND_TEMPLATE, sql.getpwnam), "query", NULL, "Finds a user by $user.", LATER_GUARDS},
+	{"sql", "getpwuid", TOP_AS(KIND_TEMPLATE, sql.getpwuid), "query", NULL, "Finds a user by number, $user.",
+	 LATER_GUARDS},
+	{"sql", "getpass", TOP_AS(KIND_TEMPLATE, sql.getpass), "query", NULL, "Gives the password of $user.",
+	 LATER_GUARDS},
+	{"sql", "host", TOP(sql.host), "host", NULL, "The server; a name that begins with / is a socket.",
+	 LATER_GUARDS},
+	{"sql", "user", TOP(sql.user), "user", NULL, "The server's user that asks.", LATER_GUARDS},
+	{"sql", "passwd", TOP(sql.passwd), "password", NULL, "And that user's password.", LATER_GUARDS},
+	{"sql", "port", TOP(sql.port), "port", NULL, "Port of the server.", LATER_GUARDS},
+	{"sql", "db", TOP(sql.db), "name", NULL, "Data base.", LATER_GUARDS},
+	{"sql", "param", TOP(sql.param), "arg", NULL, "More, for the kind of server.", LATER_GUARDS},
+	{"sql", "password-encryption", TOP_AS(KIND_WORD, sql.password_encryption), "arg", "plain",
+	 "What getpass gives: the password, its crypt(3) (hash or crypt), or MySQL's PASSWORD().", LATER_GUARDS,
+	 .words = &sql_passwords},
+	{"sql", "field-map", TOP(sql.field_map), "map", NULL, "Columns of getpwnam. " MAP_HELP, LATER_GUARDS},
+
+	{"ldap", "enable", TOP(ldap.enable), "arg", "yes", "Ask LDAP. Without this section: no.", LATER_GUARDS,
+	 .asks_nothing = "no"},
+	{"ldap", "url", TOP(ldap.url), "url", NULL, "The server, or several with blanks between.", LATER_GUARDS},
+	{"ldap", "base", TOP(ldap.base), "dn", NULL, "Where searches begin.", LATER_GUARDS},
+	{"ldap", "binddn", TOP(ldap.binddn), "dn", NULL, "Who asks.", LATER_GUARDS},
+	{"ldap", "passwd", TOP(ldap.passwd), "password", NULL, "And that entry's password.", LATER_GUARDS},
+	{"ldap", "tls", TOP(ldap.tls), "arg", "no", "StartTLS before anything is asked.", LATER_GUARDS},
+	{"ldap", "debug", TOP(ldap.debug), "number", "0", "Debugging level of the library.", LATER},
+	{"ldap", "field-map", TOP(ldap.field_map), "map",
+	 "name=uid:passwd=userPassword:uid=uidNumber:gid=gidNumber:gecos=gecos:dir=homeDirectory:shell=loginShell",
+	 "Attributes of a user. " MAP_HELP, LATER_GUARDS},
+	{"ldap", "getpwnam", TOP_AS(KIND_TEMPLATE, ldap.getpwnam), "filter",
+	 "(&(objectClass=posixAccount) (uid=$user))", "Finds a user by $user.", LATER_GUARDS},
+	{"ldap", "getpwuid", TOP_AS(KIND_TEMPLATE, ldap.getpwuid), "filter",
+	 "(&(objectClass=posixAccount) (uidNumber=$user))", "Finds a user by number, $user.", LATER_GUARDS},
+
+	{"radius", "directory", TOP(radius.directory), "dir", NULL, "Directory of the dictionaries.", LATER_GUARDS},
+	{"radius", "auth", TOP_AS(KIND_TEMPLATE, radius.auth), "request", NULL,
+	 "Attributes that check a password, of $user and $passwd.", LATER_GUARDS},
+	{"radius", "getpwnam", TOP_AS(KIND_TEMPLATE, radius.getpwnam), "request", NULL,
+	 "Attributes that find a user by $user.", LATER_GUARDS},
+	{"radius", "getpwuid", TOP_AS(KIND_TEMPLATE, radius.getpwuid), "request", NULL,
+	 "Attributes that find a user by number, $user.", LATER_GUARDS},
+	{"radius", "server", TOP(radius.server), "host", NULL, "HOST or HOST:PORT.", LATER_GUARDS},
+	{"radius", "secret", TOP(radius.secret), "password", NULL, "Shared secret.", LATER_GUARDS},
+	{"radius", "timeout", TOP(radius.timeout), "time", "5", "Time to wait for an answer.", LATER_GUARDS,
+	 RANGE(1, 60)},
+	{"radius", "require-message-authenticator", TOP(radius.require_message_authenticator), "arg", "yes",
+	 "Believe only answers that are signed.", LATER_GUARDS},
+
+	{"gsasl", "enable", TOP(gsasl.enable), "arg", "yes", "Offer AUTH.", LATER},
+	{"gsasl", "cram-passwd", TOP(gsasl.cram_passwd), "file", NULL, "Passwords for CRAM-MD5 and the like.", LATER},
+	{"gsasl", "service", TOP(gsasl.service), "name", NULL, "SASL service name.", LATER},
+	{"gsasl", "realm", TOP(gsasl.realm), "name", NULL, "SASL realm.", LATER},
+	{"gsasl", "hostname", TOP(gsasl.hostname), "name", NULL, "SASL host name.", LATER},
+	{"gsasl", "anonymous-user", TOP(gsasl.anonymous_user), "name", NULL, "User of anonymous logins.", LATER},
+};
+const size_t statements_n = sizeof statements / sizeof statements[0];
+
+const struct block blocks[] = {
+	{"", "server", "server", 0, 0, "address[:port]",
+	 "Listen at this address: IP, HOST, :PORT, \"[IPv6]:PORT\", inet://IP:PORT, unix:///PATH. As often as wanted.",
+	 HONOURED, NULL},
+	{"", "tls", "tls", offsetof(struct conf, tls), offsetof(struct conf, tls.given), NULL,
+	 "TLS, for inetd mode and servers that have no such block.", HONOURED, NULL},
+	{"server", "tls", "tls", offsetof(struct conf_server, tls), offsetof(struct conf_server, tls.given), NULL,
+	 "TLS of this server.", HONOURED, NULL},
+	{"", "tls-file-checks", "tls-file-checks", 0, 0, NULL, "How safe files of TLS must be.", HONOURED, NULL},
+	{"", "acl", "acl", offsetof(struct conf, acl), offsetof(struct conf, acl.given), NULL, "Who may connect.",
+	 HONOURED, NULL},
+	{"server", "acl", "acl", offsetof(struct conf_server, acl), offsetof(struct conf_server, acl.given), NULL,
+	 "Who may connect to this server; asked before the global list, and either may deny.", HONOURED, NULL},
+	{"", "tcp-wrappers", "tcp-wrappers", 0, offsetof(struct conf, tcp_wrappers.given), NULL,
+	 "Who may connect, as hosts_access(5) says.", LATER_GUARDS, NULL},
+	{"", "mandatory-locking", "mandatory-locking", 0, offsetof(struct conf, mandatory_locking.given), NULL,
+	 "Mailutils' lock for whole sessions.", LATER, NULL},
+	{"", "mailbox", "mailbox", 0, 0, NULL, "Where mail is, and in which form.", HONOURED, NULL},
+	{"", "locking", "locking", 0, 0, NULL, "How deliverers are kept out.", HONOURED, NULL},
+	{"", "logging", "logging", 0, 0, NULL, "Where lines for the operator go.", HONOURED, NULL},
+	{"", "debug", "debug", 0, 0, NULL, "Lines for finding errors.", HONOURED, NULL},
+	{"", "auth", "auth", 0, 0, NULL, "How users are found and passwords checked.", HONOURED, NULL},
+	{"auth", "cache", "auth.cache", 0, 0, NULL, "Passwords that were checked lately.", HONOURED, NULL},
+	{"", "virtdomain", "virtdomain", 0, 0, NULL, "Users of virtual domains.", HONOURED, NULL},
+	{"", "pam", "pam", 0, 0, NULL, "Passwords that PAM checks.", HONOURED, "pam"},
+	{"", "sql", "sql", 0, offsetof(struct conf, sql.given), NULL, "Users in a data base.", HONOURED, "sql"},
+	{"", "ldap", "ldap", 0, offsetof(struct conf, ldap.given), NULL, "Users in a directory.", HONOURED, "ldap"},
+	{"", "radius", "radius", 0, offsetof(struct conf, radius.given), NULL, "Users that a RADIUS server knows.",
+	 HONOURED, "radius"},
+	{"", "gsasl", "gsasl", 0, 0, NULL, "SASL.", HONOURED, NULL},
+};
+const size_t blocks_n = sizeof blocks / sizeof blocks[0];
+
+const struct module modules[] = {
+	{"generic", false, true, HONOURED, NULL},
+	{"system", true, true, LATER_GUARDS, NULL},
+	{"pam", false, true, LATER_GUARDS, NULL},
+	{"sql", true, true, LATER_GUARDS, NULL},
+	{"virtdomain", true, false, HONOURED, NULL},
+	{"radius", true, true, LATER_GUARDS, NULL},
+	{"ldap", true, true, LATER_GUARDS, NULL},
+	{"virtual", true, false, HONOURED, "virtdomain"},
+	{"virtdomains", true, false, HONOURED, "virtdomain"},
+};
+const size_t modules_n = sizeof modules / sizeof modules[0];
+
+/* What imap4d, comsatd, mda, sieve and the clients of Mailutils read from the same file. */
+const char *const foreign_blocks[] = {"sieve", "mailer",   "namespace", "deliver", "forward", "script",  "quota",
+				      "id",    "mimeview", "stderr",    "gnutls",  "smtp",    "message", NULL};
+
+const struct statement *statement_find(const char *group, const char *keyword)
+{
+	for (const struct statement *st = statements; st < statements + statements_n; st++)
+		if (strcmp(st->keyword, keyword) == 0 && strcmp(st->group, group) == 0)
+			return st;
+	return NULL;
+}
+
+const struct block *block_find(const char *parent, const char *keyword)
+{
+	for (const struct block *b = blocks; b < blocks + blocks_n; b++)
+		if (strcmp(b->keyword, keyword) == 0 && strcmp(b->parent, parent) == 0)
+			return b;
+	return NULL;
+}
+
+const struct module *module_find(struct slice name)
+{
+	for (const struct module *m = modules; m < modules + modules_n; m++)
+		if (slice_eq(slice_str(m->name), name))
+			return m;
+	return NULL;
+}
+
+bool is_foreign_block(const char *keyword)
+{
+	for (const char *const *name = foreign_blocks; *name; name++)
+		if (strcmp(*name, keyword) == 0)
+			return true;
+	return false;
+}
+
+const char *statement_path(char *dst, size_t cap, const char *block_path, const char *keyword)
+{
+	struct buf b = {.p = dst, .cap = cap - 1};
+
+	if (*block_path) {
+		buf_str(&b, block_path);
+		buf_char(&b, '.');
+	}
+	buf_str(&b, keyword);
+	dst[b.len] = '\0';
+	return dst;
+}
