@@ -12,7 +12,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "auth/auth.h"
 #include "base/log.h"
 #include "conf/cmdline.h"
 #include "master/landlock.h"
@@ -123,7 +122,7 @@ static int run(struct master *m)
 
 	if (status != EX_OK)
 		return status;
-	if (auth_check_chain(m->cf, &why) != OK || users_find(m, &why) != OK)
+	if (users_find(m, &why) != OK)
 		return fail_start(m, &why, EX_CONFIG);
 	landlock_tell();
 	umask(022); /* directories above ours, where they are missing */
