@@ -102,6 +102,13 @@ const struct statement statements[] = {
 	 HONOURED},
 	{"", "auth-user", TOP(auth_user), "user", "_pop3auth", "User that look-ups run as where they need not be root.",
 	 HONOURED},
+	{"", "runtime-dir", TOP_AS(KIND_PATH, runtime_dir), "dir", NULL,
+	 "Directory for session locks. Unset: /run/pop3d; without root, below $XDG_RUNTIME_DIR.", HONOURED},
+	{"", "cache-dir", TOP_AS(KIND_PATH, cache_dir), "dir", NULL,
+	 "Directory for indexes of maildrops that have no place beside the mail. Unset: /var/cache/pop3d; without "
+	 "root, "
+	 "below $XDG_CACHE_HOME.",
+	 HONOURED},
 	{"", "transcript", TOP(transcript), "arg", "no",
 	 "Log what client and server say, without passwords. Servers may say otherwise for themselves.", LATER},
 	{"", "scan-lines", TOP(scan_lines), "arg", "no",
