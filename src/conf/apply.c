@@ -49,7 +49,7 @@ static void pend_modules(struct apply *a, const struct scope *sc, const struct s
 		const struct module *m = module_find(slice_str(chain->item[i]));
 
 		snprintf(text, sizeof text, "%s %s", s->st->keyword, m->name);
-		if (m->honour != HONOURED)
+		if (m->honour >= LATER)
 			pend(a, sc, text, m->honour, s->at);
 	}
 }
@@ -101,7 +101,7 @@ static void apply_statement(struct apply *a, const struct scope *sc, const struc
 		report_warning(a->report, &n->at, "retry-timeout is deprecated, please use retry-sleep instead");
 	if (st->kind == KIND_CHAIN)
 		pend_modules(a, sc, &s);
-	else if (st->honour != HONOURED && !setting_asks_nothing(&s))
+	else if (st->honour >= LATER && !setting_asks_nothing(&s))
 		pend(a, sc, st->keyword, st->honour, &n->at);
 }
 
@@ -163,7 +163,7 @@ static void apply_block(struct apply *a, const struct scope *sc, const struct no
 
 	if (b->given)
 		*((bool *)((char *)sc->base + b->given)) = true;
-	if (b->honour != HONOURED) {
+	if (b->honour >= LATER) {
 		const struct scope here = {.path = sc->path, .group = sc->group, .base = inside.base, .block = b};
 
 		pend(a, &here, b->keyword, b->honour, &n->at);

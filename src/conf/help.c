@@ -14,12 +14,12 @@ static void put_type(FILE *f, const struct statement *st)
 		fputs(name, f);
 		return;
 	}
-	for (const struct word *w = st->words->word; w->name; w++)
+	for (const struct word *w = st->words ? st->words->word : NULL; w && w->name; w++)
 		fprintf(f, "%s%s", w > st->words->word ? "|" : "", w->name);
 	if (st->kind == KIND_NUMBERED || st->kind == KIND_FACILITY)
 		fputs("|number", f);
 	if (st->kind == KIND_PATH)
-		fputs("|directory", f);
+		fputs(st->words ? "|directory" : "directory", f);
 }
 
 /* The help text as comment lines of the configuration language. */
@@ -97,6 +97,7 @@ static void man_statement(FILE *f, const struct statement *st)
 {
 	static const char *const status[] = {
 		[HONOURED] = NULL,
+		[ACCEPTED] = "Accepted as Mailutils does, without effect on POP3.",
 		[LATER] = "Checked, without effect in this version.",
 		[LATER_GUARDS] = "This version does not start with it.",
 	};

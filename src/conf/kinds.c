@@ -126,7 +126,9 @@ static enum err parse_name(struct setting *s, const char *text, struct why *why)
 
 static enum err parse_path(struct setting *s, const char *text, struct why *why)
 {
-	return text[0] == '/' ? parse_string(s, text, why) : parse_name(s, text, why);
+	if (text[0] == '/')
+		return parse_string(s, text, why);
+	return s->st->words ? parse_name(s, text, why) : fail(why, ERR_PERM, "Invalid argument");
 }
 
 static enum err parse_numbered(struct setting *s, const char *text, struct why *why)
@@ -404,14 +406,15 @@ void kind_expected(const struct statement *st, char *dst, size_t cap)
 	default:
 		if (kinds[st->kind].expected)
 			buf_str(&b, kinds[st->kind].expected);
-		else
+		else if (st->words)
 			put_words(&b, st->words);
 		if (st->kind == KIND_NUMBERED || st->kind == KIND_FACILITY) {
 			buf_str(&b, ", or a number");
 			put_range(&b, st);
 		}
 		if (st->kind == KIND_PATH)
-			buf_str(&b, ", or a directory that begins with /");
+			buf_str(&b,
+				st->words ? ", or a directory that begins with /" : "a directory that begins with /");
 		if (st->kind == KIND_UIDL_FORMAT)
 			buf_str(&b, ", behind dovecot a \"PATTERN\"");
 	}

@@ -13,7 +13,7 @@ enum kind {
 	KIND_NUMBER, /* uint32_t between min and max */
 	KIND_TIME,   /* struct seconds between min and max */
 	KIND_STRING,
-	KIND_PATH,     /* a string that begins with `/', or one of the words */
+	KIND_PATH,     /* a string that begins with `/', or one of the words where there are some */
 	KIND_TEMPLATE, /* a string with variables */
 	KIND_WORD,     /* an enum or int: one of the words */
 	KIND_NAME,     /* a string: one of the words */
@@ -48,6 +48,7 @@ struct words {
 /* What becomes of a statement that is given. */
 enum honour {
 	HONOURED,
+	ACCEPTED,    /* for Mailutils' sake: it has no effect on POP3 */
 	LATER,       /* checked, and the daemon warns at start that it does nothing yet */
 	LATER_GUARDS /* checked, and the daemon refuses to start: it guards access */
 };
