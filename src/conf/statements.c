@@ -103,13 +103,6 @@ const struct statement statements[] = {
 	{"", "auth-user", TOP(auth_user), "user", "_pop3auth", "User that look-ups run as where they need not be root.",
 	 HONOURED},
 	{"", "runtime-dir", TOP_AS(KIND_PATH, runtime_dir), "dir", NULL,
-	 "Directory for session locks. Unset: /run/pop3d; without root, below $XDG_RUNTIME_DIR.", HONOURED},
-	{"", "cache-dir", TOP_AS(KIND_PATH, cache_dir), "dir", NULL,
-	 "Directory for indexes of maildrops that have no place beside the mail. Unset: /var/cache/pop3d; without "
-	 "root, "
-	 "below $XDG_CACHE_HOME.",
-	 HONOURED},
-	{"", "runtime-dir", TOP_AS(KIND_PATH, runtime_dir), "dir", NULL,
 	 "Directory of the session locks. Unset: /run/pop3d, or without root $XDG_RUNTIME_DIR/pop3d.", HONOURED},
 	{"", "cache-dir", TOP_AS(KIND_PATH, cache_dir), "dir", NULL,
 	 "Directory of the indexes that cannot be beside the mail. Unset: /var/cache/pop3d, or without root "
