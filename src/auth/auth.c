@@ -257,10 +257,11 @@ static bool is_known(void *arg, struct hash_job *j)
 
 static void decoy_set(struct auth *a, struct slice hash)
 {
-	if (hash.n > sizeof a->decoy)
-		return;
-	memcpy(a->decoy, hash.p, hash.n);
-	a->decoy_len = hash.n;
+	struct buf b = BUF(a->decoy);
+
+	buf_put(&b, hash);
+	if (!b.full)
+		a->decoy_len = b.len;
 }
 
 static struct slice keep(struct login *l, struct slice text)
@@ -305,8 +306,7 @@ static bool record_is_checkable(const struct auth *a, const struct record *r, st
 
 	if (m && m->check == CHECK_HASH && r->hash.n <= HASH_MOST && hash_is_usable(r->hash))
 		return true;
-	(void)fail(why, ERR_AUTH, m ? "no valid hash in %s" : "no authentication module for records of %s",
-		   m ? r->place : r->source->name);
+	(void)fail(why, ERR_AUTH, m ? "no valid hash in %s" : "no authentication module for records of %s", r->place);
 	return false;
 }
 

@@ -5,16 +5,15 @@ static const struct auth_module generic = {.name = "generic", .check = CHECK_HAS
 
 /* Which further names the configuration may use, and that the daemon does not start with one of them, is said by the
  * table of modules in conf/statements.c. */
-static const struct auth_module *const modules[] = {&generic, &auth_virtdomain};
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+static const struct auth_module *const modules[] = {&generic, &auth_virtdomain, NULL};
 
 const struct auth_module *auth_module_find(struct slice name)
 {
-	for (size_t i = 0; i < COUNT(modules); i++)
-		if (slice_eq(name, slice_str(modules[i]->name)))
-			return modules[i];
-	return NULL;
+	const struct auth_module *const *m = modules;
+
+	while (*m && !slice_eq(name, slice_str((*m)->name)))
+		m++;
+	return *m;
 }
 
 /* --- which modules the configuration asks for ------------------------------------------------------------------- */

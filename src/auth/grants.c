@@ -150,6 +150,9 @@ void grants_forget(struct grants *g, uint32_t serial)
 void grants_close(struct grants *g)
 {
 	for (size_t i = 0; i < GRANTS_OWNERS; i++)
-		while (g->owner[i])
-			worker_end(g->owner[i], false);
+		for (struct grants_worker *w = g->owner[i], *next; w; w = next) {
+			next = w->next;
+			chan_done(&w->chan);
+			free(w);
+		}
 }

@@ -160,7 +160,7 @@ static bool put_mailbox(struct record *r)
 static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,
 			  struct why *why)
 {
-	struct passwd_line line;
+	struct passwd_line line = {0};
 	enum err err = find_line(v, user, domain, r, &line, why);
 
 	if (err != OK)

@@ -334,5 +334,7 @@ size_t pwfile_octets(const struct pwfile *f)
 void pwfile_drop(struct pwfile *f)
 {
 	free(f->slot);
-	*f = PWFILE_NONE;
+	f->slot = NULL;
+	f->nslots = 0;
+	f->ino = 0;
 }

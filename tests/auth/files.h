@@ -1,10 +1,13 @@
 /* tests/auth/files.h - a directory of its own for a test, with files in it */
 #pragma once
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "ipc/region.h"
 
 struct files {
 	char path[64];
@@ -17,6 +20,19 @@ static inline void files_open(struct files *f)
 	assert_non_null(mkdtemp(f->path));
 	f->fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(f->fd >= 0);
+}
+
+/* Zeroed memory that forked processes share. */
+static inline void *shared_new(size_t octets)
+{
+	struct region r;
+	void *p;
+
+	assert_int_equal(region_new(&r, "test", octets, NULL), OK);
+	p = region_map(&r, true, 0, octets);
+	assert_non_null(p);
+	region_free(&r);
+	return p;
 }
 
 /* The file has this text, whether it was there or not. Replaced: under a new inode. */
@@ -35,11 +51,16 @@ static inline void files_replace(const struct files *f, const char *name, const 
 	assert_int_equal(renameat(f->fd, ".new", f->fd, name), 0);
 }
 
+static inline int files_remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	(void)at;
+	return remove(path);
+}
+
 static inline void files_close(struct files *f)
 {
-	char command[128];
-
 	close(f->fd);
-	(void)snprintf(command, sizeof command, "rm -rf '%s'", f->path);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(nftw(f->path, files_remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }

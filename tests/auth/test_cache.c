@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "files.h"
 
 enum { TTL = 100, NEGATIVE_TTL = 10, NOW = 1000 };
 
@@ -21,8 +22,7 @@ struct fixture {
 static void fixture_open(struct fixture *f, uint32_t entries, uint64_t ttl, uint64_t negative_ttl)
 {
 	f->octets = cache_octets(entries);
-	f->memory = mmap(NULL, f->octets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(f->memory, MAP_FAILED);
+	f->memory = shared_new(f->octets);
 	assert_int_equal(cache_open(&f->cache, f->memory, f->octets, ttl, negative_ttl, NULL), OK);
 }
 

@@ -209,8 +209,8 @@ static int setup(void **state)
 	t.loop = ev_loop_new(EVFLAG_AUTO);
 	files_open(&t.files);
 	files_put(&t.files, "d", users);
-	t.slots = mmap(NULL, 2 * sizeof *t.slots, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	t.cache = mmap(NULL, cache_octets(CACHE_ENTRIES), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	t.slots = shared_new(2 * sizeof *t.slots);
+	t.cache = shared_new(cache_octets(CACHE_ENTRIES));
 	t.conf = (struct conf){.auth = {.authorization = {.item = modules, .n = 2},
 					.authentication = {.item = modules, .n = 2},
 					.min_uid = 100},
