@@ -47,10 +47,10 @@ struct store_driver {
 	const char *name;    /* the scheme of a mailbox URL */
 	uint32_t wire_rules; /* enum wire_rule: how stored octets become wire octets */
 
-	/* Whether what `fd` (O_PATH) names has this format. What is incomplete or empty has none. */
-	bool (*detect)(int fd);
+	/* Whether what `fd` (O_PATH) names has this format. */
+	enum err (*detect)(int fd, bool *is, struct why *why);
 
-	/* An empty maildrop at `path`, where there is nothing or what create left unfinished. Parents are not created. */
+	/* An empty maildrop at `path`, where there is nothing, or an empty directory. All of it or nothing; parents are not created. */
 	enum err (*create)(const char *path, struct why *why);
 
 	/* At a cost that does not depend on the number of messages. */

@@ -1,9 +1,11 @@
 /* store/maildir.c - the Maildir driver: a file per message in new/ or cur/; tmp/ is the deliverers'
  *
  * Nothing is renamed or marked here: new/ stays new/ for the programs that care. Entry.dir is an enum maildir_dir. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,51 +25,63 @@ static const char *const subdirs[] = {"tmp", "new", "cur"};
 
 /* ---- what is a Maildir ---- */
 
-static bool maildir_detect(int fd)
+static enum err maildir_detect(int fd, bool *is, struct why *why)
 {
 	struct stat st;
 
-	for (size_t i = 0; i < sizeof subdirs / sizeof *subdirs; i++)
-		if (fstatat(fd, subdirs[i], &st, 0) < 0 || !S_ISDIR(st.st_mode))
-			return false;
-	return true;
-}
-
-/* Whether the directory holds nothing but what maildir_create makes. Owns fd. */
-static bool is_unfinished(int fd)
-{
-	DIR *dir = fdopendir(fd);
-	bool ours = dir;
-
-	for (const struct dirent *e; ours && (e = readdir(dir));) {
-		ours = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-		for (size_t i = 0; !ours && i < sizeof subdirs / sizeof *subdirs; i++)
-			ours = strcmp(e->d_name, subdirs[i]) == 0;
+	*is = true;
+	for (size_t i = 0; i < sizeof subdirs / sizeof *subdirs && *is; i++) {
+		*is = fstatat(fd, subdirs[i], &st, 0) == 0;
+		if (!*is && errno != ENOENT && errno != ENOTDIR)
+			return fail_errno(why, storage_err(errno), "%s/", subdirs[i]);
+		*is = *is && S_ISDIR(st.st_mode);
 	}
-	if (dir)
-		closedir(dir);
-	else
-		close(fd);
-	return ours;
+	return OK;
 }
 
-static enum err maildir_create(const char *path, struct why *why)
+static enum err make_subdirs(const char *path, struct why *why)
 {
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return fail_errno(why, storage_err(errno), "create the Maildir");
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int again = fd >= 0 ? openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	enum err err = OK;
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	enum err err = fd < 0 ? fail_errno(why, storage_err(errno), "open the new Maildir") : OK;
 
-	if (again < 0)
-		err = fail_errno(why, storage_err(errno), "open the new Maildir");
-	else if (!is_unfinished(again))
-		err = fail(why, ERR_PERM, "it is not a Maildir, and not empty");
 	for (size_t i = 0; err == OK && i < sizeof subdirs / sizeof *subdirs; i++)
-		if (mkdirat(fd, subdirs[i], 0700) < 0 && errno != EEXIST)
+		if (mkdirat(fd, subdirs[i], 0700) < 0)
 			err = fail_errno(why, storage_err(errno), "create %s/ of the new Maildir", subdirs[i]);
 	if (fd >= 0)
 		close(fd);
+	return err;
+}
+
+static void remove_made(const char *path)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; fd >= 0 && i < sizeof subdirs / sizeof *subdirs; i++)
+		(void)unlinkat(fd, subdirs[i], AT_REMOVEDIR); /* empty, and nobody's */
+	if (fd >= 0)
+		close(fd);
+	(void)rmdir(path);
+}
+
+/* Made beside and renamed, so that nobody ever finds a part of it. An empty directory gives way; another does not. */
+static enum err maildir_create(const char *path, struct why *why)
+{
+	char made[PATH_MAX];
+	int n = snprintf(made, sizeof made, "%s.XXXXXX", path);
+
+	if (n < 0 || (size_t)n >= sizeof made)
+		return fail(why, ERR_PERM, "its path is too long");
+	if (!mkdtemp(made))
+		return fail_errno(why, storage_err(errno), "create a Maildir");
+	enum err err = make_subdirs(made, why);
+
+	if (err == OK && rename(made, path) == 0)
+		return OK;
+	if (err == OK && (errno == ENOTEMPTY || errno == EEXIST))
+		err = fail(why, ERR_PERM, "it is not a Maildir, and not empty");
+	else if (err == OK)
+		err = fail_errno(why, storage_err(errno), "create a Maildir");
+	remove_made(made);
 	return err;
 }
 

@@ -50,14 +50,6 @@ static const struct store_driver *driver_named(struct slice scheme)
 	return NULL;
 }
 
-static const struct store_driver *driver_detect(int fd)
-{
-	for (size_t i = 0; i < DRIVERS; i++)
-		if (drivers[i]->detect(fd))
-			return drivers[i];
-	return NULL;
-}
-
 static enum err open_path(struct maildrop *md, bool *there, struct why *why)
 {
 	md->fd = open(md->path, O_PATH | O_CLOEXEC);
@@ -67,40 +59,56 @@ static enum err open_path(struct maildrop *md, bool *there, struct why *why)
 	return OK;
 }
 
-/* The driver of a new maildrop: the scheme's, or that of mailbox-type. */
-static enum err create(struct maildrop *md, const struct url *url, bool there, struct why *why)
+/* Whether what is there has the format of the driver, or of any where none is given; then md->driver says which. */
+static enum err detect(struct maildrop *md, bool *is, struct why *why)
 {
-	const char *type = md->setup->type ? md->setup->type : "mbox";
+	enum err err = OK;
 
-	if (!md->driver && url->scheme.n == 0)
-		md->driver = driver_named(slice_str(type));
-	if (!md->driver)
-		return fail(why, there ? ERR_PERM : ERR_TEMP, "%s, and no mailbox of type %s can be created here",
-			    there ? "no known mailbox format" : "it does not exist", url->scheme.n > 0 ? "file" : type);
-	enum err err = md->driver->create(md->path, why);
-
-	if (err == OK && !there)
-		err = open_path(md, &there, why);
-	return err == OK && !there ? fail(why, ERR_TEMP, "removed while it was created") : err;
+	*is = false;
+	for (size_t i = 0; i < DRIVERS && err == OK && !*is; i++) {
+		if (md->driver && md->driver != drivers[i])
+			continue;
+		err = drivers[i]->detect(md->fd, is, why);
+		if (*is)
+			md->driver = drivers[i];
+	}
+	return err;
 }
 
-/* With a scheme the format is not checked here: stamp will find out. */
+/* Of the scheme's format, or of mailbox-type's. */
+static enum err create(struct maildrop *md, const struct url *url, bool there, struct why *why)
+{
+	struct slice type = url->scheme.n > 0 ? url->scheme : slice_str(md->setup->type);
+
+	if (!md->driver)
+		md->driver = driver_named(type);
+	if (!md->driver)
+		return fail(why, there ? ERR_PERM : ERR_TEMP, "%s, and none of type %.*s can be created",
+			    there ? "it has no known mailbox format" : "it does not exist", (int)type.n, type.p);
+	enum err err = md->driver->create(md->path, why);
+
+	if (md->fd >= 0)
+		close(md->fd); /* the empty directory that gave way */
+	md->fd = -1;
+	return err == OK ? open_path(md, &there, why) : err;
+}
+
 static enum err find(struct maildrop *md, const struct url *url, struct why *why)
 {
-	struct stat st;
-	bool there;
 	bool any = url->scheme.n == 0 || slice_eq(url->scheme, SLICE("file"));
+	bool there, is = false;
+	struct stat st;
 
 	md->driver = any ? NULL : driver_named(url->scheme);
 	if (!any && !md->driver)
 		return fail(why, ERR_PERM, "mailbox format %.*s is not known", (int)url->scheme.n, url->scheme.p);
 	enum err err = open_path(md, &there, why);
 
-	if (err == OK && there && any)
-		md->driver = driver_detect(md->fd);
-	if (err == OK && (!there || !md->driver || (!any && !md->driver->detect(md->fd))))
+	if (err == OK && there)
+		err = detect(md, &is, why);
+	if (err == OK && !is)
 		err = create(md, url, there, why);
-	if (err == OK && fstat(md->fd, &st) < 0)
+	if (err == OK && fstat(md->fd, &st) < 0) /* EBADF: it was removed meanwhile */
 		err = fail_errno(why, ERR_TEMP, "stat");
 	if (err == OK)
 		md->key = lock_key(st.st_dev, st.st_ino);

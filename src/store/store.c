@@ -6,8 +6,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
+
+#include <openssl/crypto.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -208,7 +209,9 @@ static void set_up_index(struct store *st)
 {
 	const char *index = st->env->conf->mailbox.index;
 
-	st->setup = (struct maildrop_setup){.type = st->env->conf->mailbox.mailbox_type, .index_dir = -1};
+	st->setup = (struct maildrop_setup){
+		.type = st->env->conf->mailbox.mailbox_type ? st->env->conf->mailbox.mailbox_type : "mbox",
+		.index_dir = -1};
 	if (index && strcmp(index, "off") == 0)
 		st->setup.index = INDEX_OFF;
 	else if (index && strcmp(index, "auto") != 0)
@@ -217,17 +220,6 @@ static void set_up_index(struct store *st)
 		st->setup.index_dir = open(st->env->index_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (st->setup.index_dir < 0)
 			log_line(LOG_WARNING, "no indexes in %s: %s", st->env->index_dir, strerror(errno));
-	}
-}
-
-/* A session needs up to three. */
-static void raise_descriptors(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files); /* what there is must do, then */
 	}
 }
 
@@ -250,7 +242,7 @@ int store_main(const struct role_env *env)
 	if (!st->loop)
 		return EXIT_FAILURE;
 	signal(SIGPIPE, SIG_IGN);
-	raise_descriptors();
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* there is no /etc here */
 	st->env = env;
 	st->locks.fd = env->session_fd;
 	set_up_index(st);

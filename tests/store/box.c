@@ -1,0 +1,146 @@
+/* tests/store/box.c - see box.h */
+#include "box.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static void path_of(const struct box *b, const char *name, char path[512])
+{
+	check(snprintf(path, 512, "%s/%s", b->path, name) < 512);
+}
+
+void box_new(struct box *b)
+{
+	char url[128];
+
+	*b = (struct box){.top = "/tmp/pop3d-store-XXXXXX"};
+	b->setup = (struct maildrop_setup){.type = "maildir", .index = INDEX_AUTO, .index_dir = -1};
+	check(mkdtemp(b->top) != NULL);
+	check(snprintf(b->path, sizeof b->path, "%s/Maildir", b->top) < (int)sizeof b->path);
+	check(snprintf(url, sizeof url, "maildir:%s", b->path) < (int)sizeof url);
+	check(maildrop_find(&b->md, slice_str(url), &b->setup, &b->why) == OK);
+	maildrop_close(&b->md);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+void box_free(struct box *b)
+{
+	box_close(b);
+	check(nftw(b->top, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
+enum err box_open(struct box *b)
+{
+	box_close(b);
+	enum err err = maildrop_find(&b->md, slice_str(b->path), &b->setup, &b->why);
+
+	if (err == OK)
+		err = maildrop_open(&b->md, &b->first, &b->why);
+	if (err != OK)
+		maildrop_close(&b->md);
+	return err;
+}
+
+void box_close(struct box *b)
+{
+	if (b->md.path)
+		maildrop_close(&b->md);
+}
+
+void box_put(const struct box *b, const char *name, const char *text)
+{
+	char path[512];
+
+	path_of(b, name, path);
+	FILE *f = fopen(path, "w");
+
+	check_row(0, path, f != NULL);
+	check(fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+void box_rename(const struct box *b, const char *from, const char *to)
+{
+	char old[512], new[512];
+
+	path_of(b, from, old);
+	path_of(b, to, new);
+	check_row(0, from, rename(old, new) == 0);
+}
+
+void box_remove(const struct box *b, const char *name)
+{
+	char path[512];
+
+	path_of(b, name, path);
+	check_row(0, name, remove(path) == 0);
+}
+
+bool box_has(const struct box *b, const char *name)
+{
+	char path[512];
+
+	path_of(b, name, path);
+	return access(path, F_OK) == 0;
+}
+
+unsigned box_count(const struct box *b, const char *dir)
+{
+	char path[512];
+	unsigned n = 0;
+
+	path_of(b, dir, path);
+	DIR *d = opendir(path);
+
+	check(d != NULL);
+	for (const struct dirent *e; (e = readdir(d));)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+void box_message(const struct box *b, uint32_t i, struct message *m)
+{
+	static struct index_window w;
+	struct why why;
+
+	check(index_read(&b->md.index, i, 1, &w, &why) == OK);
+	index_message(&w, i, m);
+}
+
+const char *box_text(struct box *b, uint32_t i)
+{
+	static char text[64 * 1024];
+	struct buf out = BUF(text);
+	struct body body;
+	uint32_t count;
+
+	out.cap--;
+	if (maildrop_fetch(&b->md, i + 1, 0, &out, &count, &body, &b->why) != OK || count != 1)
+		return "";
+	text[out.len] = '\0';
+	return text;
+}
+
+enum err box_commit(struct box *b, const char *marks, struct outcome *out)
+{
+	uint8_t set[128] = {0};
+
+	for (size_t i = 0; marks[i]; i++)
+		if (marks[i] == 'd')
+			set[i / 8] |= (uint8_t)(1U << i % 8);
+	return maildrop_commit(&b->md, &(struct changes){.deleted = set, .count = b->md.index.count}, out, &b->why);
+}

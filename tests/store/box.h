@@ -1,0 +1,36 @@
+/* tests/store/box.h - a maildrop in a directory of its own, and what other programs do to it */
+#pragma once
+#include "store/maildrop.h"
+
+struct box {
+	char top[64];  /* removed with everything in it */
+	char path[80]; /* of the maildrop */
+	struct maildrop_setup setup;
+	struct maildrop md;
+	struct index_first first;
+	struct why why;
+};
+
+/* A new Maildir, without mail. */
+void box_new(struct box *b);
+void box_free(struct box *b);
+
+/* Finds and opens it again. */
+enum err box_open(struct box *b);
+void box_close(struct box *b);
+
+/* Files of the maildrop: "new/NAME". */
+void box_put(const struct box *b, const char *name, const char *text);
+void box_rename(const struct box *b, const char *from, const char *to);
+void box_remove(const struct box *b, const char *name);
+bool box_has(const struct box *b, const char *name);
+unsigned box_count(const struct box *b, const char *dir);
+
+/* The message at position i of the open maildrop; i is below its count. */
+void box_message(const struct box *b, uint32_t i, struct message *m);
+
+/* Its stored octets, as a string; "" when it cannot be had. Valid until the next call. */
+const char *box_text(struct box *b, uint32_t i);
+
+/* Deletes those whose letter in `marks` is 'd'. */
+enum err box_commit(struct box *b, const char *marks, struct outcome *out);

@@ -1,0 +1,161 @@
+/* tests/store/shim.c - see shim.h */
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct shim shim;
+
+void shim_reset(void)
+{
+	shim = (struct shim){0};
+}
+
+enum { KILLED = 99 };
+
+/* Whether this change is to fail. */
+static bool change(void)
+{
+	shim.calls++;
+	shim.changes++;
+	if (shim.what == SHIM_KILL && shim.changes == shim.at)
+		_exit(KILLED);
+	if (shim.what != SHIM_ERROR || shim.changes != shim.at)
+		return false;
+	errno = shim.error;
+	return true;
+}
+
+static int changed(int result)
+{
+	if (shim.what == SHIM_KILL_BEHIND && shim.changes == shim.at)
+		_exit(KILLED);
+	return result;
+}
+
+/* clang-format off */
+#define WRAP(type, name, parameters) type __real_##name parameters; type __wrap_##name parameters; type __wrap_##name parameters
+/* clang-format on */
+
+WRAP(int, openat64, (int dir, const char *path, int flags, ...))
+{
+	mode_t mode = 0;
+
+	if (flags & O_CREAT) {
+		va_list ap;
+
+		va_start(ap, flags);
+		mode = va_arg(ap, mode_t);
+		va_end(ap);
+		return change() ? -1 : changed(__real_openat64(dir, path, flags, mode));
+	}
+	shim.calls++;
+	shim.reads += strlen(path) > 4 && path[3] == '/';
+	if (shim.before_open)
+		shim.before_open(path);
+	if (shim.path && strstr(path, shim.path)) {
+		errno = shim.path_error;
+		return -1;
+	}
+	return __real_openat64(dir, path, flags, mode);
+}
+
+WRAP(int, open64, (const char *path, int flags, ...))
+{
+	shim.calls++;
+	return __real_open64(path, flags);
+}
+
+WRAP(int, fstatat64, (int dir, const char *path, struct stat *st, int flags))
+{
+	shim.calls++;
+	return __real_fstatat64(dir, path, st, flags);
+}
+
+WRAP(int, fstat64, (int fd, struct stat *st))
+{
+	shim.calls++;
+	return __real_fstat64(fd, st);
+}
+
+WRAP(ssize_t, pread64, (int fd, void *p, size_t n, off_t at))
+{
+	shim.calls++;
+	return __real_pread64(fd, p, n, at);
+}
+
+WRAP(int, fcntl64, (int fd, int command, ...))
+{
+	va_list ap;
+
+	va_start(ap, command);
+	void *argument = va_arg(ap, void *);
+
+	va_end(ap);
+	shim.calls++;
+	return __real_fcntl64(fd, command, argument);
+}
+
+WRAP(int, close, (int fd))
+{
+	shim.calls++;
+	return __real_close(fd);
+}
+
+WRAP(ssize_t, write, (int fd, const void *p, size_t n))
+{
+	if (change())
+		return -1;
+	ssize_t done = __real_write(fd, p, n);
+
+	(void)changed(0);
+	return done;
+}
+
+WRAP(int, fsync, (int fd))
+{
+	return change() ? -1 : changed(__real_fsync(fd));
+}
+
+WRAP(int, unlinkat, (int dir, const char *path, int flags))
+{
+	return change() ? -1 : changed(__real_unlinkat(dir, path, flags));
+}
+
+WRAP(int, renameat, (int from, const char *old, int to, const char *new))
+{
+	return change() ? -1 : changed(__real_renameat(from, old, to, new));
+}
+
+WRAP(int, rename, (const char *old, const char *new))
+{
+	return change() ? -1 : changed(__real_rename(old, new));
+}
+
+WRAP(int, mkdirat, (int dir, const char *path, mode_t mode))
+{
+	return change() ? -1 : changed(__real_mkdirat(dir, path, mode));
+}
+
+WRAP(char *, mkdtemp, (char *path))
+{
+	char *made = change() ? NULL : __real_mkdtemp(path);
+
+	(void)changed(0);
+	return made;
+}
+
+/* The machine has been up for a while, too. */
+WRAP(int, clock_gettime, (clockid_t clock, struct timespec *t))
+{
+	int result = __real_clock_gettime(clock, t);
+
+	t->tv_sec += clock == CLOCK_BOOTTIME ? 1000 : clock == CLOCK_REALTIME ? shim.later_s : 0;
+	return result;
+}

@@ -1,0 +1,331 @@
+/* tests/store/test_index.c - the kept scan listing: when it is used, and what damage does to it */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "box.h"
+#include "check.h"
+#include "shim.h"
+#include "store/index.h"
+
+/* ---- when it is used: what a session reads and writes ---- */
+
+enum { NAME = 32 };
+
+static void put_messages(const struct box *b, unsigned from, unsigned count)
+{
+	for (unsigned i = from; i < from + count; i++) {
+		char name[NAME], text[NAME];
+
+		check(snprintf(name, sizeof name, "new/%u.M1P1.host", 1000000 + i) < NAME);
+		check(snprintf(text, sizeof text, "A: %u\n\nb\n", i) < NAME);
+		box_put(b, name, text);
+	}
+}
+
+static void test_trusted_after_two_seconds(void **state)
+{
+	struct box b;
+
+	(void)state;
+	shim_reset();
+	box_new(&b);
+	put_messages(&b, 0, 3);
+	check(box_open(&b) == OK); /* at once: a change may have been missed */
+	shim_reset();
+	check(box_open(&b) == OK);
+	check(shim.reads == 0 && shim.changes > 0); /* directories were read again, messages were not */
+	shim_reset();
+	shim.later_s = 10;
+	check(box_open(&b) == OK);
+	check(shim.reads == 0 && shim.changes > 0); /* now it was taken late enough */
+	shim_reset();
+	check(box_open(&b) == OK);
+	check(shim.reads == 0 && shim.changes == 0 && b.md.index.count == 3);
+	put_messages(&b, 3, 1);
+	shim_reset();
+	check(box_open(&b) == OK);
+	check(shim.reads == 1 && b.md.index.count == 4);
+	shim_reset();
+	box_free(&b);
+}
+
+/* A warm login costs the same whatever the maildrop holds. */
+static void test_warm_open_is_constant(void **state)
+{
+	static const unsigned sizes[] = {10, 10000};
+	unsigned calls[TABLE_ROWS(sizes)];
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(sizes); i++) {
+		struct box b;
+
+		shim_reset();
+		shim.later_s = 10;
+		box_new(&b);
+		put_messages(&b, 0, sizes[i]);
+		check(box_open(&b) == OK);
+		box_close(&b);
+		shim_reset();
+		check(box_open(&b) == OK);
+		calls[i] = shim.calls;
+		check_row(i, "messages", b.md.index.count == sizes[i] && shim.changes == 0 && shim.reads == 0);
+		shim_reset();
+		box_free(&b);
+	}
+	/* open and fstat the maildrop, 3 x stat to see that it is a Maildir, 2 for its stamps, open, fstat and pread the index */
+	check(calls[0] == 10 && calls[1] == calls[0]);
+}
+
+static const struct {
+	const char *about;
+	enum index_mode mode;
+	bool has_dir;
+	const char *beside;
+	bool in_dir, warm; /* where it is kept, and whether the second session finds it */
+} modes[] = {
+	{"auto", INDEX_AUTO, true, ".pop3-index", false, true},
+	{"auto without a directory", INDEX_AUTO, false, ".pop3-index", false, true},
+	{"directory", INDEX_DIR, true, NULL, true, true},
+	{"directory that there is not", INDEX_DIR, false, NULL, false, false},
+	{"off", INDEX_OFF, true, NULL, false, false},
+};
+
+static void test_places(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(modes); i++) {
+		struct box b;
+		char dir[128];
+
+		shim_reset();
+		shim.later_s = 10;
+		box_new(&b);
+		check(snprintf(dir, sizeof dir, "%s/index", b.top) < (int)sizeof dir && mkdir(dir, 0700) == 0);
+		b.setup.index = modes[i].mode;
+		b.setup.index_dir = modes[i].has_dir ? open(dir, O_PATH | O_CLOEXEC) : -1;
+		put_messages(&b, 0, 3);
+		check(box_open(&b) == OK);
+		check_row(i, modes[i].about, box_has(&b, ".pop3-index") == (modes[i].beside != NULL));
+		check_row(i, modes[i].about, (box_count(&b, "../index") == 1) == modes[i].in_dir);
+		shim_reset();
+		check(box_open(&b) == OK);
+		check_row(i, modes[i].about, b.md.index.count == 3 && (shim.reads == 0) == modes[i].warm);
+		if (b.setup.index_dir >= 0)
+			close(b.setup.index_dir);
+		box_free(&b);
+	}
+}
+
+/* No room for an index is no reason to refuse mail. */
+static void test_no_room(void **state)
+{
+	struct box b;
+
+	(void)state;
+	shim_reset();
+	box_new(&b);
+	put_messages(&b, 0, 3);
+	for (unsigned at = 1; at <= 7; at++) { /* to the rename of the index */
+		shim_reset();
+		shim.what = SHIM_ERROR;
+		shim.at = at;
+		shim.error = ENOSPC;
+		check_row(at, b.why.text, box_open(&b) == OK && b.md.index.count == 3);
+		check_row(at, "a part of an index", !box_has(&b, ".pop3-index.new") || at == 1);
+	}
+	shim_reset();
+	box_free(&b);
+}
+
+/* ---- damage ---- */
+
+static struct stamp stamps[STAMPS];
+
+/* An index of two messages, as octets. */
+static size_t make_index(char *octets, size_t cap)
+{
+	struct listing_rec r = {.raw = 10, .octets = 12, .lines = 2, .uidl_len = 1, .uidl = "a"};
+	struct scan_entry e = {.ino = 1};
+	struct scan s = {0};
+	struct why why;
+	int fd;
+
+	check(scan_add(&s, &r, &e, SLICE("first"), &why) == OK);
+	r.uidl[0] = 'b';
+	check(scan_add(&s, &r, &e, SLICE("second"), &why) == OK);
+	check(index_memfd(&fd, &maildir_driver, &s, stamps, INT64_C(1) << 60, &why) == OK);
+	ssize_t n = pread(fd, octets, cap, 0);
+
+	check(n > 0 && (size_t)n < cap);
+	close(fd);
+	scan_done(&s);
+	return (size_t)n;
+}
+
+static int file_of(const char *octets, size_t n)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	check(fd >= 0 && pwrite(fd, octets, n, 0) == (ssize_t)n);
+	return fd;
+}
+
+/* Whether all of it can be used: opened, loaded, and read by windows. */
+static bool is_usable(const char *octets, size_t n)
+{
+	static struct index_first first;
+	static struct index_window w;
+	struct scan s = {0};
+	struct index ix;
+	bool current;
+
+	if (index_adopt(&ix, file_of(octets, n), &maildir_driver, stamps, &first, &current, NULL) != OK)
+		return false;
+	bool loaded = index_load(&ix, &first, &s, NULL) == OK;
+
+	for (uint32_t i = 0; i < ix.count && i < 10; i++)
+		(void)index_read(&ix, i, 1, &w, NULL); /* no sanitizer may object */
+	scan_done(&s);
+	index_close(&ix);
+	return loaded;
+}
+
+static void test_every_octet_counts(void **state)
+{
+	char octets[1024];
+	size_t n = make_index(octets, sizeof octets);
+
+	(void)state;
+	check(is_usable(octets, n));
+	for (size_t i = 0; i < n; i++)
+		for (int bit = 0; bit < 8; bit++) {
+			octets[i] = (char)(octets[i] ^ 1 << bit);
+			check_row(i, "a bit is wrong", !is_usable(octets, n));
+			octets[i] = (char)(octets[i] ^ 1 << bit);
+		}
+	for (size_t cut = 0; cut < n; cut++)
+		check_row(cut, "it was cut", !is_usable(octets, cut));
+	check(!is_usable(octets, n + 1));
+}
+
+/* A hostile user can make checksums that are right. */
+static void sign(char *octets, size_t n)
+{
+	struct index_head h;
+
+	memcpy(&h, octets, sizeof h);
+	h.body_crc = listing_crc(0, (struct slice){octets + sizeof h, n - sizeof h});
+	h.head_crc = listing_crc(0, (struct slice){(char *)&h, offsetof(struct index_head, head_crc)});
+	memcpy(octets, &h, sizeof h);
+}
+
+enum { REC = sizeof(struct listing_rec), REC_AT = sizeof(struct index_head), ENTRY_AT = REC_AT + 2 * REC };
+
+static const struct {
+	const char *about;
+	size_t at;
+	uint32_t value;
+} lies[] = {
+	{"number of messages", offsetof(struct index_head, count), 3},
+	{"no messages", offsetof(struct index_head, count), 0},
+	{"very many messages", offsetof(struct index_head, count), UINT32_MAX},
+	{"length of names", offsetof(struct index_head, names_len), UINT32_MAX},
+	{"octets of all", offsetof(struct index_head, octets), 23},
+	{"octets of one", REC_AT + offsetof(struct listing_rec, octets), 1000},
+	{"raw octets", REC_AT + offsetof(struct listing_rec, raw) + 4, UINT32_MAX},
+	{"lines", REC_AT + REC + offsetof(struct listing_rec, lines), 1000},
+	{"a unique-id with a line's end", REC_AT + REC + offsetof(struct listing_rec, uidl), '\n'},
+	{"place of a name", ENTRY_AT + offsetof(struct scan_entry, name_at), 7},
+	{"place of a name far away", ENTRY_AT + offsetof(struct scan_entry, name_at), UINT32_MAX},
+	{"length of a name", ENTRY_AT + offsetof(struct scan_entry, name_len), 12},
+};
+
+static void test_signed_lies(void **state)
+{
+	char octets[1024];
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(lies); i++) {
+		size_t n = make_index(octets, sizeof octets);
+
+		memcpy(octets + lies[i].at, &lies[i].value, sizeof lies[i].value);
+		sign(octets, n);
+		check_row(i, lies[i].about, !is_usable(octets, n));
+	}
+	size_t n = make_index(octets, sizeof octets);
+
+	sign(octets, n);
+	check(is_usable(octets, n)); /* signed as it is made */
+}
+
+/* Names lead nowhere else. */
+static void test_names_stay_inside(void **state)
+{
+	static const char *const bad[] = {"a/../b", "/etc/x", "x\0y"};
+	static struct index_window w;
+	static struct index_first first;
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(bad); i++) {
+		char octets[1024];
+		size_t n = make_index(octets, sizeof octets);
+		struct index ix;
+		bool current;
+
+		memcpy(octets + n - 6, bad[i], 3);
+		sign(octets, n);
+		check(index_adopt(&ix, file_of(octets, n), &maildir_driver, stamps, &first, &current, NULL) == OK);
+		check_row(i, bad[i], index_read(&ix, 1, 1, &w, NULL) == ERR_TEMP);
+		index_close(&ix);
+	}
+}
+
+/* What was written before the machine went down is checked whole: it may have holes. */
+static void test_before_boot(void **state)
+{
+	struct box b;
+	char path[128];
+
+	(void)state;
+	shim_reset();
+	shim.later_s = 10;
+	box_new(&b);
+	put_messages(&b, 0, 1000);
+	check(box_open(&b) == OK);
+	box_close(&b);
+	check(snprintf(path, sizeof path, "%s/.pop3-index", b.path) < (int)sizeof path);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct stat st;
+	static const char zeros[4096];
+
+	check(fd >= 0 && fstat(fd, &st) == 0);
+	check(pwrite(fd, zeros, sizeof zeros, st.st_size / 2) == sizeof zeros);
+	check(futimens(fd, (struct timespec[2]){{.tv_sec = 1}, {.tv_sec = 1}}) == 0);
+	close(fd);
+	shim_reset();
+	check(box_open(&b) == OK);
+	check(shim.reads == 1000 && b.md.index.count == 1000);
+	shim_reset();
+	box_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_trusted_after_two_seconds),
+		cmocka_unit_test(test_warm_open_is_constant),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_every_octet_counts),
+		cmocka_unit_test(test_signed_lies),
+		cmocka_unit_test(test_names_stay_inside),
+		cmocka_unit_test(test_before_boot),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
