@@ -325,6 +325,8 @@ void chan_init(struct chan *c, struct ev_loop *loop, int fd, enum role self, enu
 	ev_io_init(&c->in, on_readable, fd, EV_READ);
 	ev_io_init(&c->out, on_writable, fd, EV_WRITE);
 	c->in.data = c->out.data = c;
+	/* What master says comes first, so that a peer is known before a message that names it is read. */
+	ev_set_priority(&c->in, peer == ROLE_MASTER ? EV_MAXPRI : 0);
 	ev_io_start(loop, &c->in);
 }
 

@@ -158,8 +158,8 @@ int main(int argc, char **argv)
 		return status;
 	m.daemon.report = -1;
 	tell_setup(m.cf);
-	/* Now, while its files can be read: children inherit it, and most of them could not. */
-	(void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_ADD_ALL_DIGESTS, NULL);
+	/* Children inherit it, and cannot read its configuration, which says nothing about hashing anyway. */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	if (m.cf->mode == MODE_DAEMON) {
 		status = run(&m);
 	} else {

@@ -259,31 +259,31 @@ static pid_t fork_quietly(void)
 	return pid;
 }
 
-enum err spawn(struct child *c, const struct chan_ops *ops, struct why *why)
+enum err spawn_prepare(struct child *c, const struct chan_ops *ops, int *child_fd, struct why *why)
 {
 	struct master *m = c->master;
-	pid_t parent = getpid();
 	int fds[2];
 
 	if ((c->role == ROLE_STORE && slot_clear(c, why) != OK) || chan_pair(fds, why) != OK)
 		return ERR_TEMP;
 	c->serial = ++m->serial;
-	pid_t pid = fork_quietly();
+	chan_init(&c->chan, m->loop, fds[0], ROLE_MASTER, c->role, c->serial, ops, c);
+	*child_fd = fds[1];
+	return OK;
+}
+
+enum err spawn(struct child *c, int child_fd, struct why *why)
+{
+	struct master *m = c->master;
+	pid_t parent = getpid(), pid = fork_quietly();
 
 	if (pid == 0)
-		child_run(c, fds[1], parent);
-	int error = errno;
-
-	close(fds[1]);
-	if (pid < 0) {
-		close(fds[0]);
-		errno = error;
+		child_run(c, child_fd, parent);
+	if (pid < 0)
 		return fail_errno(why, ERR_TEMP, "fork");
-	}
 	c->pid = pid;
 	c->ready = c->leaving = false;
 	c->started_ms = clock_ms();
 	m->running++;
-	chan_init(&c->chan, m->loop, fds[0], ROLE_MASTER, c->role, c->serial, ops, c);
 	return OK;
 }

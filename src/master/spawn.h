@@ -2,6 +2,9 @@
 #pragma once
 #include "master/master.h"
 
-/* Starts a process in this place (child->pid is 0; for store, child->owner says for whom). After OK, pid, serial and the
- * channel are the new one's. */
-enum err spawn(struct child *child, const struct chan_ops *ops, struct why *why);
+/* Gives this place, where no process runs, a new serial and a channel. What is sent through it from here on waits for the
+ * process, which will have *child_fd, the caller's until then. After OK c->chan is open. */
+enum err spawn_prepare(struct child *c, const struct chan_ops *ops, int *child_fd, struct why *why);
+
+/* Starts the process (for store, c->owner says for whom). After OK c->pid is set. */
+enum err spawn(struct child *c, int child_fd, struct why *why);

@@ -102,12 +102,20 @@ static enum err connect_all(struct child *c, struct why *why)
 
 /* --- a child's life --- */
 
+/* Its peers are told first, and so is it, before it runs: whatever it says to one, the others know it by then. */
 enum err child_start(struct child *c, struct why *why)
 {
-	enum err err = spawn(c, &child_ops, why);
+	int child_fd;
+	enum err err = spawn_prepare(c, &child_ops, &child_fd, why);
 
-	if (err == OK && (err = connect_all(c, why)) != OK)
-		(void)kill(c->pid, SIGKILL); /* it would serve with half of its peers; on_child_signal finds it */
+	if (err != OK)
+		return err;
+	err = connect_all(c, why);
+	if (err == OK)
+		err = spawn(c, child_fd, why);
+	if (err != OK)
+		chan_done(&c->chan); /* and with it its ends of the channels to its peers */
+	close(child_fd);
 	return err;
 }
 
@@ -129,11 +137,10 @@ static void on_again(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (c->master->stopping || child_runs(c) || child_start(c, &why) == OK)
+	if (c->master->stopping || child_start(c, &why) == OK)
 		return;
 	log_line(LOG_ERR, "cannot start %s: %s", role_name(c->role), why.text);
-	if (!child_runs(c))
-		start_later(c, AGAIN_MOST_MS);
+	start_later(c, AGAIN_MOST_MS);
 }
 
 /* How long to wait before the next try, after so many early ends in a row. */
@@ -406,7 +413,9 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	stop(m, m->starting ? EX_TEMPFAIL : EX_OK);
+	if (m->starting)
+		daemon_started(&m->daemon, EX_TEMPFAIL); /* whoever waits for it to serve */
+	stop(m, EX_OK);
 }
 
 static void watch(struct master *m)
