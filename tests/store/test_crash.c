@@ -1,0 +1,142 @@
+/* tests/store/test_crash.c - a commit, and the scan before it, that die or fail at every call that changes something
+ *
+ * Whatever happens when: mail that was not deleted is there, once, and keeps its unique-id; mail that was deleted is
+ * there whole, or not at all; and what is answered is true. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "box.h"
+#include "check.h"
+#include "shim.h"
+
+enum { MESSAGES = 8 };
+static const char marks[MESSAGES + 1] = "dd-d-dd-";
+static char uidls[MESSAGES][UIDL_MOST + 1]; /* as they were before */
+
+static void fill(struct box *b)
+{
+	box_new(b);
+	for (int i = 0; i < MESSAGES; i++) {
+		char name[32], text[32];
+
+		check(snprintf(name, sizeof name, i % 2 ? "new/%d.M1.h" : "cur/%d.M1.h:2,S", i) > 0);
+		check(snprintf(text, sizeof text, "A: %d\n\nbody\n", i) > 0);
+		box_put(b, name, text);
+	}
+	check(box_open(b) == OK && b->md.index.count == MESSAGES);
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		struct message m;
+
+		box_message(b, i, &m);
+		memcpy(uidls[i], m.rec.uidl, UIDL_MOST);
+	}
+	box_close(b);
+}
+
+/* A session that deletes, in a process of its own. Another program renames meanwhile, so that directories are read, too. */
+static int run_child(struct box *b, enum shim_what what, unsigned at, int error)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct outcome out;
+
+		shim_reset();
+		shim.later_s = 10;
+		shim.what = what;
+		shim.at = at;
+		shim.error = error;
+		if (box_open(b) != OK)
+			_exit(50);
+		box_rename(b, "new/1.M1.h", "cur/1.M1.h:2,");
+		_exit(box_commit(b, marks, &out) == OK ? 40 : out.failed == 0 ? 41 : 42);
+	}
+	check(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Which messages there are; each whole, once, and called as before. */
+static void check_mail(struct box *b, bool there[MESSAGES], unsigned at)
+{
+	check_row(at, b->why.text, box_open(b) == OK);
+	memset(there, 0, MESSAGES);
+	for (uint32_t i = 0; i < b->md.index.count; i++) {
+		const char *text = box_text(b, i);
+		struct message m;
+
+		check_row(at, text, strlen(text) == strlen("A: 0\n\nbody\n"));
+		int n = text[3] - '0';
+
+		check_row(at, text, n >= 0 && n < MESSAGES && !there[n]);
+		box_message(b, i, &m);
+		check_row(at, text, strncmp(uidls[n], m.rec.uidl, UIDL_MOST) == 0);
+		there[n] = true;
+	}
+}
+
+static unsigned count_steps(void)
+{
+	struct box b;
+	struct outcome out;
+
+	shim_reset();
+	fill(&b);
+	shim_reset();
+	check(box_open(&b) == OK && box_commit(&b, marks, &out) == OK);
+	unsigned steps = shim.changes;
+
+	shim_reset();
+	box_free(&b);
+	return steps;
+}
+
+static void check_all(enum shim_what what, int error)
+{
+	unsigned steps = count_steps();
+
+	check(steps > 10);
+	for (unsigned at = 1; at <= steps + 2; at++) {
+		bool there[MESSAGES];
+		struct box b;
+
+		shim_reset();
+		fill(&b);
+		int result = run_child(&b, what, at, error);
+
+		check_mail(&b, there, at);
+		for (int n = 0; n < MESSAGES; n++) {
+			check_row(at, uidls[n], there[n] || marks[n] == 'd');
+			check_row(at, "answered as done", result != 40 || there[n] == (marks[n] == '-'));
+		}
+		/* One that could not be removed says so; a failed fsync is told, too. */
+		check_row(at, "an error that is not told", what != SHIM_ERROR || result >= 40);
+		box_free(&b);
+	}
+}
+
+static void test_killed(void **state)
+{
+	(void)state;
+	check_all(SHIM_KILL, 0);
+	check_all(SHIM_KILL_BEHIND, 0);
+}
+
+static void test_failed(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC, EDQUOT, EACCES};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(errors); i++)
+		check_all(SHIM_ERROR, errors[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed), cmocka_unit_test(test_failed)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
