@@ -91,16 +91,13 @@ static void log_failure(const struct login *l, const char *reason)
 	event_log(&e, LOG_INFO);
 }
 
-/* `by`: "cache" or "hash". Tests count these lines. */
-static void log_checked(const struct login *l, const char *by)
+/* What the cache could have spared. Tests count these lines. */
+static void log_hashed(const struct login *l)
 {
 	struct event e;
 
-	if (!log_wants(LOG_DEBUG))
-		return;
-	event_new(&e, "auth-checked");
+	event_new(&e, "auth-hashed");
 	event_kv(&e, "user", l->user);
-	event_word(&e, "by", by);
 	event_log(&e, LOG_DEBUG);
 }
 
@@ -210,9 +207,8 @@ static void login_grant(struct auth *a, struct login *l)
 }
 
 /* Nobody knows a decoy's password, not even who happens to have guessed the one it was made from. */
-static void login_end(struct auth *a, struct login *l, enum verdict v, const char *by)
+static void login_end(struct auth *a, struct login *l, enum verdict v)
 {
-	log_checked(l, by);
 	if (l->decoy)
 		login_refuse(a, l, l->reason.text);
 	else if (v == VERDICT_RIGHT)
@@ -238,7 +234,8 @@ static void on_answer(void *arg, struct hash_job *j, enum verdict v)
 	if (l->decoy)
 		v = VERDICT_WRONG;
 	cache_put(&a->cache, &l->key, v, now_seconds());
-	login_end(a, l, v, "hash");
+	log_hashed(l);
+	login_end(a, l, v);
 }
 
 static bool is_known(void *arg, struct hash_job *j)
@@ -249,7 +246,7 @@ static bool is_known(void *arg, struct hash_job *j)
 
 	if (v == VERDICT_NONE)
 		return false;
-	login_end(a, l, v, "cache");
+	login_end(a, l, v);
 	return true;
 }
 
@@ -323,7 +320,7 @@ static void login_begin(struct auth *a, struct login *l)
 	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
 
 	if (v != VERDICT_NONE) {
-		login_end(a, l, v, "cache");
+		login_end(a, l, v);
 	} else if (!hashers_put(&a->hashers, &l->job)) {
 		log_line(LOG_WARNING, "auth: %d logins wait for a hash process; another one is refused",
 			 HASHERS_QUEUE_MOST);

@@ -106,44 +106,55 @@ static bool domain_drop_oldest(struct virtdomain *v, const struct domain *keep)
 	return true;
 }
 
-static struct domain *domain_add(struct virtdomain *v, struct slice name)
+static struct domain *domain_new(struct slice name)
 {
-	if (v->ndomains == DOMAINS_MOST)
-		domain_drop_oldest(v, NULL);
 	struct domain *d = calloc(1, sizeof *d);
 
-	if (!d || !slice_cstr(name, d->name, sizeof d->name)) {
+	if (d && !slice_cstr(name, d->name, sizeof d->name)) {
 		free(d);
 		return NULL;
 	}
-	v->key[v->ndomains] = domain_key(name);
-	v->domain[v->ndomains++] = d;
 	return d;
 }
 
-/* Finds the user's line, and keeps the books on what its index takes. A name that clients made up leaves nothing
- * behind. */
-static enum err find_line(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,
-			  struct passwd_line *line, struct why *why)
+/* The index of d took so many octets before. Others make room for what it takes now. */
+static void domain_count(struct virtdomain *v, const struct domain *d, size_t before)
 {
-	struct domain *d = domain_find(v, domain);
-
-	if (!d)
-		d = domain_add(v, domain);
-	if (!d)
-		return fail(why, ERR_TEMP, "virtdomain: no memory");
-	size_t before = pwfile_octets(&d->file);
-	struct pwfile_query q = {.dirfd = v->fd, .label = v->dir, .name = d->name, .user = user};
-	enum err err = pwfile_find(&d->file, &q, r->text, line, why);
-
-	d->used = ++v->clock;
 	v->octets += pwfile_octets(&d->file) - before;
 	while (v->octets > INDEX_OCTETS_MOST && domain_drop_oldest(v, d))
 		;
-	if (pwfile_octets(&d->file) == 0 || v->octets > INDEX_OCTETS_MOST)
-		for (size_t i = 0; i < v->ndomains; i++)
-			if (v->domain[i] == d)
-				domain_drop(v, i);
+}
+
+/* Keeps a domain that has a file. One that somebody made up is forgotten, and pushes out no other. */
+static void domain_keep(struct virtdomain *v, struct domain *d)
+{
+	if (pwfile_octets(&d->file) == 0) {
+		free(d);
+		return;
+	}
+	if (v->ndomains == DOMAINS_MOST)
+		domain_drop_oldest(v, NULL);
+	v->key[v->ndomains] = domain_key(slice_str(d->name));
+	v->domain[v->ndomains++] = d;
+	domain_count(v, d, 0);
+}
+
+static enum err find_line(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,
+			  struct passwd_line *line, struct why *why)
+{
+	struct domain *known = domain_find(v, domain), *d = known ? known : domain_new(domain);
+
+	if (!d)
+		return fail(why, ERR_TEMP, "virtdomain: no memory");
+	struct pwfile_query q = {.dirfd = v->fd, .label = v->dir, .name = d->name, .user = user};
+	size_t before = pwfile_octets(&d->file);
+	enum err err = pwfile_find(&d->file, &q, r->text, line, why);
+
+	d->used = ++v->clock;
+	if (known)
+		domain_count(v, d, before);
+	else
+		domain_keep(v, d);
 	return err;
 }
 
