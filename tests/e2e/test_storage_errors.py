@@ -40,7 +40,6 @@ BREAK = {
     "new unreadable": lambda i: unreadable(i / "new"),
     "cur unreadable": lambda i: unreadable(i / "cur"),
     "home unreadable": lambda i: unreadable(i.parent),
-    "a message unreadable": lambda i: unreadable(i / "new" / "1700000001.M1P1.host"),
     "maildir not a directory": lambda i: not_a_directory(i),
     "new not a directory": lambda i: not_a_directory(i / "new"),
     "cur missing": lambda i: (i / "cur").rmdir(),
@@ -66,6 +65,25 @@ def test_login_says_so(daemon, what, warm):
     reply = c.cmd(f"PASS {user.password}")
     assert reply.startswith(SYS), reply
     c.err("STAT")  # and there is no session
+    c.close()
+
+
+def test_message_that_cannot_be_read(daemon):
+    """New, it cannot be counted: no login. Counted before, it is listed, and RETR says what is wrong."""
+    user = daemon.user()
+    fill(user)
+    daemon.login(user).quit()
+    user.inbox.file("1700000001.M1P1.host").chmod(0)
+    c = daemon.login(user)
+    assert c.stat()[0] == 3
+    assert c.cmd("RETR 2").startswith(SYS)
+    assert b"body 2" in c.retr(3)
+    c.quit()
+    user.deliver("Subject: late\n\nx\n", name="1800000000.M1P1.host")
+    user.inbox.file("1800000000.M1P1.host").chmod(0)
+    c = daemon.connect()
+    c.ok(f"USER {user.login}")
+    assert c.cmd(f"PASS {user.password}").startswith(SYS)
     c.close()
 
 
