@@ -31,9 +31,7 @@ static enum err number_write(int fd, const char *path, struct why *why)
 
 enum err pidfile_write(struct pidfile *p, const char *path, struct why *why)
 {
-	struct stat st;
-
-	*p = (struct pidfile){0};
+	*p = (struct pidfile){.fd = -1};
 	if (!path_is_good(path))
 		return fail(why, ERR_PERM, "%s: invalid name for a pidfile", path);
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -42,25 +40,29 @@ enum err pidfile_write(struct pidfile *p, const char *path, struct why *why)
 
 	if (fd < 0)
 		return fail_errno(why, ERR_TEMP, "cannot create pidfile `%s'", path);
-	enum err err = fstat(fd, &st) < 0 ? fail_errno(why, ERR_TEMP, "look at pidfile `%s'", path)
-					  : number_write(fd, path, why);
-
-	close(fd);
-	if (err != OK) {
+	if (number_write(fd, path, why) != OK) {
+		close(fd);
 		(void)unlink(path); /* the first failure is the one that is told */
-		return err;
+		return ERR_TEMP;
 	}
-	*p = (struct pidfile){.path = path, .dev = st.st_dev, .ino = st.st_ino, .pid = getpid()};
+	*p = (struct pidfile){.path = path, .fd = fd, .pid = getpid()};
 	return OK;
+}
+
+static bool is_ours(const struct pidfile *p)
+{
+	struct stat there, ours;
+
+	return lstat(p->path, &there) == 0 && fstat(p->fd, &ours) == 0 && there.st_dev == ours.st_dev &&
+	       there.st_ino == ours.st_ino;
 }
 
 void pidfile_remove(struct pidfile *p)
 {
-	struct stat st;
-
 	if (!p->path || p->pid != getpid())
 		return;
-	if (lstat(p->path, &st) == 0 && st.st_dev == p->dev && st.st_ino == p->ino && unlink(p->path) < 0)
+	if (is_ours(p) && unlink(p->path) < 0)
 		log_line(LOG_WARNING, "cannot remove pidfile `%s': %s", p->path, strerror(errno));
+	close(p->fd);
 	p->path = NULL;
 }

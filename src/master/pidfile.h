@@ -9,9 +9,8 @@
 
 struct pidfile {
 	const char *path; /* borrowed; NULL: there is none */
-	dev_t dev;
-	ino_t ino;
-	pid_t pid;
+	int fd;           /* kept open, so that no other file gets its inode number */
+	pid_t pid;        /* of the process that made it */
 };
 
 /* An absolute path, not directly in /. Replaces what is there. After an error there is nothing to remove. */

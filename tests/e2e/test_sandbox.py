@@ -1,0 +1,149 @@
+"""What the kernel says about the running processes: who they are, what they hold, what they may.
+
+What happens when one of them tries more is in tests/master/test_confine.c."""
+
+import os
+import pwd
+import re
+from pathlib import Path
+
+import pytest
+
+ROLES = ("front", "auth", "hash", "store")
+CAP_DAC_READ_SEARCH = 1 << 2
+
+
+def status(pid):
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def holds(pid):
+    """What its descriptors are, without the standard ones."""
+    fds = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        if int(fd) > 2:
+            fds[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return fds
+
+
+def listeners():
+    """Inodes of listening sockets."""
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    return {f"socket:[{line.split()[9]}]" for line in lines if line.split()[3] == "0A"}
+
+
+@pytest.fixture
+def running(either):
+    """A daemon with every kind of process, and a session."""
+    user = either.user()
+    user.deliver("Subject: a\n\nx\n")
+    client = either.login(user)
+    either.owner = user.uid
+    yield either
+    client.quit()
+
+
+def each(daemon, *roles):
+    for role in roles or ROLES:
+        pids = daemon.role_pids("pop3d-" + role)
+        assert pids, role
+        for pid in pids:
+            yield role, pid
+
+
+def test_users(running):
+    """No process but master is root, nor has a group besides its own."""
+    for role, pid in each(running):
+        s = status(pid)
+        uid, gid = {int(n) for n in s["Uid"].split()}, {int(n) for n in s["Gid"].split()}
+        if not running.privileged or os.getuid() != 0:
+            assert uid == {running.uid}
+            continue
+        name = {"front": "_pop3d", "auth": "_pop3auth", "hash": "_pop3auth"}.get(role)
+        assert uid == ({pwd.getpwnam(name).pw_uid} if name else {running.owner}), role
+        assert gid == ({pwd.getpwnam(name).pw_gid} if name else {running.owner}), role
+        assert s["Groups"].strip() == "", role
+
+
+def test_rights(running):
+    """No capabilities (auth: one, which Landlock holds to the password files), no way to get any, a filter on system calls."""
+    for role, pid in each(running):
+        s = status(pid)
+        root = running.privileged and os.getuid() == 0
+        may = {0, CAP_DAC_READ_SEARCH} if role == "auth" and root else {0}
+        for kind in ("CapEff", "CapPrm"):
+            assert int(s[kind], 16) in may, (role, kind)
+        for kind in ("CapInh", "CapAmb") + (("CapBnd",) if root else ()):
+            assert int(s[kind], 16) == 0, (role, kind)
+        assert s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", role
+        limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii")
+        assert re.search(r"Max core file size +0 +0 ", limits) and re.search(r"Max processes +0 +0 ", limits), role
+
+
+@pytest.mark.needs_root
+def test_not_dumpable(running):
+    """The files of /proc belong to root: no process of the same user may look into it, or trace it."""
+    for role, pid in each(running):
+        assert os.stat(f"/proc/{pid}/environ").st_uid == 0, role
+
+
+@pytest.mark.needs_root
+def test_empty_root(daemon):
+    """Who meets strangers and who hashes sees no file at all."""
+    daemon.login(daemon.user())
+    for role, pid in each(daemon, "front", "hash"):
+        assert os.readlink(f"/proc/{pid}/root") == str(daemon.top / "run" / "empty"), role
+        assert os.listdir(f"/proc/{pid}/root") == [] and os.readlink(f"/proc/{pid}/cwd") == os.readlink(
+            f"/proc/{pid}/root")
+
+
+def test_descriptors(running):
+    """Nobody holds what is not for its role: listeners are front's, session locks store's, and no directory is anybody's but
+    auth's and store's."""
+    listening = listeners()
+    for role, pid in each(running):
+        fds = holds(pid)
+        assert any(t in listening for t in fds.values()) == (role == "front"), (role, fds)
+        paths = [t for t in fds.values() if t.startswith("/") and not t.startswith("/memfd:")]
+        if role in ("front", "hash"):
+            assert paths == [], role
+        if role == "auth":
+            assert all(p.startswith(str(running.domains)) for p in paths), paths
+        if role == "store":
+            locks = [p for p in paths if p.startswith(str(running.top / "run"))]
+            assert locks == [str(running.top / "run" / "session" / str(running.owner))], paths
+        assert not any("landlock" in t or "/dev/pts" in t for t in fds.values()), fds
+
+
+def test_shared_memory(running):
+    """The cache of logins is auth's alone; a store worker can write one page, its own; auth reads them; hash has none."""
+    may = {
+        "front": {("places", "rw-s")},
+        "auth": {("cache", "rw-s"), ("stores", "r--s")},
+        "hash": set(),
+        "store": {("stores", "rw-s")},
+    }
+    for role, pid in each(running):
+        maps = re.findall(r"^(\w+)-(\w+) (\S+) .*/memfd:pop3d (\w+)", Path(f"/proc/{pid}/maps").read_text(
+            encoding="ascii"), re.M)
+        assert {(name, mode) for _, _, mode, name in maps} <= may[role], (role, maps)
+        if role == "store":
+            assert sum(int(end, 16) - int(start, 16) for start, end, _, _ in maps) == 4096
+
+
+def test_master_maps_nothing_shared(running):
+    assert "memfd" not in Path(f"/proc/{running.pids()[0]}/maps").read_text(encoding="ascii")
+
+
+@pytest.mark.needs_root
+def test_password_files_that_only_root_may_read(daemon):
+    """As with Mailutils, whose pop3d is root at that moment; and auth can read nothing else with that right."""
+    user = daemon.user()
+    daemon.start()
+    for path in daemon.domains.iterdir():
+        path.chmod(0o600)
+        os.chown(path, 0, 0)
+    daemon.domains.chmod(0o700)
+    os.chown(daemon.domains, 0, 0)
+    daemon.login(user).quit()
