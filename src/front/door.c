@@ -271,24 +271,38 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 	watch_listeners(d->front, EPOLL_CTL_ADD);
 }
 
+/* The listening sockets with clients, into `ready`. With only one there is nothing to ask. */
+static size_t who_is_ready(const struct front *f, size_t ready[EVENTS])
+{
+	struct epoll_event ev[EVENTS];
+
+	ready[0] = 0;
+	if (f->conf->nservers == 1)
+		return 1;
+	int n = epoll_wait(f->door.epfd, ev, EVENTS, 0);
+
+	for (int i = 0; i < n; i++)
+		ready[i] = ev[i].data.u64;
+	return n > 0 ? (size_t)n : 0;
+}
+
 /* One connection where there is one now and then; twice as many each time as long as they keep coming. */
 static void on_arrivals(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct door *d = w->data;
-	struct epoll_event ev[EVENTS];
-	int n = epoll_wait(d->epfd, ev, EVENTS, 0);
-	bool more = false;
+	size_t ready[EVENTS], n = who_is_ready(d->front, ready);
+	unsigned iteration = ev_iteration(loop);
 
-	(void)loop;
 	(void)revents;
-	for (int i = 0; i < n; i++) {
+	d->turn = iteration != d->full + 1 ? 1 : d->turn < TURN_MOST ? d->turn * 2 : TURN_MOST;
+	for (size_t i = 0; i < n; i++) {
 		unsigned left = d->turn;
 
-		while (left > 0 && accept_one(d->front, ev[i].data.u64))
+		while (left > 0 && accept_one(d->front, ready[i]))
 			left--;
-		more |= left == 0;
+		if (left == 0)
+			d->full = iteration;
 	}
-	d->turn = !more ? 1 : d->turn < TURN_MOST ? d->turn * 2 : TURN_MOST;
 	if (is_crowded(d->front))
 		shut(d->front);
 }

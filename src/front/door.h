@@ -21,6 +21,7 @@ struct door {
 	ev_timer tick;                /* while clients wait */
 	struct waiting *first, **end; /* clients that wait, oldest first */
 	unsigned turn;                /* connections taken from a socket before others get their turn */
+	unsigned full;                /* turn of the loop in which there were as many */
 	uint32_t most;                /* clients that this process has descriptors for */
 	bool admits;                  /* door_admit is at work */
 	bool starved;                 /* the machine has no descriptor or memory for another client */

@@ -36,7 +36,7 @@ void session_drop(struct session *s, const char *reason)
 static void address_text(const struct address *a, char text[INET6_ADDRSTRLEN])
 {
 	if (a->family == 0 || !inet_ntop(a->family, a->ip, text, INET6_ADDRSTRLEN))
-		slice_cstr(SLICE("local"), text, INET6_ADDRSTRLEN);
+		slice_cstr(SLICE("unix"), text, INET6_ADDRSTRLEN);
 }
 
 void session_event(const struct session *s, struct event *e, const char *name)
