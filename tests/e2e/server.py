@@ -18,7 +18,7 @@ from pathlib import Path
 from pop3 import Pop3
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
-BINARY = Path(os.environ.get("POP3D", BUILD / "pop3d"))
+BINARY = Path(os.environ.get("POP3D", BUILD / "pop3d")).resolve()
 SANITIZED = "asan" in str(BINARY)
 NOBODY = 65534
 START_SECONDS = 30  # an upper bound for a busy machine, not a promise
