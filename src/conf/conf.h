@@ -281,13 +281,18 @@ const struct conf_notice *conf_notices(const struct conf *cf, size_t *n);
 const char *conf_notice_text(const struct conf_notice *notice, char *dst, size_t cap);
 
 /* Writes the template with its $variables and $(commands) expanded into `out` (`full` when it does not fit). Variables
- * that are not in `vars` are empty. `$(shell ...)` runs only where the template comes with `shell` true. */
+ * that are not in `vars` are empty. What runs `$(shell COMMAND)` is the caller's: it appends what the command writes. */
 struct conf_var {
 	const char *name;
 	struct slice value;
 };
-enum err conf_expand(struct buf *out, struct slice template, const struct conf_var *vars, size_t nvars, bool shell,
-		     struct why *why);
+struct conf_shell {
+	enum err (*run)(void *arg, struct slice command, struct buf *out, struct why *why);
+	void *arg;
+};
+enum err conf_expand(struct buf *out, struct slice template, const struct conf_var *vars, size_t nvars,
+		     const struct conf_shell *shell,
+		     struct why *why); /* shell NULL: none is run, the expansion fails */
 
 /* Single values, with the kind that the named statement has: the command line's options use them. */
 enum err conf_facility(const char *word, int *out, struct why *why);

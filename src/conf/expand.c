@@ -7,23 +7,14 @@
  *	${name:+word}		word when it is neither
  *	$(localpart ADDRESS)	what stands before the last @
  *	$(domainpart ADDRESS)	and behind it
- *	$(shell COMMAND)	what /bin/sh -c COMMAND writes, newlines as blanks; COMMAND itself is not expanded
+ *	$(shell COMMAND)	what the shell's COMMAND writes, newlines as blanks; COMMAND itself is not expanded
  *
  * Words and addresses are expanded in turn. A `$' before anything else stands for itself. */
 #include "conf/expand.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-extern char **environ;
-
-enum { DEPTH_MOST = 16, ASSIGNED_MOST = 8, WORD_OCTETS = 4096, SHELL_OCTETS = 4096 };
-
-enum shell { SHELL_REFUSED, SHELL_RUN, SHELL_CHECKED };
+enum { DEPTH_MOST = 16, ASSIGNED_MOST = 8, WORD_OCTETS = 4096 };
 
 struct expansion {
 	const struct conf_var *vars;
@@ -32,7 +23,8 @@ struct expansion {
 	size_t nassigned;
 	char store[WORD_OCTETS]; /* their values */
 	struct buf stored;
-	enum shell shell;
+	const struct conf_shell *shell;
+	bool checking;      /* only whether it can be done: nothing is run, and nothing is known to be unset */
 	struct slice whole; /* for messages */
 	struct why *why;
 };
@@ -105,13 +97,13 @@ static enum err assign(struct expansion *x, struct buf *out, struct slice name, 
 	return OK;
 }
 
-/* ${name:?word}. While checking nothing is known to be unset. */
+/* ${name:?word} */
 static enum err complain(struct expansion *x, struct slice name, struct slice word, unsigned depth)
 {
 	char text[128];
 	struct buf b = {.p = text, .cap = sizeof text - 1};
 
-	if (x->shell == SHELL_CHECKED)
+	if (x->checking)
 		return OK;
 	if (expand(x, &b, word, depth + 1) != OK)
 		b.len = 0;
@@ -191,58 +183,25 @@ static enum err expand_part(struct expansion *x, struct buf *out, struct slice n
 	return OK;
 }
 
-/* Starts the command with its output in *fd. */
-static int shell_start(const char *command, int *fd, pid_t *pid)
-{
-	const char *const argv[] = {"sh", "-c", command, NULL};
-	posix_spawn_file_actions_t actions;
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return errno;
-	int error = posix_spawn_file_actions_init(&actions);
-
-	if (!error) {
-		error = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-		if (!error)
-			error = posix_spawn(pid, "/bin/sh", &actions, NULL, (char *const *)argv, environ);
-		posix_spawn_file_actions_destroy(&actions);
-	}
-	close(ends[1]);
-	if (error)
-		close(ends[0]);
-	else
-		*fd = ends[0];
-	return error;
-}
-
+/* What the command writes, without the last newline, others as blanks. */
 static enum err expand_shell(struct expansion *x, struct buf *out, struct slice command)
 {
-	char line[WORD_OCTETS], text[SHELL_OCTETS];
-	ssize_t n = 0;
-	size_t have = 0;
-	int fd = -1, status;
-	pid_t pid;
+	char text[WORD_OCTETS];
+	struct buf written = BUF(text);
 
-	if (x->shell == SHELL_CHECKED)
+	if (x->checking)
 		return OK;
-	if (x->shell == SHELL_REFUSED)
+	if (!x->shell)
 		return cannot(x, "commands are not run here", SLICE("shell"));
-	if (!slice_cstr(slice_trim(command), line, sizeof line))
-		return cannot(x, "too long", SLICE("shell"));
-	errno = shell_start(line, &fd, &pid);
-	if (errno)
-		return fail_errno(x->why, ERR_TEMP, "run /bin/sh");
-	while (have < sizeof text && ((n = read(fd, text + have, sizeof text - have)) > 0 || (n < 0 && errno == EINTR)))
-		have += n > 0 ? (size_t)n : 0;
-	close(fd);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (n < 0 || have == sizeof text)
-		return cannot(x, n < 0 ? "cannot read what it writes" : "it writes too much", SLICE("shell"));
-	if (have > 0 && text[have - 1] == '\n')
-		have--;
-	for (size_t i = 0; i < have; i++)
+	enum err err = x->shell->run(x->shell->arg, slice_trim(command), &written, x->why);
+
+	if (err != OK)
+		return err;
+	if (written.full)
+		return cannot(x, "it writes too much", SLICE("shell"));
+	if (written.len > 0 && text[written.len - 1] == '\n')
+		written.len--;
+	for (size_t i = 0; i < written.len; i++)
 		buf_char(out, text[i] == '\n' ? ' ' : text[i]);
 	return OK;
 }
@@ -307,8 +266,8 @@ static enum err expand(struct expansion *x, struct buf *out, struct slice text, 
 	return err;
 }
 
-static enum err expand_all(struct buf *out, struct slice text, const struct conf_var *vars, size_t nvars,
-			   enum shell shell, struct why *why)
+enum err conf_expand(struct buf *out, struct slice text, const struct conf_var *vars, size_t nvars,
+		     const struct conf_shell *shell, struct why *why)
 {
 	struct expansion x = {.vars = vars, .nvars = nvars, .shell = shell, .whole = text, .why = why};
 
@@ -316,18 +275,14 @@ static enum err expand_all(struct buf *out, struct slice text, const struct conf
 	return expand(&x, out, text, 0);
 }
 
-enum err conf_expand(struct buf *out, struct slice text, const struct conf_var *vars, size_t nvars, bool shell,
-		     struct why *why)
-{
-	return expand_all(out, text, vars, nvars, shell ? SHELL_RUN : SHELL_REFUSED, why);
-}
-
 enum err expand_check(struct slice text, struct why *why)
 {
 	static const char user[] = "u";
 	const struct conf_var vars[] = {{"user", {user, 1}}};
-	char text_out[16384];
-	struct buf out = BUF(text_out);
+	struct expansion x = {.vars = vars, .nvars = 1, .checking = true, .whole = text, .why = why};
+	char expanded[4 * WORD_OCTETS];
+	struct buf out = BUF(expanded);
 
-	return expand_all(&out, text, vars, 1, SHELL_CHECKED, why);
+	x.stored = BUF(x.store);
+	return expand(&x, &out, text, 0);
 }

@@ -1,0 +1,248 @@
+/* Every row of the table: its own facts, a good value that reaches its member, bad ones that are refused. */
+#include "given.h"
+
+#include "conf/kinds.h"
+
+/* Values of each kind. `good` differs from every default; with `words` it is the last word. */
+static const struct {
+	const char *good, *bad[4];
+} samples[KIND_COUNT] = {
+	[KIND_BOOL] = {NULL, {"YES", "y", "\"\"", "2"}},
+	[KIND_NUMBER] = {NULL, {"x", "1x", "99999999999", "(1, 2)"}},
+	[KIND_TIME] = {NULL, {"x", "60s", "\"1 2 h\"", "99999999999"}},
+	[KIND_STRING] = {"x-y", {"(a, b)", "a b"}},
+	[KIND_PATH] = {"/x/y", {"x", "\"\"", "(a)"}},
+	[KIND_TEMPLATE] = {"\"/x/${user}\"", {"\"$(foo)\"", "\"${user\"", "(a)"}},
+	[KIND_WORD] = {NULL, {"no-such-word", "\"\"", "(a)"}},
+	[KIND_NAME] = {NULL, {"no-such-word", "\"\"", "(a)"}},
+	[KIND_NUMBERED] = {"7", {"no-such-word", "99999999999", "-1"}},
+	[KIND_FACILITY] = {"7", {"no-such-word", "24", "-1"}},
+	[KIND_PORT] = {"995", {"65536", "no-such-service", "(1)"}},
+	[KIND_OWNER] = {"7", {"no-such-user", "-1", "(1)"}},
+	[KIND_CHECKS] = {"(none, linkwrdir)", {"x", "(all, x)", "((all))"}},
+	[KIND_SECRET] = {"x", {"(a)", "a b"}},
+	[KIND_MAP] = {"(name=x, uid=y)", {"x", "name=x:y", "(=x)"}},
+	[KIND_CHAIN] = {"(generic, pam)", {"x", "generic:x", "generic pam", "(generic, x)"}},
+	[KIND_DEBUG] = {"auth", {"(auth)", "auth acl"}},
+	[KIND_ACL] = {"from 10.0.0.0/8", {"from", "10.0.0.0/33", "(any)", "10.0.0.1/x"}},
+	[KIND_SPOOL] = {"/x", {"\"\"", "/x=", "(a)"}},
+	[KIND_UIDL_FORMAT] = {"dovecot \"%u\"", {"x", "dovecot", "courier x", "dovecot a b"}},
+	[KIND_BULLETIN_NEW] = {"since 2026-01-31", {"x", "since", "since 2026-02-31x", "none 2026-01-01"}},
+	[KIND_LOCK_FLAGS] = {"P", {"(P)", "P E"}},
+};
+
+/* The value that differs from the default; written into dst. */
+static const char *good_value(const struct statement *st, char *dst, size_t cap)
+{
+	bool yes = st->def && strcmp(st->def, "yes") == 0;
+	const struct word *w = st->words ? st->words->word : NULL;
+
+	if (samples[st->kind].good && st->kind != KIND_ACL)
+		return samples[st->kind].good;
+	if (st->kind == KIND_ACL) {
+		bool program = strcmp(st->keyword, "exec") == 0 || strcmp(st->keyword, "ifexec") == 0;
+
+		return program ? "from 10.0.0.0/8 /bin/true x" : samples[KIND_ACL].good;
+	}
+	if (st->kind == KIND_BOOL)
+		return yes ? "no" : "yes";
+	if (w) {
+		while (w[1].name)
+			w++;
+		return w->name;
+	}
+	(void)snprintf(dst, cap, "%llu", (unsigned long long)(st->max ? st->max : 4294967294));
+	return dst;
+}
+
+/* A configuration with one statement, in the block that it belongs into. */
+static void write_one(char *dst, size_t cap, const struct block *b, const struct statement *st, const char *value)
+{
+	const char *outer = b && *b->parent ? b->parent : NULL;
+	const char *label = outer && strcmp(outer, "server") == 0 ? " 127.0.0.1" : "";
+
+	(void)snprintf(dst, cap, "%s%s%s %s%s%s %s %s; %s %s\n", outer ? outer : "", label, outer ? " {" : "",
+		       b ? b->keyword : "", b && b->label ? " 127.0.0.1" : "", b ? " {" : "", st->keyword, value,
+		       b ? "}" : "", outer ? "}" : "");
+}
+
+/* Where the member of a row is, in a loaded configuration. */
+static const char *member(const struct conf *cf, const struct block *b, const struct statement *st)
+{
+	const char *base = (const char *)cf;
+
+	if (b && (strcmp(b->group, "server") == 0 || strcmp(b->parent, "server") == 0))
+		base = (const char *)&cf->servers[0];
+	return base + (b ? b->at : 0) + st->at;
+}
+
+static size_t member_octets(const struct statement *st)
+{
+	static const size_t octets[KIND_COUNT] = {
+		[KIND_BOOL] = sizeof(bool),
+		[KIND_NUMBER] = sizeof(uint32_t),
+		[KIND_TIME] = sizeof(struct seconds),
+		[KIND_WORD] = sizeof(int),
+		[KIND_NUMBERED] = sizeof(int),
+		[KIND_FACILITY] = sizeof(int),
+		[KIND_PORT] = sizeof(struct conf_port),
+		[KIND_OWNER] = sizeof(struct conf_owner),
+		[KIND_CHECKS] = sizeof(struct conf_checks),
+		[KIND_SECRET] = sizeof(struct secret),
+		[KIND_MAP] = sizeof(struct conf_map),
+		[KIND_CHAIN] = sizeof(struct conf_list),
+		[KIND_DEBUG] = sizeof(struct conf_debug),
+	};
+
+	return octets[st->kind] ? octets[st->kind] : sizeof(char *);
+}
+
+static void try_row(const struct block *b, const struct statement *st)
+{
+	char text[512], number[32], nothing[512];
+	struct loaded g, without;
+
+	/* What is there without the statement: the same block, empty. */
+	write_one(nothing, sizeof nothing, b, st, "x");
+	char *at = strstr(nothing, st->keyword);
+
+	for (at = b ? strchr(at, '{') ? strrchr(nothing, '{') + 1 : at : nothing; *at && *at != '}'; at++)
+		*at = ' ';
+	without = given_text(nothing);
+	check_row(0, nothing, without.status == 0);
+	write_one(text, sizeof text, b, st, good_value(st, number, sizeof number));
+	g = given_text(text);
+	check_row(0, text, g.status == 0);
+	if (st->kind != KIND_LOCK_FLAGS)
+		check_row(0, text, memcmp(member(g.cf, b, st), member(without.cf, b, st), member_octets(st)) != 0);
+	given_free(&g);
+	given_free(&without);
+	for (size_t i = 0; i < 4 && samples[st->kind].bad[i]; i++) {
+		write_one(text, sizeof text, b, st, samples[st->kind].bad[i]);
+		g = given_text(text);
+		check_row(i, text, g.status != 0);
+		check_row(i, text, strstr(g.said, "; expected ") || strstr(g.said, "; it takes "));
+		given_free(&g);
+	}
+}
+
+static void test_every_statement(void **state)
+{
+	size_t tried = 0;
+
+	(void)state;
+	for (const struct statement *st = statements; st < statements + statements_n; st++) {
+		if (*st->group == '\0') {
+			try_row(NULL, st);
+			tried++;
+		}
+		for (const struct block *b = blocks; b < blocks + blocks_n; b++) {
+			if (strcmp(b->group, st->group) == 0) {
+				try_row(b, st);
+				tried++;
+			}
+		}
+	}
+	check(tried > statements_n);
+}
+
+/* The table says of itself what it must. */
+static void test_rows(void **state)
+{
+	(void)state;
+	for (const struct statement *st = statements; st < statements + statements_n; st++) {
+		bool worded = st->kind == KIND_WORD || st->kind == KIND_NAME || st->kind == KIND_NUMBERED ||
+			      st->kind == KIND_FACILITY || st->kind == KIND_UIDL_FORMAT ||
+			      st->kind == KIND_BULLETIN_NEW;
+		size_t same = 0;
+		char expected[400];
+
+		for (const struct statement *other = statements; other < statements + statements_n; other++)
+			same += strcmp(other->keyword, st->keyword) == 0 && strcmp(other->group, st->group) == 0;
+		kind_expected(st, expected, sizeof expected);
+		check_row(0, st->keyword, same == 1);
+		check_row(0, st->keyword, *st->arg && *st->help && *expected);
+		check_row(0, st->keyword, !worded || st->words);
+		check_row(0, st->keyword, !block_find(st->group, st->keyword));
+		check_row(0, st->keyword, (st->honour == HONOURED) == (st->effect != NULL));
+		check_row(0, st->keyword, strlen(expected) < sizeof expected - 1);
+	}
+}
+
+/* Values of enum types fit the int that their parser writes. */
+static void test_enums_are_ints(void **state)
+{
+	const struct conf *cf = NULL;
+
+	(void)state;
+	check(sizeof cf->mode == sizeof(int) && sizeof cf->tls_mode == sizeof(int) &&
+	      sizeof cf->auth.plaintext_login == sizeof(int) && sizeof cf->locking.type == sizeof(int) &&
+	      sizeof cf->sql.interface == sizeof(int) && sizeof cf->sql.password_encryption == sizeof(int) &&
+	      sizeof cf->expire_mark == sizeof(int) && sizeof cf->mailbox.mbox_quoting == sizeof(int));
+}
+
+/* What an administrator gets who says nothing. */
+static void test_defaults(void **state)
+{
+	struct conf *cf = conf_default();
+
+	(void)state;
+	assert_non_null(cf);
+	check(cf->mode == MODE_INETD && !cf->foreground && cf->logging.syslog);
+	check(cf->timeout.n == 600 && cf->login_timeout.n == 60 && cf->client_wait.n == 10 &&
+	      cf->shutdown_timeout.n == 30 && cf->login_delay.n == 0);
+	check(cf->max_children == UINT32_MAX && cf->expire_days == UINT32_MAX && cf->max_per_address == 0);
+	check(cf->line_limit == 1024 && cf->sasl_line_limit == 12288 && cf->output_buffer_size == 65536);
+	check(cf->port.n == 110 && !cf->port.given && cf->nservers == 0);
+	check(cf->auth.min_uid == 1 && cf->auth.failure_delay.n == 2 && cf->auth.cache.ttl.n == 300 &&
+	      cf->auth.cache.negative_ttl.n == 30 && cf->auth.cache.size == 100000);
+	check(cf->auth.authorization.n == 7 && !cf->auth.authorization.given);
+	check(strcmp(cf->auth.authentication.item[6], "ldap") == 0);
+	check(strcmp(cf->mailbox.pattern, "/var/mail/${user}") == 0 && strcmp(cf->mailbox.mailbox_type, "mbox") == 0);
+	check(strcmp(cf->virtdomain_dir, "/etc/domain") == 0 && strcmp(cf->front_user, "_pop3d") == 0);
+	check(strcmp(cf->mailbox.index, "auto") == 0 && cf->mailbox.session_lock_wait.n == 5);
+	check(cf->tls_file_checks.key.bits == (CHECK_GWRFIL | CHECK_AWRFIL | CHECK_GRDFIL | CHECK_ARDFIL));
+	check(cf->tls_file_checks.cert.bits == (CHECK_GWRFIL | CHECK_AWRFIL) &&
+	      cf->apop_database_safety.bits == CHECK_ALL);
+	check(cf->tls.handshake_timeout_s == 10 && strcmp(cf->tls.priorities, "NORMAL") == 0);
+	check(cf->locking.retry_count == 10 && cf->locking.retry_sleep.n == 1 && cf->locking.expire_timeout.n == 0);
+	conf_free(cf);
+}
+
+/* Every statement is in the help and in the manual page. */
+static void test_help_and_manual(void **state)
+{
+	char *help, *man;
+	size_t n;
+	FILE *f = open_memstream(&help, &n);
+
+	(void)state;
+	conf_help(f, "pop3d");
+	(void)fclose(f);
+	f = open_memstream(&man, &n);
+	conf_man(f);
+	(void)fclose(f);
+	for (const struct statement *st = statements; st < statements + statements_n; st++) {
+		char in_help[128], in_man[128];
+
+		(void)snprintf(in_help, sizeof in_help, " %s <%s: ", st->keyword, st->arg);
+		(void)snprintf(in_man, sizeof in_man, "\n.It Ic %s Ar %s\n", st->keyword, st->arg);
+		check_row(0, st->keyword, strstr(help, in_help + (*st->group == '\0')) != NULL);
+		check_row(0, st->keyword, strstr(man, in_man) != NULL);
+	}
+	free(help);
+	free(man);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_enums_are_ints),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_every_statement),
+		cmocka_unit_test(test_help_and_manual),
+	};
+
+	return cmocka_run_group_tests(tests, given_begin, given_end);
+}
