@@ -304,9 +304,8 @@ static enum err check_access(const struct maildrop *md, struct why *why)
 {
 	for (unsigned d = 0; d < DIRS; d++)
 		if (faccessat(md->fd, maildir_dirs[d], R_OK | W_OK | X_OK, AT_EACCESS) < 0)
-			return fail_errno(why, storage_err(errno),
-					  "%s/ is not to be changed by its user; chown -R %u:%u may help",
-					  maildir_dirs[d], (unsigned)geteuid(), (unsigned)getegid());
+			return fail_errno(why, storage_err(errno), "%s/ may not be changed by its user",
+					  maildir_dirs[d]);
 	return OK;
 }
 

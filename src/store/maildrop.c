@@ -115,6 +115,16 @@ static enum err find(struct maildrop *md, const struct url *url, struct why *why
 	return err;
 }
 
+/* Mail that belongs to somebody else is what follows when users of virtual domains get a uid. */
+static void advise(enum err err, struct why *why)
+{
+	size_t n = strlen(why->text);
+
+	if (err == ERR_PERM && errno == EACCES)
+		(void)snprintf(why->text + n, sizeof why->text - n, "; chown -R %u:%u may help", (unsigned)geteuid(),
+			       (unsigned)getegid());
+}
+
 enum err maildrop_find(struct maildrop *md, struct slice text, const struct maildrop_setup *setup, struct why *why)
 {
 	struct url url;
@@ -126,7 +136,9 @@ enum err maildrop_find(struct maildrop *md, struct slice text, const struct mail
 	md->path = strndup(url.path.p, url.path.n);
 	if (!md->path)
 		return fail(why, ERR_TEMP, "no memory");
+	errno = 0;
 	err = find(md, &url, why);
+	advise(err, why);
 	if (err != OK)
 		maildrop_close(md);
 	return err;
@@ -190,7 +202,7 @@ static enum err rescan(struct maildrop *md, struct scan *known, struct index_fir
 	return err;
 }
 
-enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
+static enum err open_indexed(struct maildrop *md, struct index_first *first, struct why *why)
 {
 	struct index_place place[PLACES];
 	struct stamp stamp[STAMPS];
@@ -214,6 +226,15 @@ enum err maildrop_open(struct maildrop *md, struct index_first *first, struct wh
 	index_close(&old);
 	err = rescan(md, &known, first, why);
 	scan_done(&known);
+	return err;
+}
+
+enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
+{
+	errno = 0;
+	enum err err = open_indexed(md, first, why);
+
+	advise(err, why);
 	return err;
 }
 

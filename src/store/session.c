@@ -129,6 +129,12 @@ static void session_try(struct session *s)
 	session_end(s);
 }
 
+void session_retry(struct store *st)
+{
+	for (struct session *w = st->waiting; w; w = w->next_waiting)
+		ev_feed_event(st->loop, &w->wait, EV_TIMER);
+}
+
 static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	(void)loop;

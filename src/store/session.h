@@ -12,5 +12,8 @@ enum err session_on_read(struct chan *c, struct msg *m, struct why *why);
 enum err session_on_commit(struct chan *c, struct msg *m, struct why *why);
 enum err session_on_close(struct chan *c, struct msg *m, struct why *why);
 
+/* Those that wait try again from the loop: there is a new front. */
+void session_retry(struct store *st);
+
 /* Ends the sessions of a front, or all where it is NULL. Deletes no mail. */
 void session_end_all(struct store *st, const struct peer *front);

@@ -169,7 +169,9 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	p->store = st;
 	p->next = *list;
 	*list = p;
-	if (!front)
+	if (front)
+		session_retry(st); /* a grant may have been faster than this */
+	else
 		st->leaving = false; /* it may send grants */
 	chan_init(&p->chan, st->loop, msg_take_fd(m, 0), ROLE_STORE, (enum role)q->role, q->serial,
 		  front ? &front_ops : &auth_ops, p);
