@@ -65,10 +65,10 @@ def run_load(load: Load, running: Running, scenario: Scenario, clients: int, *li
     }
 
 
-def warm_up(load: Load, running: Running, users: int) -> list[str]:
+def warm_up(load: Load, running: Running, users: int, domain: str = "cheap.test") -> list[str]:
     """Every user once. LIST before UIDL: Mailutils writes unique-ids into the messages when it is first asked for them, and
     its sizes then no longer agree with what STAT said."""
-    command = load.command(running, "visit", "cheap.test", users, "--once", "--clients=16", "--errors=1000000")
+    command = load.command(running, "visit", domain, users, "--once", "--clients=16", "--errors=1000000")
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
 
 
