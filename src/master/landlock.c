@@ -70,17 +70,18 @@ enum err landlock_init(struct landlock *l, struct why *why)
 
 enum err landlock_allow(const struct landlock *l, const char *path, enum landlock_right right, struct why *why)
 {
-	struct landlock_path_beneath_attr rule = {.allowed_access = rights[right] & l->handled};
 	enum err err = OK;
+	int dir = l->fd >= 0 ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (l->fd < 0)
 		return OK;
-	rule.parent_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (rule.parent_fd < 0)
+	if (dir < 0)
 		return errno == ENOENT ? OK : fail_errno(why, ERR_TEMP, "open %s for a Landlock rule", path);
+	struct landlock_path_beneath_attr rule = {.allowed_access = rights[right] & l->handled, .parent_fd = dir};
+
 	if (syscall(SYS_landlock_add_rule, l->fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
 		err = fail_errno(why, ERR_TEMP, "add a Landlock rule for %s", path);
-	close(rule.parent_fd);
+	close(dir);
 	return err;
 }
 
