@@ -428,3 +428,65 @@ def test_processes_are_named(daemon):
     daemon.login(daemon.user())
     names = [process_name(pid).split()[-1] for pid in daemon.pids()]
     assert {"pop3d", "pop3d-front", "pop3d-auth", "pop3d-hash", "pop3d-store"} == set(names)
+
+
+# --- the log ---
+
+
+class Syslog:
+    """The system's log, where the machine has none."""
+
+    path = "/dev/log"
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.sock.settimeout(30)
+
+    def wait(self, pattern):
+        """The first line from now on that matches."""
+        while not re.search(pattern, line := self.sock.recv(4096).decode("ascii")):
+            pass
+        return line
+
+    def close(self):
+        self.sock.close()
+        os.unlink(self.path)
+
+
+@pytest.mark.needs_root
+def test_syslog(daemon):
+    """Lines have the system's form; when its daemon is restarted, all processes find the new one."""
+    if os.path.exists(Syslog.path):
+        pytest.skip("test_syslog needs a machine without a system log")
+    log = Syslog()
+    try:
+        user = daemon.user()
+        daemon.start(extra="logging { syslog yes; print-severity no; facility local3; tag mypop; }")
+        log.wait(r"^<158>\w{3} [ \d]\d \d\d:\d\d:\d\d mypop\[\d+\]: pop3d \(Poplar \S+\) started$")
+        daemon.login(user).quit()
+        login = log.wait(r'mypop\[\d+\]: login user="user0@example\.test"')
+        log.close()
+        log = Syslog()
+        lost = daemon.login(user)  # its line finds out that nobody is there
+        lost.quit()
+
+        def heard():
+            daemon.login(user).quit()
+            log.sock.settimeout(0.2)
+            try:
+                return log.wait(r"lines lost before this one|login user=")
+            except TimeoutError:
+                return False
+
+        assert wait_for(heard), login
+    finally:
+        log.close()
+
+
+def test_no_syslog_is_no_reason_not_to_start(daemon):
+    """Without a system log lines are dropped, and mail is served."""
+    user = daemon.user()
+    daemon.start(extra="logging { syslog yes; }")
+    daemon.login(user).quit()
