@@ -57,14 +57,20 @@ static void run(struct input in)
 
 static bool load(const char *path)
 {
+	static uint8_t octets[INPUT_MOST];
 	FILE *f = fopen(path, "rb");
-	uint8_t *octets = f ? malloc(INPUT_MOST) : NULL;
+	size_t n = f ? fread(octets, 1, sizeof octets, f) : 0;
+	struct input *in = &corpus[inputs];
 
-	if (octets && inputs < INPUTS_MOST)
-		corpus[inputs++] = (struct input){octets, fread(octets, 1, INPUT_MOST, f)};
-	if (f)
-		fclose(f);
-	return octets;
+	if (!f || inputs == INPUTS_MOST)
+		return false;
+	(void)fclose(f); /* only read from */
+	*in = (struct input){malloc(n ? n : 1), n};
+	if (!in->octets)
+		return false;
+	memcpy(in->octets, octets, n);
+	inputs++;
+	return true;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
