@@ -58,18 +58,17 @@ static void run(struct input in)
 static bool load(const char *path)
 {
 	static uint8_t octets[INPUT_MOST];
-	FILE *f = fopen(path, "rb");
-	size_t n = f ? fread(octets, 1, sizeof octets, f) : 0;
-	struct input *in = &corpus[inputs];
+	FILE *f = inputs < INPUTS_MOST ? fopen(path, "rb") : NULL;
 
-	if (!f || inputs == INPUTS_MOST)
+	if (!f)
 		return false;
+	size_t n = fread(octets, 1, sizeof octets, f);
+	uint8_t *copy = malloc(n ? n : 1);
+
 	(void)fclose(f); /* only read from */
-	*in = (struct input){malloc(n ? n : 1), n};
-	if (!in->octets)
+	if (!copy)
 		return false;
-	memcpy(in->octets, octets, n);
-	inputs++;
+	corpus[inputs++] = (struct input){memcpy(copy, octets, n), n};
 	return true;
 }
 
