@@ -30,25 +30,6 @@ static enum err unix_address(struct conf_server *sv, struct slice path, struct w
 	return OK;
 }
 
-static enum err port_parse(const char *label, struct slice text, uint16_t *port, struct why *why)
-{
-	char name[64];
-	const struct servent *service;
-	uint64_t n;
-
-	if (slice_u64(text, &n)) {
-		if (n > UINT16_MAX)
-			return cannot_parse(label, "Numerical result out of range", why);
-		*port = (uint16_t)n;
-		return OK;
-	}
-	service = slice_cstr(text, name, sizeof name) ? getservbyname(name, "tcp") : NULL;
-	if (!service)
-		return cannot_parse(label, "Invalid port or service specification", why);
-	*port = ntohs((uint16_t)service->s_port);
-	return OK;
-}
-
 static void set_port(struct sockaddr_storage *addr, uint16_t port)
 {
 	if (addr->ss_family == AF_INET)
@@ -113,7 +94,12 @@ static enum err inet_address(struct conf_server *sv, struct slice rest, int fami
 	if (!slice_cstr(host, name, sizeof name))
 		return cannot_parse(sv->label, "the name of the host is too long", why);
 	if (rest.n > 0)
-		err = port_parse(sv->label, (struct slice){rest.p + 1, rest.n - 1}, &port, why);
+		err = port_parse((struct slice){rest.p + 1, rest.n - 1}, &port, NULL);
+	if (err != OK)
+		return cannot_parse(sv->label,
+				    err == ERR_TEMP ? "Numerical result out of range"
+						    : "Invalid port or service specification",
+				    why);
 	if (err == OK)
 		err = resolve(sv, bracketed ? AF_INET6 : family, bracketed || any ? AI_NUMERICHOST : 0, name, report,
 			      at, why);

@@ -55,7 +55,7 @@ static uint64_t most(const struct statement *st)
 
 static enum err parse_number(struct setting *s, const char *text, struct why *why)
 {
-	uint64_t n;
+	uint64_t n = 0;
 	enum err err = parse_u64(text, s->st->min, most(s->st), &n, why);
 
 	if (err == OK)
@@ -65,7 +65,7 @@ static enum err parse_number(struct setting *s, const char *text, struct why *wh
 
 static enum err parse_time(struct setting *s, const char *text, struct why *why)
 {
-	uint64_t n;
+	uint64_t n = 0;
 	enum err err = time_parse(slice_str(text), &n, why);
 
 	if (err == OK && (n < s->st->min || n > most(s->st)))
@@ -133,7 +133,7 @@ static enum err parse_path(struct setting *s, const char *text, struct why *why)
 
 static enum err parse_numbered(struct setting *s, const char *text, struct why *why)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (parse_word(s, text, NULL) == OK)
 		return OK;
@@ -146,7 +146,7 @@ static enum err parse_numbered(struct setting *s, const char *text, struct why *
 static enum err parse_facility(struct setting *s, const char *text, struct why *why)
 {
 	struct slice name = slice_str(text);
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (name.n > 4 && slice_eq_nocase((struct slice){name.p, 4}, SLICE("LOG_")))
 		name = (struct slice){name.p + 4, name.n - 4};
@@ -164,39 +164,56 @@ static enum err parse_facility(struct setting *s, const char *text, struct why *
 
 enum err conf_facility(const char *word, int *out, struct why *why)
 {
-	struct setting s = {.st = statement_find("logging", "facility"), .member = out};
+	int facility = 0;
+	struct setting s = {.st = statement_find("logging", "facility"), .member = &facility};
+	enum err err = parse_facility(&s, word, why);
 
-	return parse_facility(&s, word, why);
+	if (err == OK)
+		*out = facility;
+	return err;
+}
+
+enum err port_parse(struct slice text, uint16_t *port, struct why *why)
+{
+	char name[64], store[1024];
+	struct servent service, *found = NULL;
+	uint64_t n = 0;
+
+	if (text.n > 0 && strspn(text.p, "0123456789") >= text.n) {
+		if (!slice_u64(text, &n) || n > UINT16_MAX)
+			return fail(why, ERR_TEMP, "invalid port number: %.*s", (int)(text.n < 32 ? text.n : 32),
+				    text.p);
+		*port = (uint16_t)n;
+		return OK;
+	}
+	if (!slice_cstr(text, name, sizeof name) ||
+	    getservbyname_r(name, "tcp", &service, store, sizeof store, &found) != 0 || !found)
+		return fail(why, ERR_PERM, "unknown service: %.*s", (int)(text.n < 64 ? text.n : 64), text.p);
+	*port = ntohs((uint16_t)service.s_port);
+	return OK;
 }
 
 static enum err parse_port(struct setting *s, const char *text, struct why *why)
 {
-	struct conf_port *port = s->member;
-	const struct servent *service;
-	uint64_t n;
+	struct conf_port port = {.given = true};
+	enum err err = port_parse(slice_str(text), &port.n, why);
 
-	if (*text && text[strspn(text, "0123456789")] == '\0') {
-		if (parse_u64(text, 0, UINT16_MAX, &n, NULL) != OK)
-			return fail(why, ERR_PERM, "invalid port number: %.32s", text);
-	} else {
-		service = getservbyname(text, "tcp");
-		if (!service)
-			return fail(why, ERR_PERM, "unknown service: %.64s", text);
-		n = ntohs((uint16_t)service->s_port);
-	}
-	*port = (struct conf_port){(uint16_t)n, true};
-	return OK;
+	if (err == OK)
+		*(struct conf_port *)s->member = port;
+	return err;
 }
 
 static enum err parse_owner(struct setting *s, const char *text, struct why *why)
 {
-	struct conf_owner *owner = s->member;
-	const struct passwd *pw = getpwnam(text);
-	uint64_t n;
+	char store[4096];
+	struct passwd pw, *found = NULL;
+	uint64_t n = 0;
 
-	if (!pw && parse_u64(text, 0, UINT32_MAX - 1, &n, NULL) != OK)
+	if (getpwnam_r(text, &pw, store, sizeof store, &found) != 0 || !found)
+		found = NULL;
+	if (!found && parse_u64(text, 0, UINT32_MAX - 1, &n, NULL) != OK)
 		return fail(why, ERR_PERM, "no such user: %.64s", text);
-	*owner = (struct conf_owner){pw ? pw->pw_uid : (uid_t)n, true};
+	*(struct conf_owner *)s->member = (struct conf_owner){found ? pw.pw_uid : (uid_t)n, true};
 	return OK;
 }
 
@@ -321,17 +338,18 @@ enum err setting_apply(struct setting *s, struct why *why)
 }
 
 /* Defaults are written as values are; those of lists with blanks between. */
-bool setting_default(struct setting *s, struct why *why)
+bool setting_default(const struct setting *s, struct why *why)
 {
 	struct value v = {.text = s->st->def};
+	struct setting with = *s;
 
 	if (!v.text) {
 		if (s->st->kind == KIND_NUMBER)
 			*(uint32_t *)s->member = UINT32_MAX; /* what numbers call unset */
 		return true;
 	}
-	s->values = &v;
-	if (setting_apply(s, why) != OK)
+	with.values = &v;
+	if (setting_apply(&with, why) != OK)
 		return false;
 	if (s->st->kind == KIND_CHAIN)
 		((struct conf_list *)s->member)->given = false;

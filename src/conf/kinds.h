@@ -22,7 +22,7 @@ struct setting {
 enum err setting_apply(struct setting *s, struct why *why);
 
 /* Sets the member to its default, or to "unset". False: no memory. */
-bool setting_default(struct setting *s, struct why *why);
+bool setting_default(const struct setting *s, struct why *why);
 
 /* Whether the value given is the default, or another that asks for nothing: after setting_apply. */
 bool setting_asks_nothing(const struct setting *s);
@@ -47,6 +47,9 @@ enum err lock_flags_parse(struct setting *s, struct why *why);
 enum err debug_parse(struct setting *s, struct why *why);
 enum err acl_parse(struct setting *s, struct why *why);
 enum err time_parse(struct slice text, uint64_t *seconds, struct why *why);
+
+/* A number from 0 to 65535, or the name of a TCP service. ERR_TEMP: the number is too large; ERR_PERM: nobody knows it. */
+enum err port_parse(struct slice text, uint16_t *port, struct why *why);
 
 /* The address of a server (config-language 11.2): fills addr and addr_len of `sv` from its label. */
 enum err server_address(struct conf_server *sv, uint16_t port, struct report *report, const struct range *at,

@@ -69,11 +69,18 @@ const struct conf_notice *conf_notices(const struct conf *cf, size_t *n)
 
 const char *conf_notice_text(const struct conf_notice *notice, char *dst, size_t cap)
 {
-	char where[64];
+	struct buf b = {.p = dst, .cap = cap - 1};
 
-	snprintf(where, sizeof where, notice->file ? ":%u: " : "", notice->line);
-	snprintf(dst, cap, "%s%sstatement %s is not honoured yet%s", notice->file ? notice->file : "", where,
-		 notice->statement, notice->refuses ? ", and guards access" : "");
+	if (notice->file) {
+		buf_str(&b, notice->file);
+		buf_char(&b, ':');
+		buf_u64(&b, notice->line);
+		buf_str(&b, ": ");
+	}
+	buf_str(&b, "statement ");
+	buf_str(&b, notice->statement);
+	buf_str(&b, notice->refuses ? " is not honoured yet, and guards access" : " is not honoured yet");
+	dst[b.len] = '\0';
 	return dst;
 }
 

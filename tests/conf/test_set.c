@@ -147,7 +147,7 @@ static void test_depth(void **state)
 	(void)state;
 	for (size_t i = 0; i < 9000; i++)
 		(void)memcpy(path + 2 * i, "a.", 2);
-	(void)strcat(path, "b=1");
+	(void)memcpy(path + (size_t)2 * 9000, "b=1", 4);
 	struct loaded g = given_load((struct conf_source){.set = set, .nset = 1});
 
 	check(g.status == 78 && strstr(g.said, "nested too deeply"));
