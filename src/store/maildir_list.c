@@ -114,6 +114,7 @@ static enum err read_dir(struct maildir_list *l, DIR *dir, unsigned d, struct wh
 {
 	for (;;) {
 		errno = 0;
+		/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
 		const struct dirent *e = readdir(dir);
 
 		if (!e && errno != 0)

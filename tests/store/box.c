@@ -106,7 +106,10 @@ unsigned box_count(const struct box *b, const char *dir)
 	DIR *d = opendir(path);
 
 	check(d != NULL);
-	for (const struct dirent *e; (e = readdir(d));)
+	const struct dirent *e;
+
+	/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
+	while ((e = readdir(d)))
 		n += e->d_name[0] != '.';
 	closedir(d);
 	return n;

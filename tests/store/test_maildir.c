@@ -75,22 +75,29 @@ static void test_order_and_names(void **state)
 
 /* ---- equal stable names ---- */
 
-static const char *uidl_of(const struct box *b, uint32_t i)
+struct uidl {
+	char text[UIDL_MOST + 1];
+};
+
+static struct uidl uidl_of(const struct box *b, uint32_t i)
 {
-	static char text[4][UIDL_MOST + 1];
-	static unsigned next;
 	struct message m;
+	struct uidl u;
 
 	box_message(b, i, &m);
-	char *t = text[next++ % 4];
+	memcpy(u.text, m.rec.uidl, sizeof u.text);
+	return u;
+}
 
-	memcpy(t, m.rec.uidl, m.rec.uidl_len);
-	t[m.rec.uidl_len] = '\0';
-	return t;
+static bool same(struct uidl a, struct uidl b)
+{
+	return memcmp(a.text, b.text, sizeof a.text) == 0;
 }
 
 static void test_equal_names(void **state)
 {
+	struct uidl before[4];
+	struct outcome out;
 	struct box b;
 
 	(void)state;
@@ -98,33 +105,24 @@ static void test_equal_names(void **state)
 	box_new(&b);
 	box_put(&b, "cur/1.M1.h:2,S", "first\n");
 	check(box_open(&b) == OK);
-	const char *first = uidl_of(&b, 0);
-	char kept[UIDL_MOST + 1];
-
-	check(strlen(first) == 32);
-	strcpy(kept, first);
+	before[0] = uidl_of(&b, 0);
 	box_put(&b, "new/1.M1.h", "second\n");
 	box_put(&b, "new/1.M1.h,S=6", "third\n");
 	box_put(&b, "new/1.M1.h,S=7", "third\n");
 	check(box_open(&b) == OK && b.md.index.count == 4);
-	char second[UIDL_MOST + 1], third[UIDL_MOST + 1], fourth[UIDL_MOST + 1];
-
-	strcpy(second, uidl_of(&b, 1));
-	strcpy(third, uidl_of(&b, 2));
-	strcpy(fourth, uidl_of(&b, 3));
-	check(strcmp(uidl_of(&b, 0), kept) == 0);
-	check(strcmp(kept, second) && strcmp(second, third) && strcmp(third, fourth) && strcmp(second, fourth) &&
-	      strcmp(kept, third) && strcmp(kept, fourth));
+	check(same(uidl_of(&b, 0), before[0])); /* who was there first keeps it */
+	for (uint32_t i = 1; i < 4; i++) {
+		before[i] = uidl_of(&b, i);
+		for (uint32_t k = 0; k < i; k++)
+			check_row(i, "two with one unique-id", !same(before[i], before[k]));
+	}
 	/* The first goes; the others keep what they have. */
-	struct outcome out;
-
 	check(box_commit(&b, "d---", &out) == OK && out.deleted == 1);
 	check(!box_has(&b, "cur/1.M1.h:2,S") && box_has(&b, "new/1.M1.h"));
 	box_rename(&b, "new/1.M1.h", "cur/1.M1.h:2,RS");
 	check(box_open(&b) == OK && b.md.index.count == 3);
-	check(strcmp(uidl_of(&b, 0), second) == 0);
-	check(strcmp(uidl_of(&b, 1), third) == 0);
-	check(strcmp(uidl_of(&b, 2), fourth) == 0);
+	for (uint32_t i = 0; i < 3; i++)
+		check_row(i, "another unique-id", same(uidl_of(&b, i), before[i + 1]));
 	box_free(&b);
 }
 
@@ -138,16 +136,15 @@ static void test_copies(void **state)
 	box_new(&b);
 	box_put(&b, "cur/1.M1.h:2,S", "text\n");
 	check(box_open(&b) == OK);
-	char kept[UIDL_MOST + 1];
+	struct uidl kept = uidl_of(&b, 0);
 
-	strcpy(kept, uidl_of(&b, 0));
 	box_put(&b, "tmp/copy", "text\n");
 	box_rename(&b, "tmp/copy", "cur/1.M1.h:2,S");
 	shim_reset();
-	check(box_open(&b) == OK && shim.reads == 1 && strcmp(uidl_of(&b, 0), kept) == 0);
+	check(box_open(&b) == OK && shim.reads == 1 && same(uidl_of(&b, 0), kept));
 	box_put(&b, "tmp/copy", "X-UIDL: 1\n\ntext\n");
 	box_rename(&b, "tmp/copy", "cur/1.M1.h:2,S");
-	check(box_open(&b) == OK && strcmp(uidl_of(&b, 0), kept) == 0);
+	check(box_open(&b) == OK && same(uidl_of(&b, 0), kept));
 	check(strcmp(box_text(&b, 0), "X-UIDL: 1\n\ntext\n") == 0);
 	check(b.md.index.octets == 8);
 	box_free(&b);
