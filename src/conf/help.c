@@ -80,17 +80,45 @@ void conf_help(FILE *f, const char *program)
 	help_group(f, "", 0);
 }
 
-/* Text in mdoc: a control character at the start of a line, and backslashes, mean something else there. */
+/* Text in mdoc: each sentence on its line; backslashes, and dots and quotes at the start of a line, mean something else
+ * there. */
 static void put_mdoc(FILE *f, const char *text)
 {
+	bool start = true;
+
 	for (const char *p = text; *p; p++) {
+		bool sentence = p[0] == '.' && p[1] == ' ' && p[2] >= '0' && p[2] <= 'Z';
+
+		if (start && (*p == '.' || *p == '\''))
+			fputs("\\&", f);
 		if (*p == '\\')
 			fputs("\\e", f);
-		else if ((*p == '.' || *p == '\'') && p == text)
-			fprintf(f, "\\&%c", *p);
 		else
 			fputc(*p, f);
+		start = sentence;
+		if (sentence) {
+			fputc('\n', f);
+			p++;
+		}
 	}
+}
+
+/* What a statement takes, where that is not said once for all of its kind. */
+static void man_takes(FILE *f, const struct statement *st)
+{
+	char expected[400];
+
+	kind_expected(st, expected, sizeof expected);
+	fputs("Takes ", f);
+	if (st->kind == KIND_BOOL)
+		fputs("a boolean", f);
+	else if (st->kind == KIND_TIME)
+		fputs("a time", f);
+	else if (st->kind == KIND_PORT)
+		fputs("a port", f);
+	else
+		put_mdoc(f, expected);
+	fputs(".\n", f);
 }
 
 static void man_statement(FILE *f, const struct statement *st)
@@ -101,18 +129,14 @@ static void man_statement(FILE *f, const struct statement *st)
 		[LATER] = "Checked, without effect in this version.",
 		[LATER_GUARDS] = "This version does not start with it.",
 	};
-	char expected[400];
-
 	fprintf(f, ".It Ic %s Ar %s\n", st->keyword, st->arg);
 	put_mdoc(f, st->help);
-	kind_expected(st, expected, sizeof expected);
-	fputs("\nTakes ", f);
-	put_mdoc(f, expected);
-	fputs(".\n", f);
+	fputc('\n', f);
+	man_takes(f, st);
 	if (st->def) {
 		fputs("Default: ", f);
 		put_mdoc(f, st->def);
-		fputs("\n", f);
+		fputs(".\n", f);
 	}
 	if (status[st->honour])
 		fprintf(f, "%s\n", status[st->honour]);
@@ -156,6 +180,8 @@ void conf_man(FILE *f)
 				continue;
 			fprintf(f, "%s", same > b ? " , and within" : "");
 			fprintf(f, " %s%s%s", same->parent, *same->parent ? " : " : "", same->keyword);
+			if (same->label)
+				fprintf(f, " %s", same->label);
 		}
 		fputc('\n', f);
 		put_mdoc(f, b->help);

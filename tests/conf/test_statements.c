@@ -55,15 +55,27 @@ static const char *good_value(const struct statement *st, char *dst, size_t cap)
 	return dst;
 }
 
-/* A configuration with one statement, in the block that it belongs into. */
-static void write_one(char *dst, size_t cap, const struct block *b, const struct statement *st, const char *value)
+/* The block that rows are tried in, with the one around it and their labels; NULL: the top level. `inside` is its text. */
+static void write_block(char *dst, size_t cap, const struct block *b, const char *inside)
 {
-	const char *outer = b && *b->parent ? b->parent : NULL;
-	const char *label = outer && strcmp(outer, "server") == 0 ? " 127.0.0.1" : "";
+	bool in_server = b && strcmp(b->parent, "server") == 0, in_auth = b && strcmp(b->parent, "auth") == 0;
+	const char *outer = in_server ? "server 127.0.0.1 { " : in_auth ? "auth { " : "";
 
-	(void)snprintf(dst, cap, "%s%s%s %s%s%s %s %s; %s %s\n", outer ? outer : "", label, outer ? " {" : "",
-		       b ? b->keyword : "", b && b->label ? " 127.0.0.1" : "", b ? " {" : "", st->keyword, value,
-		       b ? "}" : "", outer ? "}" : "");
+	if (b)
+		(void)snprintf(dst, cap, "%s%s%s { %s }%s", outer, b->keyword, b->label ? " 127.0.0.1" : "", inside,
+			       *outer ? " }" : "");
+	else
+		(void)snprintf(dst, cap, "%s", inside);
+}
+
+static struct loaded load_statement(const struct block *b, const struct statement *st, const char *value, char *text,
+				    size_t cap)
+{
+	char inside[256];
+
+	(void)snprintf(inside, sizeof inside, "%s %s;", st->keyword, value);
+	write_block(text, cap, b, inside);
+	return given_text(text);
 }
 
 /* Where the member of a row is, in a loaded configuration. */
@@ -99,30 +111,23 @@ static size_t member_octets(const struct statement *st)
 
 static void try_row(const struct block *b, const struct statement *st)
 {
-	char text[512], number[32], nothing[512];
-	struct loaded g, without;
+	char text[512], number[32];
+	struct loaded with, without;
 
-	/* What is there without the statement: the same block, empty. */
-	write_one(nothing, sizeof nothing, b, st, "x");
-	char *at = strstr(nothing, st->keyword);
-
-	for (at = b ? strchr(at, '{') ? strrchr(nothing, '{') + 1 : at : nothing; *at && *at != '}'; at++)
-		*at = ' ';
-	without = given_text(nothing);
-	check_row(0, nothing, without.status == 0);
-	write_one(text, sizeof text, b, st, good_value(st, number, sizeof number));
-	g = given_text(text);
-	check_row(0, text, g.status == 0);
+	write_block(text, sizeof text, b, "");
+	without = given_text(text);
+	check_row(0, text, without.status == 0);
+	with = load_statement(b, st, good_value(st, number, sizeof number), text, sizeof text);
+	check_row(0, text, with.status == 0);
 	if (st->kind != KIND_LOCK_FLAGS)
-		check_row(0, text, memcmp(member(g.cf, b, st), member(without.cf, b, st), member_octets(st)) != 0);
-	given_free(&g);
+		check_row(0, text, memcmp(member(with.cf, b, st), member(without.cf, b, st), member_octets(st)) != 0);
+	given_free(&with);
 	given_free(&without);
 	for (size_t i = 0; i < 4 && samples[st->kind].bad[i]; i++) {
-		write_one(text, sizeof text, b, st, samples[st->kind].bad[i]);
-		g = given_text(text);
-		check_row(i, text, g.status != 0);
-		check_row(i, text, strstr(g.said, "; expected ") || strstr(g.said, "; it takes "));
-		given_free(&g);
+		with = load_statement(b, st, samples[st->kind].bad[i], text, sizeof text);
+		check_row(i, text, with.status != 0);
+		check_row(i, text, strstr(with.said, "; expected ") || strstr(with.said, "; it takes "));
+		given_free(&with);
 	}
 }
 
@@ -144,6 +149,34 @@ static void test_every_statement(void **state)
 		}
 	}
 	check(tried > statements_n);
+}
+
+/* Rows that fill the same member on purpose. */
+static bool may_share(const struct statement *st)
+{
+	return st->kind == KIND_ACL || st->kind == KIND_LOCK_FLAGS || st->kind == KIND_SPOOL ||
+	       strcmp(st->keyword, "mailbox-pattern") == 0 || strcmp(st->keyword, "retry-timeout") == 0;
+}
+
+/* The struct that a row fills: those of tls, server and acl have their own, all others share struct conf. */
+static const char *filled_struct(const struct statement *st)
+{
+	static const char *const own[] = {"tls", "server", "acl"};
+
+	for (size_t i = 0; i < TABLE_ROWS(own); i++)
+		if (strcmp(own[i], st->group) == 0)
+			return own[i];
+	return "conf";
+}
+
+static void test_no_two_rows_fill_one_member(void **state)
+{
+	(void)state;
+	for (const struct statement *a = statements; a < statements + statements_n; a++)
+		for (const struct statement *b = statements; b < a; b++)
+			check_row(0, a->keyword,
+				  a->at != b->at || filled_struct(a) != filled_struct(b) || may_share(a) ||
+					  may_share(b));
 }
 
 /* The table says of itself what it must. */
@@ -238,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_no_two_rows_fill_one_member),
 		cmocka_unit_test(test_enums_are_ints),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_statement),
