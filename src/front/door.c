@@ -115,6 +115,13 @@ static struct waiting waiting_take(struct front *f)
 	return w;
 }
 
+static void wake(const struct front *f, int slot)
+{
+	const uint64_t one = 1;
+
+	(void)!write(f->env->wake[slot], &one, sizeof one); /* full: it is awake */
+}
+
 /* Lets in those whose turn it is, and wakes the front that holds the next. */
 static void admit(struct front *f)
 {
@@ -130,11 +137,8 @@ static void admit(struct front *f)
 		enter(f, w.fd, w.server, &w.client);
 	}
 	d->admits = false;
-	if (slot >= 0 && slot != (int)f->env->slot) {
-		const uint64_t one = 1;
-
-		(void)!write(f->env->wake[slot], &one, sizeof one); /* full: it is awake */
-	}
+	if (slot >= 0 && slot != (int)f->env->slot)
+		wake(f, slot);
 }
 
 /* The client's place was free all the same when it had queued up: admit() finds it. */
@@ -188,17 +192,6 @@ void door_left(struct front *f, const struct address *client)
 	admit(f);
 }
 
-static void on_wake(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct door *d = w->data;
-	uint64_t times;
-
-	(void)loop;
-	(void)revents;
-	(void)!read(w->fd, &times, sizeof times); /* only resets it */
-	admit(d->front);
-}
-
 /* Those whose time is up; and a look at the places, in case that a front died which had some. */
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -247,16 +240,37 @@ static void watch_listeners(struct front *f, int op)
 	}
 }
 
-/* Lets go of the listening sockets. A connection that woke nobody but us just before is taken still. */
+/* Lets go of the listening sockets. Connections that wait there may have woken nobody but us (EPOLLEXCLUSIVE), so the
+ * front with the fewest clients is asked to take them. */
 static void shut(struct front *f)
 {
 	struct door *d = &f->door;
+	int idlest = places_idlest(&f->places);
 
 	watch_listeners(f, EPOLL_CTL_DEL);
 	ev_timer_again(f->loop, &d->look);
+	if (idlest >= 0)
+		wake(f, idlest);
+}
+
+/* Another front freed a place, or leaves connections to us. */
+static void on_wake(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct door *d = w->data;
+	struct front *f = d->front;
+	uint64_t times;
+
+	(void)loop;
+	(void)revents;
+	(void)!read(w->fd, &times, sizeof times); /* only resets it */
+	admit(f);
+	if (ev_is_active(&d->look))
+		return;
 	for (size_t i = 0; i < f->conf->nservers; i++)
-		if (f->env->listeners[i] >= 0 && places_mine(&f->places) < d->most)
-			accept_one(f, i);
+		while (f->env->listeners[i] >= 0 && !is_crowded(f) && accept_one(f, i))
+			;
+	if (is_crowded(f))
+		shut(f);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *w, int revents)

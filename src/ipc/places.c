@@ -14,7 +14,7 @@ enum {
 	BUCKET = 16, /* addresses that share a place in the table */
 	SPARE = 4,   /* the table has room for so many times the clients: a full bucket is next to impossible */
 	BUCKETS_MOST = 1 << 16, /* per front */
-	AHEAD_LEAST = 8,        /* clients by which a front may lead in any case */
+	AHEAD_LEAST = 32,       /* clients by which a front may lead in any case */
 };
 
 struct places_head {
@@ -166,6 +166,19 @@ bool places_are_ahead(const struct places *p)
 		if (p->part[i].alive && p->part[i].clients < least)
 			least = p->part[i].clients;
 	return mine > least && mine - least > AHEAD_LEAST + least / 4;
+}
+
+int places_idlest(const struct places *p)
+{
+	uint32_t least = UINT32_MAX;
+	int idlest = -1;
+
+	for (unsigned i = 0, n = slots(p); i < n; i++)
+		if (i != p->slot && p->part[i].alive && p->part[i].clients < least) {
+			least = p->part[i].clients;
+			idlest = (int)i;
+		}
+	return idlest;
 }
 
 uint64_t places_ticket(struct places *p)

@@ -45,6 +45,9 @@ uint32_t places_mine(const struct places *p);
 /* This front has clearly more clients than another one that runs. */
 bool places_are_ahead(const struct places *p);
 
+/* The slot of the other front that has the fewest clients; -1: there is no other. */
+int places_idlest(const struct places *p);
+
 /* A ticket, higher than all before; never 0. */
 uint64_t places_ticket(struct places *p);
 
