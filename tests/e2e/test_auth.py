@@ -245,3 +245,26 @@ def test_new_auth_process_shares_the_cache(daemon):
         assert reply.startswith(b"-ERR [SYS/TEMP]")
     assert reply.startswith(b"+OK") and not set(before) & set(daemon.role_pids("auth"))
     assert hashes(daemon, user.login) == 1
+
+
+def test_default_chains(daemon):
+    """Modules that this version does not have are no obstacle, as long as nobody asked for them."""
+    user = daemon.user("bob")
+    started(daemon, "auth { authorization clear; authentication clear; }\n")
+    assert try_login(daemon, user.login, "secret").startswith(b"+OK")
+    assert try_login(daemon, user.login, "x").startswith(b"-ERR [AUTH]")
+
+
+@pytest.mark.parametrize("chain", ["authorization system", "authentication pam", "authorization (virtdomain, ldap)"])
+def test_module_that_is_not_there(daemon, chain):
+    """A chain that is not what was asked for would let in others than was meant."""
+    daemon.extra = f"auth {{ {chain}; }}\n"
+    result = daemon.run()
+    assert result.returncode != 0 and chain.split()[-1].strip("()") in result.stderr
+
+
+def test_chain_of_the_wrong_modules(daemon):
+    """Nobody finds users, or nobody checks passwords: everybody fails alike."""
+    user = daemon.user("bob")
+    started(daemon, "auth { authorization clear; authorization generic; }\n")
+    assert try_login(daemon, user.login, "secret") == b"-ERR [AUTH] Bad login"
