@@ -51,7 +51,8 @@ static bool take_field(struct maildir_name *n, struct slice field)
 
 static void put(struct maildir_name *n, struct slice text)
 {
-	memcpy(n->stable + n->stable_len, text.p, text.n);
+	if (text.n > 0)
+		memcpy(n->stable + n->stable_len, text.p, text.n);
 	n->stable_len = (uint16_t)(n->stable_len + text.n);
 }
 
@@ -70,8 +71,11 @@ void maildir_name_parse(struct maildir_name *n, struct slice name)
 	unique = slice_take(&unique, '.');
 	n->m = number_behind(unique, 'M');
 	n->q = number_behind(unique, 'Q');
+	bool more = slice_find(rest, ',') < rest.n;
+
 	put(n, slice_take(&rest, ','));
-	while (rest.n > 0) {
+	while (more) {
+		more = slice_find(rest, ',') < rest.n;
 		struct slice field = slice_take(&rest, ',');
 
 		if (take_field(n, field))
