@@ -406,9 +406,8 @@ const struct module modules[] = {
 };
 const size_t modules_n = sizeof modules / sizeof modules[0];
 
-/* What imap4d, comsatd, mda, sieve and the clients of Mailutils read from the same file. */
-const char *const foreign_blocks[] = {"sieve", "mailer",   "namespace", "deliver", "forward", "script",  "quota",
-				      "id",    "mimeview", "stderr",    "gnutls",  "smtp",    "message", NULL};
+/* What imap4d, mda, sieve and the clients of Mailutils read from the same file. */
+const char *const foreign_blocks[] = {"sieve", "mailer", "namespace", "deliver", "forward", "script", "quota", NULL};
 
 const struct statement *statement_find(const char *group, const char *keyword)
 {
