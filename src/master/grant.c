@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "master/supervise.h"
+#include "master/child.h"
 
 enum {
 	WORKERS_MOST = 8,   /* of one owner */

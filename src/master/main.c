@@ -20,11 +20,13 @@
 
 enum { DESCRIPTORS_BESIDES = 8192 }; /* what a process may need besides its clients: channels to all stores, and more */
 
-/* Descriptors 0 to 2 are open whoever started us, so that no file of ours ever is standard error. */
+/* Descriptors 0 to 2 are open whoever started us, so that no file of ours ever is standard error; others that he left
+ * open are not for us. */
 static bool standard_descriptors(void)
 {
 	int fd;
 
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0); /* without it we hold them, and no child does */
 	do
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	while (fd >= 0 && fd <= STDERR_FILENO);

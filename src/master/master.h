@@ -53,8 +53,9 @@ struct master {
 	struct region places, slots, cache;
 	int wake[FRONTS_MOST];
 	struct pool pool[ROLE_COUNT];
-	uint32_t serial;  /* the last one given to a process */
-	unsigned running; /* processes */
+	const struct chan_ops *child_ops; /* of the channels to all of them */
+	uint32_t serial;                  /* the last one given to a process */
+	unsigned running;                 /* processes */
 	struct daemon daemon;
 	struct pidfile pidfile;
 	bool starting, stopping;

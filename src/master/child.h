@@ -1,0 +1,22 @@
+/* master/child.h - one process: its start with all its channels, its end, and when it is tried again
+ *
+ * Who has a channel to whom: front to auth and store, auth to hash and store; all to master. */
+#pragma once
+#include "master/master.h"
+
+/* One more place for a process of this role, empty; NULL: there are as many as may be. */
+struct child *place_add(struct master *m, enum role role);
+
+/* A process runs here. */
+bool child_runs(const struct child *c);
+
+/* Starts a process in this place, where none runs, and gives it its channels. After an error none runs there, and it is
+ * not tried again by itself. */
+enum err child_start(struct child *c, struct why *why);
+
+/* The same from the loop: at once, or later the more often it ended soon after its start. Goes on until it succeeds. */
+void child_start_later(struct child *c);
+
+/* The process that ran here has ended with this status of wait(2): logs it, closes its channel, and notes from when on another
+ * may be started. */
+void child_end(struct child *c, int status);

@@ -1,0 +1,345 @@
+/* tests/master/test_supervise.c - master with roles that play a script: who gets a worker, who is refused, who is ended
+ *
+ * The roles here are doubles: auth asks master for workers, one row of the table after the other; store and front note in
+ * shared memory what reached them. Everything else (processes, channels, confinement) is the real thing. */
+#include "master/supervise.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "check.h"
+
+enum { OWNER = 20081, OTHER = 20082, NOBODY = 65534, MIN_UID = 1000, WAIT_S = 30 };
+
+/* What becomes of a grant. */
+enum outcome { NOTHING, GRANTED, DENIED };
+
+/* clang-format off */
+static const struct row {
+	const char *name;
+	uid_t uid;
+	gid_t gid;
+	bool stays_busy;       /* the worker works on it for ever */
+	enum outcome outcome;
+	enum err err;          /* of DENIED */
+	unsigned worker;       /* of GRANTED: the n-th one that was started */
+} rows[] = {
+	{"root",                       0,             0,         false, DENIED,  ERR_PERM, 0},
+	{"below min-uid",              MIN_UID - 1,   OWNER,     false, DENIED,  ERR_PERM, 0},
+	{"no uid",                     (uid_t)-1,     OWNER,     false, DENIED,  ERR_PERM, 0},
+	{"no gid",                     OWNER,         (gid_t)-1, false, DENIED,  ERR_PERM, 0},
+	{"a first worker",             OWNER,         OWNER,     false, GRANTED, OK,       1},
+	{"the same again",             OWNER,         OWNER,     false, GRANTED, OK,       1},
+	{"of another owner",           OTHER,         OTHER,     false, GRANTED, OK,       2},
+	{"of another group",           OWNER,         OTHER,     false, GRANTED, OK,       3},
+	{"busy from now on",           OWNER,         OWNER,     true,  GRANTED, OK,       1},
+	{"one beside the busy one",    OWNER,         OWNER,     true,  GRANTED, OK,       4},
+	{"third",                      OWNER,         OWNER,     true,  GRANTED, OK,       5},
+	{"fourth",                     OWNER,         OWNER,     true,  GRANTED, OK,       6},
+	{"fifth",                      OWNER,         OWNER,     true,  GRANTED, OK,       7},
+	{"sixth",                      OWNER,         OWNER,     true,  GRANTED, OK,       8},
+	{"seventh",                    OWNER,         OWNER,     true,  GRANTED, OK,       9},
+	{"eighth",                     OWNER,         OWNER,     true,  GRANTED, OK,       10},
+	{"no more: the first queues",  OWNER,         OWNER,     false, GRANTED, OK,       1},
+	{"others are as they were",    OTHER,         OTHER,     false, GRANTED, OK,       2},
+	{"it may go",                  OTHER,         OTHER,     false, GRANTED, OK,       2},
+	{"who goes gets no more work", OTHER,         OTHER,     false, GRANTED, OK,       11},
+};
+/* clang-format on */
+enum { ROWS = sizeof rows / sizeof *rows, IDLE_ROW = ROWS - 2 };
+
+/* Written by the doubles, read by the test. */
+static struct {
+	_Atomic int outcome[ROWS], err[ROWS];
+	_Atomic uint32_t worker[ROWS], uid[ROWS], serial[ROWS];
+	_Atomic unsigned workers, hashes, forgotten;
+	_Atomic uint32_t forgot; /* serial */
+} * seen;
+
+size_t auth_cache_octets(const struct conf *cf)
+{
+	(void)cf;
+	return 0;
+}
+
+/* --- what the doubles have in common --- */
+
+static struct chan master_channel;
+static struct ev_loop *loop;
+static uint32_t front_serial;
+static const struct role_env *role_env;
+
+static void on_closed(struct chan *c, const char *reason)
+{
+	(void)reason;
+	chan_done(c);
+	if (c == &master_channel)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void double_open(const struct role_env *env, enum role self, const struct chan_ops *ops)
+{
+	role_env = env;
+	loop = ev_default_loop(EVBACKEND_EPOLL);
+	chan_init(&master_channel, loop, env->master_fd, self, ROLE_MASTER, 0, ops, NULL);
+	chan_send(&master_channel, MSG_READY, NULL);
+}
+
+static int double_run(void)
+{
+	ev_run(loop, 0);
+	return 0;
+}
+
+/* Asks master for a worker, as row i says; behind the rows: for anybody. */
+static void ask(size_t i)
+{
+	const struct row *r = &rows[i < ROWS ? i : 0];
+	struct msg_grant g = {.sid = i,
+			      .front = front_serial,
+			      .uid = r->uid,
+			      .gid = r->gid,
+			      .name_len = 4,
+			      .mailbox_len = 10,
+			      .home_len = 4};
+	struct chan_out out = {.payload = &g, .bulk = {SLICE("name"), SLICE("maildir:/x"), SLICE("home")}};
+
+	chan_send(&master_channel, MSG_GRANT, &out);
+}
+
+/* A peer's channel stays open as long as we live. */
+static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_peer *p = m->payload;
+
+	(void)c;
+	(void)why;
+	(void)msg_take_fd(m, 0);
+	if (p->role == ROLE_FRONT)
+		front_serial = p->serial;
+	return OK;
+}
+
+/* --- hash: the first one says what it must not --- */
+
+int hash_main(const struct role_env *env)
+{
+	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer}, .closed = on_closed};
+	bool first = ++seen->hashes == 1;
+
+	double_open(env, ROLE_HASH, &ops);
+	if (first)
+		ask(ROWS); /* a grant from a process that has no business with it */
+	return double_run();
+}
+
+/* --- front: notes denials --- */
+
+static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_deny *d = m->payload;
+
+	(void)c;
+	(void)why;
+	if (d->sid < ROWS) {
+		seen->err[d->sid] = (int)d->err;
+		seen->outcome[d->sid] = DENIED;
+	}
+	return OK;
+}
+
+int front_main(const struct role_env *env)
+{
+	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny}, .closed = on_closed};
+
+	double_open(env, ROLE_FRONT, &ops);
+	return double_run();
+}
+
+/* --- store: notes grants --- */
+
+static enum err on_grant_note(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_grant *g = m->payload;
+	static unsigned number; /* of this worker */
+
+	(void)why;
+	if (number == 0)
+		number = ++seen->workers;
+	if (g->sid >= ROWS || !slice_eq(m->bulk, slice_str("namemaildir:/xhome")))
+		return OK;
+	if (rows[g->sid].stays_busy)
+		role_env->slot_page->busy_since_ms = 1;
+	if (g->sid == IDLE_ROW)
+		chan_send(c, MSG_IDLE, NULL);
+	seen->uid[g->sid] = getuid();
+	seen->serial[g->sid] = role_env->serial;
+	seen->worker[g->sid] = number;
+	seen->outcome[g->sid] = GRANTED;
+	return OK;
+}
+
+int store_main(const struct role_env *env)
+{
+	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer, [MSG_GRANT] = on_grant_note},
+					    .closed = on_closed};
+
+	double_open(env, ROLE_STORE, &ops);
+	return double_run();
+}
+
+/* --- auth: plays the table --- */
+
+static ev_timer next;
+static size_t asked;
+
+/* The next row, once the last one's outcome is there (behind the idle one: once we were told to forget it). */
+static void on_next(struct ev_loop *l, ev_timer *w, int revents)
+{
+	(void)l;
+	(void)w;
+	(void)revents;
+	if (front_serial == 0 || (asked > 0 && seen->outcome[asked - 1] == NOTHING))
+		return;
+	if (asked == IDLE_ROW + 1 && seen->forgotten == 0)
+		return;
+	if (asked < ROWS)
+		ask(asked++);
+}
+
+static enum err on_forget(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_forget *f = m->payload;
+
+	(void)c;
+	(void)why;
+	seen->forgot = f->serial;
+	seen->forgotten++;
+	return OK;
+}
+
+int auth_main(const struct role_env *env)
+{
+	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer, [MSG_FORGET] = on_forget},
+					    .closed = on_closed};
+
+	double_open(env, ROLE_AUTH, &ops);
+	ev_timer_init(&next, on_next, 0.005, 0.005);
+	ev_timer_start(loop, &next);
+	return double_run();
+}
+
+/* --- the test --- */
+
+static char top[64];
+
+static _Noreturn void master_run(void)
+{
+	static struct conf_server none;
+	static char runtime[96], cache[96];
+	struct identity nobody = {NOBODY, NOBODY}, other = {NOBODY - 1, NOBODY - 1};
+	struct conf cf = {
+		.foreground = true,
+		.single_process = true,
+		.max_children = 4,
+		.shutdown_timeout = {WAIT_S},
+		.servers = &none,
+		.nservers = 1,
+		.auth = {.min_uid = MIN_UID},
+		.mailbox = {.index = "auto", .pattern = "maildir:/var/mail/${user}"},
+		.runtime_dir = runtime,
+		.cache_dir = cache,
+	};
+	struct master m = {.cf = &cf, .privileged = true, .front = nobody, .auth = other, .daemon = {.report = -1}};
+	struct why why;
+
+	(void)snprintf(runtime, sizeof runtime, "%s/run", top);
+	(void)snprintf(cache, sizeof cache, "%s/cache", top);
+	if (paths_open(&m.paths, &cf, &why) != OK)
+		_exit(99);
+	_exit(supervise(&m));
+}
+
+/* Waits until all rows have an outcome, or too long. */
+static void wait_for_rows(void)
+{
+	for (unsigned i = 0; i < WAIT_S * 100; i++) {
+		size_t done = 0;
+
+		while (done < ROWS && seen->outcome[done] != NOTHING)
+			done++;
+		if (done == ROWS && seen->hashes > 1)
+			return;
+		usleep(10000);
+	}
+}
+
+static void rows_check(void)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		check_row(i, rows[i].name, seen->outcome[i] == (int)rows[i].outcome);
+		if (rows[i].outcome == DENIED)
+			check_row(i, rows[i].name, seen->err[i] == (int)rows[i].err);
+		else
+			check_row(i, rows[i].name, seen->worker[i] == rows[i].worker && seen->uid[i] == rows[i].uid);
+	}
+}
+
+static void test_grants(void **state)
+{
+	pid_t pid;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("test_grants needs root\n");
+		skip();
+	}
+	pid = fork();
+	if (pid == 0)
+		master_run();
+	wait_for_rows();
+	check(kill(pid, SIGTERM) == 0 && waitpid(pid, &status, 0) == pid);
+	rows_check();
+	/* the one that had nothing to do was told to all auths, by its serial */
+	check(seen->forgotten == 1 && seen->forgot == seen->serial[IDLE_ROW]);
+	/* the process that broke the catalogue was replaced, and did no harm */
+	check(seen->hashes == 2);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static int make_top(void **state)
+{
+	struct log_setup quiet = {.fd = -1};
+
+	(void)state;
+	log_setup(&quiet);
+	/* cppcheck-suppress invalidFunctionArg ; -1 goes with MAP_ANONYMOUS */
+	seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	(void)snprintf(top, sizeof top, "/var/tmp/pop3d-supervise-XXXXXX");
+	return seen == MAP_FAILED || !mkdtemp(top) || chmod(top, 0755) < 0;
+}
+
+static int remove_top(void **state)
+{
+	char command[128];
+
+	(void)state;
+	(void)snprintf(command, sizeof command, "rm -rf %s", top);
+	return system(command); /* NOLINT(cert-env33-c): a path that we made */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_grants)};
+
+	return cmocka_run_group_tests(tests, make_top, remove_top);
+}
