@@ -16,6 +16,7 @@
 
 enum {
 	BODY_INLINE = 64 * 1024, /* octets of a message that is rather sent than handed over as a descriptor */
+	TELL_MS = 60 * 1000,
 };
 
 static const struct store_driver *const drivers[] = {&maildir_driver};
@@ -168,6 +169,18 @@ static void places_of(const struct maildrop *md, struct index_place place[PLACES
 	(void)snprintf(place[IN_DIR].name, sizeof place[IN_DIR].name, "%016llx.pop3idx", (unsigned long long)md->key);
 }
 
+/* A disk that is full is told of once in a while, not with every session. */
+static void tell_homeless(const struct maildrop *md, const struct why *why)
+{
+	static uint64_t told_ms;
+	uint64_t now_ms = clock_ms();
+
+	if (told_ms != 0 && now_ms - told_ms < TELL_MS)
+		return;
+	told_ms = now_ms;
+	log_line(LOG_NOTICE, "no index is kept of %.200s: %.200s", md->path, why->text);
+}
+
 /* The first place that takes it; a listing without one lives in memory. */
 static enum err keep(struct maildrop *md, const struct scan *now, const struct stamp stamp[STAMPS], int64_t taken_ns,
 		     struct index_first *first, struct why *why)
@@ -183,7 +196,7 @@ static enum err keep(struct maildrop *md, const struct scan *now, const struct s
 		    index_open(&md->index, &place[p], md->driver, stamp, first, &current, &reason) == OK)
 			return OK;
 	if (reason.text[0])
-		log_line(LOG_NOTICE, "no index is kept of %.200s: %.200s", md->path, reason.text);
+		tell_homeless(md, &reason);
 	enum err err = index_memfd(&fd, md->driver, now, stamp, taken_ns, why);
 
 	return err == OK ? index_adopt(&md->index, fd, md->driver, stamp, first, &current, why) : err;

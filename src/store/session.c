@@ -203,7 +203,7 @@ static void session_start(struct store *st, const struct msg_grant *g, struct sl
 /* A worker serves its owner, and root never. Whoever asks for anything else was taken over, or has a bug. */
 static bool is_for_us(const struct store *st, const struct msg_grant *g)
 {
-	return g->uid == st->env->uid && g->gid == st->env->gid && g->uid == geteuid() && g->uid != 0 &&
+	return g->uid == st->env->uid && g->gid == st->env->gid && g->uid == st->uid && g->uid != 0 &&
 	       g->uid >= st->env->conf->auth.min_uid;
 }
 
@@ -223,7 +223,7 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 		event_kv(&e, "user", user);
 		event_u64(&e, "uid", g->uid);
 		event_u64(&e, "gid", g->gid);
-		event_u64(&e, "own-uid", geteuid());
+		event_u64(&e, "own-uid", st->uid);
 		event_log(&e, LOG_ERR);
 		deny(store_front(st, g->front), g->sid, ERR_PERM);
 		return OK;

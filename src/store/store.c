@@ -246,6 +246,7 @@ int store_main(const struct role_env *env)
 	signal(SIGPIPE, SIG_IGN);
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* there is no /etc here */
 	st->env = env;
+	st->uid = geteuid();
 	st->locks.fd = env->session_fd;
 	set_up_index(st);
 	set_up_loop(st);

@@ -22,6 +22,7 @@ struct peer {
 struct store {
 	struct ev_loop *loop;
 	const struct role_env *env;
+	uid_t uid; /* that this process really has */
 	struct maildrop_setup setup;
 	struct locks locks;
 	struct table sessions;   /* by session id */
