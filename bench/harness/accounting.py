@@ -42,7 +42,7 @@ class Group:
         for mount, kind, options in _mounts():
             if kind == "cgroup2" and not self.cpu_dir:
                 self.cpu_dir = _make_group(mount, "", name)
-            if kind == "cgroup" and "memory" in options.split(","):
+            if kind == "cgroup" and "memory" in options.split(",") and not self.memory_dir:
                 self.memory_dir = _make_group(mount, "memory", name)
 
     def enter_command(self, argv: list[str]) -> list[str]:
