@@ -80,17 +80,6 @@ static void event_address(struct event *e, const struct address *a)
 		event_word(e, "address", "local");
 }
 
-static void log_failure(const struct login *l, const char *reason)
-{
-	struct event e;
-
-	event_new(&e, "auth-failure");
-	event_kv(&e, "user", l->user);
-	event_address(&e, &l->client);
-	event_kv(&e, "reason", slice_str(reason));
-	event_log(&e, LOG_INFO);
-}
-
 /* What the cache could have spared. Tests count these lines. */
 static void log_hashed(const struct login *l)
 {
@@ -113,18 +102,18 @@ static struct front *front_find(const struct auth *a, uint32_t serial)
 	return f;
 }
 
-static void deny(const struct auth *a, uint32_t front, uint64_t sid, enum err err)
+static void deny(const struct auth *a, uint32_t front, uint64_t sid, enum err err, const char *reason)
 {
 	struct front *f = front_find(a, front);
 	struct msg_deny m = {.sid = sid, .err = (uint32_t)err};
 
 	if (f)
-		chan_send(&f->chan, MSG_DENY, &(struct chan_out){.payload = &m});
+		chan_send(&f->chan, MSG_DENY, &(struct chan_out){.payload = &m, .bulk = {slice_str(reason)}});
 }
 
 static void on_lost(void *arg, uint32_t front, uint64_t sid)
 {
-	deny(arg, front, sid, ERR_TEMP);
+	deny(arg, front, sid, ERR_TEMP, "the store process ended");
 }
 
 /* A front that was taken over can guess passwords as fast as we check them; at least it is seen. */
@@ -150,9 +139,9 @@ static void login_free(struct login *l)
 	free(l);
 }
 
-static void login_deny(struct auth *a, struct login *l, enum err err)
+static void login_deny(struct auth *a, struct login *l, enum err err, const char *reason)
 {
-	deny(a, l->front, l->sid, err);
+	deny(a, l->front, l->sid, err, reason);
 	login_free(l);
 }
 
@@ -160,10 +149,9 @@ static void login_refuse(struct auth *a, struct login *l, const char *reason)
 {
 	struct front *f = front_find(a, l->front);
 
-	log_failure(l, reason);
 	if (f)
 		count_failure(f);
-	login_deny(a, l, ERR_AUTH);
+	login_deny(a, l, ERR_AUTH, reason);
 }
 
 /* Who has the right password hears that it is not his fault; the operator hears what to do. */
@@ -197,12 +185,12 @@ static void login_grant(struct auth *a, struct login *l)
 			      .home_len = (uint16_t)l->home.n};
 
 	if (!is_uid_fit(a, l)) {
-		login_deny(a, l, ERR_PERM);
+		login_deny(a, l, ERR_PERM, "a uid that may not log in");
 		return;
 	}
 	/* Without front nobody would end the session. */
 	if (front_find(a, l->front) && !grants_send(&a->grants, &m, (struct slice[]){l->name, l->mailbox, l->home}))
-		deny(a, l->front, l->sid, ERR_TEMP);
+		deny(a, l->front, l->sid, ERR_TEMP, "no store process");
 	login_free(l);
 }
 
@@ -228,7 +216,7 @@ static void on_answer(void *arg, struct hash_job *j, enum verdict v)
 	struct login *l = (struct login *)j;
 
 	if (v == VERDICT_NONE) {
-		login_deny(a, l, ERR_TEMP);
+		login_deny(a, l, ERR_TEMP, "no hash process");
 		return;
 	}
 	if (l->decoy)
@@ -313,8 +301,7 @@ static void login_begin(struct auth *a, struct login *l)
 	struct slice hash = l->decoy ? SLICE("") : l->job.setting;
 
 	if (!cache_key(&a->cache, l->user, l->password, hash, &l->key) && a->cache.nbuckets > 0) {
-		log_line(LOG_ERR, "auth: libcrypto failed");
-		login_deny(a, l, ERR_TEMP);
+		login_deny(a, l, ERR_TEMP, "libcrypto failed");
 		return;
 	}
 	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
@@ -322,21 +309,8 @@ static void login_begin(struct auth *a, struct login *l)
 	if (v != VERDICT_NONE) {
 		login_end(a, l, v);
 	} else if (!hashers_put(&a->hashers, &l->job)) {
-		log_line(LOG_WARNING, "auth: %d logins wait for a hash process; another one is refused",
-			 HASHERS_QUEUE_MOST);
-		login_deny(a, l, ERR_TEMP);
+		login_deny(a, l, ERR_TEMP, "too many logins wait for a hash process");
 	}
-}
-
-static void log_trouble(const struct msg_login *m, struct slice user, const struct why *why)
-{
-	struct event e;
-
-	event_new(&e, "auth-trouble");
-	event_kv(&e, "user", user);
-	event_address(&e, &m->client);
-	event_kv(&e, "reason", slice_str(why->text));
-	event_log(&e, LOG_ERR);
 }
 
 static void login_handle(struct front *f, const struct msg_login *m, struct slice user, struct slice password)
@@ -349,8 +323,7 @@ static void login_handle(struct front *f, const struct msg_login *m, struct slic
 	enum err err = clean ? chain_lookup(&a->chain, &q, &r, &why) : fail(&why, ERR_AUTH, "invalid characters");
 
 	if (err != OK && err != ERR_AUTH) {
-		log_trouble(m, user, &why);
-		deny(a, f->chan.peer_serial, m->sid, err);
+		deny(a, f->chan.peer_serial, m->sid, err, why.text);
 		return;
 	}
 	bool real = err == OK && record_is_checkable(a, &r, &why);
@@ -360,7 +333,7 @@ static void login_handle(struct front *f, const struct msg_login *m, struct slic
 	struct login *l = login_new(f, m, user, password, &r, (struct slice){a->decoy, a->decoy_len});
 
 	if (!l) {
-		deny(a, f->chan.peer_serial, m->sid, ERR_TEMP);
+		deny(a, f->chan.peer_serial, m->sid, ERR_TEMP, "no memory");
 		return;
 	}
 	l->decoy = !real;

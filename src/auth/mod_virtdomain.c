@@ -1,7 +1,8 @@
 /* auth/mod_virtdomain.c - users of virtual domains: the file DIR/DOMAIN, in passwd format, for USER@DOMAIN
  *
  * A login name without a domain gets the local address that the client connected to as its domain. The record's hash
- * is checked by `generic`; the session runs as the record's uid, and the maildrop is HOME/INBOX. */
+ * is checked by `generic`; the session runs as the record's uid. The maildrop is HOME/INBOX; that of a record without a home
+ * is made from mailbox-pattern (or mail-spool), in which ${user} is NAME@DOMAIN. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,9 +28,9 @@ struct domain {
 };
 
 struct virtdomain {
-	const char *dir; /* borrowed from the configuration */
-	int fd;          /* of the directory; -1: there is none */
-	uint64_t clock;  /* look-ups so far */
+	const char *dir, *pattern; /* borrowed from the configuration */
+	int fd;                    /* of the directory; -1: there is none */
+	uint64_t clock;            /* look-ups so far */
 	size_t ndomains, octets;
 	uint64_t key[DOMAINS_MOST]; /* hash of the name, kept together so that a search stays in few cache lines */
 	struct domain *domain[DOMAINS_MOST];
@@ -42,6 +43,7 @@ static enum err virtdomain_open(const struct conf *cf, void **priv, struct why *
 	if (!v)
 		return fail(why, ERR_TEMP, "virtdomain: no memory");
 	v->dir = cf->virtdomain_dir;
+	v->pattern = cf->mailbox.pattern;
 	v->fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (v->fd < 0)
 		log_line(errno == ENOENT ? LOG_NOTICE : LOG_WARNING, "virtdomain: %s: %s; there are no virtual domains",
@@ -158,14 +160,33 @@ static enum err find_line(struct virtdomain *v, struct slice user, struct slice 
 	return err;
 }
 
-static bool put_mailbox(struct record *r)
+static enum err expand_pattern(const struct virtdomain *v, const struct record *r, struct slice domain, struct buf *out,
+			       struct why *why)
+{
+	char text[2 * NAME_MOST + 1];
+	struct buf user = BUF(text);
+
+	buf_put(&user, r->name);
+	buf_char(&user, '@');
+	buf_put(&user, domain);
+	return conf_expand(out, slice_str(v->pattern), &(struct conf_var){"user", buf_slice(&user)}, 1, NULL, why);
+}
+
+static enum err put_mailbox(const struct virtdomain *v, struct record *r, struct slice domain, struct why *why)
 {
 	struct buf b = BUF(r->mailbox_text);
+	enum err err = OK;
 
-	buf_put(&b, r->home);
-	buf_str(&b, "/INBOX");
+	if (r->home.n > 0) {
+		buf_put(&b, r->home);
+		buf_str(&b, "/INBOX");
+	} else {
+		err = expand_pattern(v, r, domain, &b, why);
+	}
 	r->mailbox = buf_slice(&b);
-	return !b.full && r->mailbox.n <= URL_MOST;
+	if (err == OK && (b.full || r->mailbox.n > URL_MOST))
+		err = fail(why, ERR_PERM, "%s: the mailbox has too long a name", r->place);
+	return err;
 }
 
 static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,
@@ -184,7 +205,7 @@ static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice 
 	r->gid = line.gid;
 	if (snprintf(r->place, sizeof r->place, "%s/%.*s", v->dir, (int)domain.n, domain.p) < 0)
 		r->place[0] = '\0';
-	return put_mailbox(r) ? OK : fail(why, ERR_PERM, "%s: the home directory has too long a name", r->place);
+	return put_mailbox(v, r, domain, why);
 }
 
 /* The number of the address that the client connected to, as a file name. */

@@ -38,7 +38,7 @@ bool passwd_parse(struct slice line, struct passwd_line *out)
 
 	if (line.n > PASSWD_LINE_MOST || !take_fields(&line, f, FIELDS))
 		return false;
-	if (f[NAME].n == 0 || has_control(f[NAME]) || has_control(f[HASH]) || !is_path(f[HOME]))
+	if (f[NAME].n == 0 || has_control(f[NAME]) || has_control(f[HASH]) || (f[HOME].n > 0 && !is_path(f[HOME])))
 		return false;
 	*out = (struct passwd_line){.name = f[NAME], .hash = f[HASH], .home = f[HOME]};
 	return is_id(f[UID], &out->uid) && is_id(f[GID], &out->gid);

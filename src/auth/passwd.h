@@ -11,7 +11,7 @@ struct passwd_line {
 };
 
 /* False: not such a line. All seven fields must be there (a line that is cut off has fewer), uid and gid are
- * numbers, home is an absolute path. Nothing is said about the hash; see hash_is_usable. */
+ * numbers, home is an absolute path or empty. Nothing is said about the hash; see hash_is_usable. */
 bool passwd_parse(struct slice line, struct passwd_line *out);
 
 /* An empty line or a comment. */

@@ -206,9 +206,11 @@ const struct statement statements[] = {
 	 "Where the locks of mailboxes are that have no lock beside them.", LATER},
 
 	{"mailbox", "mail-spool", TOP_AS(KIND_SPOOL, mailbox.pattern), "url", "/var/mail",
-	 "Directory of the mailboxes: that of a user is VALUE/USER, or where VALUE ends in user=, VALUEUSER.", LATER},
+	 "Directory of the mailboxes: that of a user is VALUE/USER, or where VALUE ends in user=, VALUEUSER.", HONOURED,
+	 "e2e/test_auth.py::test_record_without_home"},
 	{"mailbox", "mailbox-pattern", TOP_AS(KIND_TEMPLATE, mailbox.pattern), "url", NULL,
-	 "The mailbox of a user, with ${user} in it. Of this and mail-spool the later counts.", LATER},
+	 "The mailbox of a user, with ${user} in it. Of this and mail-spool the later counts.", HONOURED,
+	 "e2e/test_auth.py::test_record_without_home"},
 	{"mailbox", "mailbox-type", TOP_AS(KIND_NAME, mailbox.mailbox_type), "scheme", "mbox",
 	 "Format of a mailbox that is not there yet.", HONOURED, "e2e/test_statements.py::test_mailbox_type",
 	 .words = &mailbox_types},

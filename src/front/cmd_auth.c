@@ -42,7 +42,7 @@ enum next cmd_pass(struct session *s, const struct args *a)
 	s->login_at = ev_now(s->front->loop);
 	session_wait(s, WAIT_LOGIN, LOGIN_WAIT);
 	if (!peers_login(s, a->text))
-		login_denied(s, ERR_TEMP, "no auth process");
+		login_denied(s, ERR_TEMP, SLICE("no auth process"));
 	return s->wait == WAIT_NOTHING ? NEXT_COMMAND : NEXT_WAIT;
 }
 
@@ -111,13 +111,15 @@ static void log_login(const struct session *s)
 	event_log(&e, LOG_INFO);
 }
 
-static void log_failure(const struct session *s, const char *reason)
+/* The one line about it: what went wrong is known where it did, who it was is known here. */
+static void log_failure(const struct session *s, enum err err, struct slice reason)
 {
+	bool is_trouble = err == ERR_TEMP || err == ERR_PERM;
 	struct event e;
 
 	session_event(s, &e, "login-failed");
-	event_kv(&e, "reason", slice_str(reason));
-	event_log(&e, LOG_INFO);
+	event_kv(&e, "reason", reason);
+	event_log(&e, is_trouble ? LOG_ERR : LOG_INFO);
 }
 
 enum err login_open(struct session *s, struct msg *m, struct why *why)
@@ -126,7 +128,7 @@ enum err login_open(struct session *s, struct msg *m, struct why *why)
 
 	if (err != OK) {
 		peers_leave(s, true);
-		login_denied(s, ERR_TEMP, why->text);
+		login_denied(s, ERR_TEMP, slice_str(why->text));
 		return err;
 	}
 	s->wait = WAIT_NOTHING;
@@ -157,9 +159,9 @@ static double penalty(const struct session *s)
 	return at - now;
 }
 
-void login_denied(struct session *s, enum err err, const char *reason)
+void login_denied(struct session *s, enum err err, struct slice reason)
 {
-	log_failure(s, reason);
+	log_failure(s, err, reason);
 	peers_leave(s, false);
 	s->denied = err;
 	s->failures += err == ERR_AUTH;

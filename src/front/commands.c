@@ -18,8 +18,9 @@ static const struct command commands[] = {
 	{"RETR", TRANSACTION, ARG_MSG, false, cmd_retr},                  /* section 5 */
 	{"TOP", TRANSACTION, ARG_MSG_LINES, false, cmd_top},              /* section 7 */
 	{"DELE", TRANSACTION, ARG_MSG, false, cmd_dele},                  /* section 5 */
-	{"NOOP", TRANSACTION, ARG_NONE, false, cmd_noop},                 /* section 5 */
-	{"RSET", TRANSACTION, ARG_NONE, false, cmd_rset},                 /* section 5 */
+	{"NOOP", AUTHORIZATION | TRANSACTION, ARG_NONE, false,
+	 cmd_noop},                                       /* section 5; clients send it before a login, too */
+	{"RSET", TRANSACTION, ARG_NONE, false, cmd_rset}, /* section 5 */
 };
 
 static const char invalid_arguments[] = "Invalid arguments";

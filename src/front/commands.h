@@ -50,7 +50,7 @@ enum next cmd_quit(struct session *s, const struct args *a);
 
 /* The answers to a login. login_open: ERR_PERM means that the message is broken. Then session_run goes on. */
 enum err login_open(struct session *s, struct msg *m, struct why *why);
-void login_denied(struct session *s, enum err err, const char *reason);
+void login_denied(struct session *s, enum err err, struct slice reason);
 void login_penalty_over(struct session *s);
 
 /* cmd_trans.c: TRANSACTION. listing_get: the record of a message; false: it has to come from store, or the session is

@@ -83,6 +83,7 @@ static void sid_give(struct peers *p, struct session *s)
 	do
 		s->sid = (uint64_t)p->serial << 32 | encrypt(++p->counter, p->key);
 	while (sid_find(p, s->sid));
+	s->login = s->sid;
 	sid_insert(p, s);
 	p->used++;
 }
@@ -210,13 +211,16 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 	};
 	const struct msg_deny *deny = m->payload;
 	struct session *s = sid_find(&f->peers, deny->sid);
+	struct slice reason = m->bulk;
 
 	if (deny->err == OK || deny->err >= ERR_COUNT)
 		return fail(why, ERR_PERM, "a denial without a reason");
+	if (reason.n == 0)
+		reason = slice_str(reasons[deny->err]);
 	if (!s)
 		return OK;
 	if (s->wait == WAIT_LOGIN)
-		login_denied(s, (enum err)deny->err, reasons[deny->err]);
+		login_denied(s, (enum err)deny->err, reason);
 	else if (s->peer == from)
 		session_fail(s, (enum err)deny->err, "store ended the session");
 	else
@@ -285,7 +289,7 @@ static void lose_peer(struct session *s, enum role role)
 {
 	leave_peer(s);
 	if (role == ROLE_AUTH)
-		login_denied(s, ERR_TEMP, "the auth process has ended");
+		login_denied(s, ERR_TEMP, SLICE("the auth process has ended"));
 	else if (s->wait == WAIT_COMMIT || s->wait == WAIT_ACKNOWLEDGED)
 		update_done(s, ERR_TEMP);
 	else

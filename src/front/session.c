@@ -49,6 +49,8 @@ void session_event(const struct session *s, struct event *e, const char *name)
 	event_word(e, "address", text);
 	if (s->client.family != 0)
 		event_u64(e, "port", s->client.port);
+	if (s->front->conf->logging.session_id && s->login > 0)
+		event_u64(e, "session", s->login);
 }
 
 void session_fault(const struct session *s, const char *what, uint32_t msgno)
@@ -292,7 +294,7 @@ static void idle_over(struct session *s)
 
 static void login_over(struct session *s)
 {
-	login_denied(s, ERR_TEMP, "no answer");
+	login_denied(s, ERR_TEMP, SLICE("no answer"));
 }
 
 static void store_over(struct session *s)

@@ -73,6 +73,7 @@ struct session {
 	struct arena_mark before_user;
 	struct slice user; /* as the client typed it; n 0: none */
 	uint64_t sid;      /* of the login; 0: none */
+	uint64_t login;    /* the last sid, for the log */
 	struct session *sid_next;
 	struct peer *peer; /* auth while it has the login, then store; NULL: neither */
 	struct session *peer_next, **peer_at;

@@ -10,7 +10,12 @@
 #define S (1 << ROLE_STORE)
 #define PAYLOAD(name) sizeof(struct name)
 
-enum { GRANT_BULK = NAME_MOST + 2 * URL_MOST, LOGIN_BULK = NAME_MOST + 1024, HASH_BULK = 1024 + 1024 };
+enum {
+	GRANT_BULK = NAME_MOST + 2 * URL_MOST,
+	LOGIN_BULK = NAME_MOST + 1024,
+	HASH_BULK = 1024 + 1024,
+	REASON_BULK = sizeof(struct why)
+};
 
 /* clang-format off */
 const struct msg_rule msg_rule[MSG_COUNT] = {
@@ -26,7 +31,7 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_HASH] =     {"hash",     A,             H,             0, 0, PAYLOAD(msg_hash),   HASH_BULK,     1},
 	[MSG_HASHED] =   {"hashed",   H,             A,             0, 0, PAYLOAD(msg_hashed), 0,             0},
 	[MSG_GRANT] =    {"grant",    A | M,         S | M,         0, 0, PAYLOAD(msg_grant),  GRANT_BULK,    0},
-	[MSG_DENY] =     {"deny",     A | M | S,     F,             0, 0, PAYLOAD(msg_deny),   0,             0},
+	[MSG_DENY] =     {"deny",     A | M | S,     F,             0, 0, PAYLOAD(msg_deny),   REASON_BULK,   0},
 	[MSG_SCAN] =     {"scan",     S,             F,             0, 1, PAYLOAD(msg_scan),   MSG_BULK_MOST, 0},
 
 	[MSG_FETCH] =    {"fetch",    F,             S,             0, 0, PAYLOAD(msg_fetch),  0,             0},

@@ -98,6 +98,7 @@ struct msg_grant {
 	uint32_t pad2;
 };
 
+/* Bulk: for the log, the reason where the sender knows more than err says. */
 struct msg_deny {
 	uint64_t sid;
 	uint32_t err; /* enum err */

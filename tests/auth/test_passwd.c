@@ -30,7 +30,7 @@ static const struct {
 	{TEXT("bob:h:1x:1::/h:"), NULL, NULL, NULL, 0, 0},
 	{TEXT("bob:h:::: /h:"), NULL, NULL, NULL, 0, 0},
 	{TEXT("bob:h:1:1::home:"), NULL, NULL, NULL, 0, 0},
-	{TEXT("bob:h:1:1:::"), NULL, NULL, NULL, 0, 0},
+	{TEXT("bob:h:1:1:::"), "bob", "h", "", 1, 1}, /* mailbox-pattern says where the mail is */
 	{TEXT("bob:h:1:1::/h\0me:"), NULL, NULL, NULL, 0, 0},
 	{TEXT("b\0b:h:1:1::/h:"), NULL, NULL, NULL, 0, 0},
 	{TEXT("bob:h\t:1:1::/h:"), NULL, NULL, NULL, 0, 0},

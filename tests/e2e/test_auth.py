@@ -39,6 +39,23 @@ def test_virtual_domain(either, sep):
         assert c.stat()[0] == 1
 
 
+@pytest.mark.parametrize("statement", ["mail-spool {top}/spool", 'mailbox-pattern "maildir:{top}/spool/${{user}}"'])
+def test_record_without_home(daemon, statement):
+    """Its maildrop is the one of mailbox-pattern or mail-spool, named by user and domain."""
+    user = daemon.user("bob")
+    user.deliver("Subject: x\n\nx\n")
+    spool = daemon.top / "spool"
+    spool.mkdir(mode=0o755)
+    (user.home / "INBOX").rename(spool / user.login)
+    file = daemon.domains / user.domain
+    line = file.read_text(encoding="utf-8").split(":")
+    line[5] = ""
+    file.write_text(":".join(line), encoding="utf-8")
+    started(daemon, f"mailbox {{ {statement.format(top=daemon.top)}; }}\n")
+    with daemon.login(user) as c:
+        assert c.stat()[0] == 1
+
+
 def test_local_address_is_a_domain(daemon):
     daemon.user("bob", domain="127.0.0.1")
     started(daemon)
@@ -159,7 +176,7 @@ def test_unusable_file_is_no_wrong_password(either):
     os.symlink("gone.test", either.domains / "gone.test")
     started(either)
     assert try_login(either, "bob@gone.test", "secret").startswith(b"-ERR [SYS/PERM]")
-    either.wait_log(r'auth-trouble user="bob@gone.test" address=127.0.0.1 reason="open .*gone.test')
+    either.wait_log(r'login-failed user="bob@gone.test" address=127.0.0.1 port=\d+ reason="open .*gone.test')
     assert try_login(either, "bob@example.test", "secret").startswith(b"+OK")
 
 
@@ -200,7 +217,7 @@ def test_failures_are_logged_with_their_reason(daemon):
     for login, reason in ((user.login, "wrong password"), ("eve@example.test", "no such user"),
                           ("eve@nowhere.test", "no such domain"), ("eve", "no such domain")):
         assert try_login(daemon, login, "wr0ng").startswith(b"-ERR [AUTH]")
-        daemon.wait_log(rf'auth-failure user="{login}" address=127.0.0.1 reason="{reason}"')
+        daemon.wait_log(rf'login-failed user="{login}" address=127.0.0.1 port=\d+ reason="{reason}"')
     assert "wr0ng" not in daemon.log()
 
 
