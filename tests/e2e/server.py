@@ -107,10 +107,12 @@ class Daemon:
 
     def __init__(self, privileged=None, binary=BINARY):
         self.privileged = os.getuid() == 0 if privileged is None else privileged
-        self.binary = str(binary)
         self.top = Path(tempfile.mkdtemp(prefix="pop3d-test-", dir="/tmp"))
         self.top.chmod(0o755)
         self.uid = os.getuid() if self.privileged or os.getuid() else NOBODY  # who starts it
+        self.binary = str(binary)
+        if self.uid != os.getuid():  # who may not look into the directory that it was built in
+            self.binary = str(shutil.copy(binary, self.top / "pop3d"))
         self.domains = self.top / "domains"
         self.mail = self.top / "mail"
         for d in (self.domains, self.mail, self.top / "run", self.top / "cache"):
@@ -217,7 +219,7 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
                     return True
             else:
                 try:
-                    Pop3(self.address, timeout=START_SECONDS).close()
+                    Pop3(self.address, timeout=START_SECONDS).quit()
                     return True
                 except (ConnectionRefusedError, TimeoutError):
                     pass
@@ -303,9 +305,12 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
     # talking to it
 
     def connect(self, **kw):
+        """A client that has been greeted."""
         if not self.process:
             self.start()
-        return Pop3(self.address, **kw)
+        c = Pop3(self.address, **kw)
+        assert c.greeting.startswith(b"+OK"), c.greeting
+        return c
 
     def login(self, user, **kw):
         c = self.connect(**kw)

@@ -189,8 +189,9 @@ def test_set_wins_over_the_file(daemon):
 def test_port_in_use(daemon):
     """No address can be opened: status 1, and it says which and why."""
     with socket.socket() as s:
-        s.bind(daemon.address)
+        s.bind(("127.0.0.1", 0))
         s.listen()
+        daemon.port = s.getsockname()[1]
         daemon.user()
         result = daemon.run()
     assert result.returncode == 1
