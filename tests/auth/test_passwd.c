@@ -13,7 +13,7 @@ static const struct {
 } lines[] = {
 	{TEXT("bob:$6$salt$hash:1000:100:Bob:/home/bob:/bin/sh"), "bob", "$6$salt$hash", "/home/bob", 1000, 100},
 	{TEXT("bob:x:0:0::/:"), "bob", "x", "/", 0, 0},
-	{TEXT("bob::4294967294:4294967294:::/"), NULL, NULL, NULL, 0, 0},
+	{TEXT("bob::4294967294:4294967294:::/"), "bob", "", "", 4294967294, 4294967294},
 	{TEXT("bob::4294967294:4294967294::/h:"), "bob", "", "/h", 4294967294, 4294967294},
 	{TEXT("b b:h:1:1:g,e:/a b:s\r"), "b b", "h", "/a b", 1, 1},
 	{TEXT("bob:h:1:1::/h:/bin/sh:more"), "bob", "h", "/h", 1, 1},
