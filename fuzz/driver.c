@@ -68,7 +68,8 @@ static bool load(const char *path)
 	(void)fclose(f); /* only read from */
 	if (!copy)
 		return false;
-	corpus[inputs++] = (struct input){memcpy(copy, octets, n), n};
+	memcpy(copy, octets, n);
+	corpus[inputs++] = (struct input){copy, n};
 	return true;
 }
 

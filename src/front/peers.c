@@ -339,11 +339,19 @@ bool peers_add(struct front *f, const struct msg_peer *who, int fd)
 	return true;
 }
 
+static void list_free(struct peer *p)
+{
+	while (p) {
+		struct peer *next = p->next;
+
+		peer_free(p);
+		p = next;
+	}
+}
+
 void peers_done(struct peers *p)
 {
-	while (p->auths)
-		peer_free(p->auths);
-	while (p->stores)
-		peer_free(p->stores);
+	list_free(p->auths);
+	list_free(p->stores);
 	free(p->bucket);
 }

@@ -20,7 +20,7 @@ static struct conf conf = {.max_children = PLACES, .max_per_address = 2, .server
 static struct {
 	_Atomic uint32_t inside, most;
 	_Atomic uint64_t served;
-} *found;
+} * found;
 
 static void *shared;
 
@@ -153,8 +153,14 @@ static const struct {
 } address[] = {
 	{"itself", {AF_INET, 1, 0, {10, 0, 0, 1}}, {AF_INET, 2, 0, {10, 0, 0, 1}}, true},
 	{"another", {AF_INET, 1, 0, {10, 0, 0, 1}}, {AF_INET, 1, 0, {10, 0, 0, 2}}, false},
-	{"IPv6 network", {AF_INET6, 1, 0, {0x20, 1, 2, 3, 4, 5, 6, 7, 8}}, {AF_INET6, 1, 0, {0x20, 1, 2, 3, 4, 5, 6, 7, 9}}, true},
-	{"IPv6, another", {AF_INET6, 1, 0, {0x20, 1, 2, 3, 4, 5, 6, 7}}, {AF_INET6, 1, 0, {0x20, 1, 2, 3, 4, 5, 6, 8}}, false},
+	{"IPv6 network",
+	 {AF_INET6, 1, 0, {0x20, 1, 2, 3, 4, 5, 6, 7, 8}},
+	 {AF_INET6, 1, 0, {0x20, 1, 2, 3, 4, 5, 6, 7, 9}},
+	 true},
+	{"IPv6, another",
+	 {AF_INET6, 1, 0, {0x20, 1, 2, 3, 4, 5, 6, 7}},
+	 {AF_INET6, 1, 0, {0x20, 1, 2, 3, 4, 5, 6, 8}},
+	 false},
 	{"IPv4, IPv6", {AF_INET, 1, 0, {0, 0, 0, 1}}, {AF_INET6, 1, 0, {0, 0, 0, 0, 0, 0, 0, 1}}, false},
 	{"Unix", {0, 0, 0, {0}}, {0, 0, 0, {0}}, false},
 };
@@ -231,9 +237,9 @@ static void test_balance(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_many_fronts), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_many_fronts),        cmocka_unit_test(test_order),
 		cmocka_unit_test(test_waiting_is_counted), cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_address_table), cmocka_unit_test(test_balance),
+		cmocka_unit_test(test_address_table),      cmocka_unit_test(test_balance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
