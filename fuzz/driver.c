@@ -69,7 +69,8 @@ static bool load(const char *path)
 	if (!copy)
 		return false;
 	memcpy(copy, octets, n);
-	corpus[inputs++] = (struct input){copy, n};
+	corpus[inputs].octets = copy;
+	corpus[inputs++].n = n;
 	return true;
 }
 
