@@ -11,9 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from server import BINARY, SANITIZED, Daemon, has_user  # noqa: E402
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "needs_root: starts pop3d as root, whose processes drop to their own users")
-    config.addinivalue_line("markers", "plain_build: measures memory or counts calls; says nothing in a sanitized build")
+def pytest_configure():
     if not BINARY.exists():
         pytest.exit(f"{BINARY} is not there: make build", returncode=1)
 

@@ -145,6 +145,7 @@ def test_many_half_open_and_slow(world):
     fetch_all(daemon, bad)
 
 
+@pytest.mark.needs_root
 def test_resets_in_the_middle_of_a_message(world):
     daemon, good, bad = world
     before = daemon.descriptors()
@@ -215,6 +216,7 @@ def test_delete_after_pipelined_retr_that_never_arrives(world):
     c.quit()
 
 
+@pytest.mark.needs_root
 def test_nothing_grows(world):
     """Sessions of all kinds, over and over: memory and descriptors come back to where they were."""
     daemon, good, bad = world

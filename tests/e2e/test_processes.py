@@ -76,6 +76,7 @@ def in_two_fronts(daemon, user_of, n=40):
 # --- deaths ---
 
 
+@pytest.mark.needs_root
 def test_front_dies(daemon):
     """Its clients lose their connections, others' sessions go on, and its places are free again."""
     daemon.alarms_expected = True
@@ -101,6 +102,7 @@ def test_front_dies(daemon):
         c.quit()
 
 
+@pytest.mark.needs_root
 def test_locks_of_a_dead_front_are_free(daemon):
     """Store ends the sessions of a front that died, deletes nothing, and the maildrops can be opened again."""
     daemon.alarms_expected = True
@@ -114,6 +116,7 @@ def test_locks_of_a_dead_front_are_free(daemon):
     c.quit()
 
 
+@pytest.mark.needs_root
 def test_store_dies(daemon):
     """Its sessions end with a reply, those of other owners go on; the next login starts another worker."""
     daemon.alarms_expected = True

@@ -98,6 +98,7 @@ def test_empty_root(daemon):
             f"/proc/{pid}/root")
 
 
+@pytest.mark.needs_root
 def test_descriptors(running):
     """Nobody holds what is not for its role: listeners are front's, session locks store's, and no directory is anybody's but
     auth's and store's."""
@@ -116,6 +117,7 @@ def test_descriptors(running):
         assert not any("landlock" in t or "/dev/pts" in t for t in fds.values()), fds
 
 
+@pytest.mark.needs_root
 def test_shared_memory(running):
     """The cache of logins is auth's alone; a store worker can write one page, its own; auth reads them; hash has none."""
     may = {
