@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from server import BINARY, SANITIZED, Daemon, has_user  # noqa: E402
+from server import BINARY, Daemon, has_user  # noqa: E402
 
 
 def pytest_configure():
@@ -20,8 +20,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("needs_root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason=f"{item.name} needs root"))
-        if item.get_closest_marker("plain_build") and SANITIZED:
-            item.add_marker(pytest.mark.skip(reason=f"{item.name} measures, and this is a sanitized build"))
 
 
 @pytest.fixture
