@@ -304,6 +304,14 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
             total += sum(int(n) for n in re.findall(r"^(?:Private_\w+|Swap): +(\d+) kB", text, re.M))
         return total
 
+    def unaccepted(self):
+        """Connections that the kernel has completed and no process has accepted yet."""
+        for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[1] == f"0100007F:{self.port:04X}" and fields[3] == "0A":  # listening
+                return int(fields[4].split(":")[1], 16)
+        return 0
+
     def descriptors(self):
         """Open descriptors of all processes."""
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
