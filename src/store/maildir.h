@@ -1,0 +1,23 @@
+/* store/maildir.h - what the parts of the Maildir driver share */
+#pragma once
+#include "mail/wire.h"
+#include "store/maildir_list.h"
+
+enum {
+	MAILDIR_PASSES_MOST = 32, /* readings of directories that change all the time */
+	MAILDIR_RULES = WIRE_HIDE_UIDL,
+};
+
+/* For reading, and never through a link; -1 with errno set. The caller owns it. */
+int maildir_open_message(const struct maildrop *md, const struct maildir_path *path);
+
+enum maildir_there { MAILDIR_THERE, MAILDIR_GONE, MAILDIR_NO_MESSAGE };
+
+/* Reads a whole message: r gets its sizes, lines and checksum, e its mtime; both begin zeroed. Where it is not there, that
+ * is no error. */
+enum err maildir_read_message(const struct maildrop *md, const struct maildir_path *path, struct listing_rec *r,
+			      struct scan_entry *e, enum maildir_there *there, struct why *why);
+
+/* The driver's scan. */
+enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct stamp stamp[STAMPS],
+		      struct why *why);
