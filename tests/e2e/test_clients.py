@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from server import wait_for
+
 NOBODY = 65534
 ROUNDS = 3
 NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.M)
@@ -230,7 +232,12 @@ def test_second_session_is_told_in_use(daemon):
     second.err(f"PASS {user.password}", "IN-USE")
     first.ok("NOOP")
     first.quit()
-    second.login(user)
+
+    def let_in():  # QUIT is answered before the worker has heard of it
+        second.ok(f"USER {user.login}")
+        return second.cmd(f"PASS {user.password}").startswith(b"+OK")
+
+    assert wait_for(let_in)
     second.quit()
 
 

@@ -1,0 +1,203 @@
+"""What sessions cost, counted in system calls by strace, never in time: promises of the design that no clock can prove."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server import SANITIZED, process_name, wait_for
+
+pytestmark = [
+    pytest.mark.needs_root,
+    pytest.mark.skipif(SANITIZED, reason="a sanitizer's own system calls would be counted"),
+]
+
+STARTS = {"fork", "vfork", "clone", "clone3", "execve", "execveat"}
+
+
+class Trace:
+    """All system calls of all processes of a daemon while its block runs: .calls is [(role, name, the rest)]."""
+
+    def __init__(self, daemon):
+        self.pids = {pid: process_name(pid).split()[-1].removeprefix("pop3d-") for pid in daemon.pids()}
+        self.pids[daemon.process.pid] = "master"
+        self.file = daemon.top / "trace"
+
+    def __enter__(self):
+        attach = [word for pid in self.pids for word in ("-p", str(pid))]
+        self.strace = subprocess.Popen(["strace", "-f", "-s", "200", "-o", self.file, *attach], stderr=subprocess.PIPE,
+                                       text=True)
+        for _ in self.pids:
+            assert "attached" in self.strace.stderr.readline()
+        return self
+
+    def waits(self, pid):
+        """It sleeps in its loop, and no call of its own is being traced."""
+        return re.search("epoll_wait|ep_poll", Path(f"/proc/{pid}/wchan").read_text(encoding="ascii"))
+
+    def __exit__(self, *_):
+        assert wait_for(lambda: all(self.waits(pid) for pid in self.pids))
+        self.strace.send_signal(signal.SIGINT)
+        self.strace.communicate(timeout=30)
+        self.calls = []
+        unfinished = {}  # pid: where its call stands in the list
+        for line in self.file.read_text(encoding="utf-8", errors="replace").splitlines():
+            begun = re.match(r"(\d+) +(\w+)\((.*)", line)
+            resumed = re.match(r"(\d+) +<\.\.\. \w+ resumed>(.*)", line)
+            if begun:
+                unfinished[begun[1]] = len(self.calls)
+                self.calls.append((self.pids.get(int(begun[1]), "new"), begun[2], begun[3]))
+            elif resumed and resumed[1] in unfinished:
+                role, name, text = self.calls[unfinished[resumed[1]]]
+                self.calls[unfinished[resumed[1]]] = (role, name, text + resumed[2])
+
+    def count(self, role=None, *names):
+        """Calls of these names (of all) by a role (by all)."""
+        return sum((not role or r == role) and (not names or n in names) for r, n, _ in self.calls)
+
+    def sends(self):
+        """Octets of every send to a client, in order."""
+        results = (re.search(r"\) += (\d+)$", text) for _, name, text in self.calls if name == "sendto")
+        return [int(r[1]) for r in results if r]
+
+
+def poll(daemon, user):
+    c = daemon.login(user)
+    c.stat()
+    c.ok("LIST 1")
+    c.ok("UIDL 1")
+    c.quit()
+
+
+def warm(daemon, user):
+    """Polls until the worker is there and the index settled: it is not believed right after a change."""
+    for _ in range(3):
+        poll(daemon, user)
+    past = 1600000000
+    for sub in ("new", "cur"):
+        subprocess.run(["touch", "-d", f"@{past}", user.inbox.path / sub], check=True)
+
+
+@pytest.fixture
+def mailed(daemon):
+    user = daemon.user()
+    for n in range(10):
+        user.deliver(f"Subject: m{n}\n\nbody {n}\n")
+    daemon.start(extra="auth { failure-delay 0; }")
+    warm(daemon, user)
+    return daemon, user
+
+
+def test_warm_sessions_start_nothing(mailed):
+    """No fork, exec or thread, and master and hash do not hear of them."""
+    daemon, user = mailed
+    with Trace(daemon) as t:
+        for _ in range(20):
+            poll(daemon, user)
+    assert t.count("front") > 100  # it did look
+    assert t.count(None, *STARTS) == 0
+    # The wait that each was in when strace came is all.
+    assert t.count("master") <= 1 and t.count("hash") <= 1
+
+
+def test_warm_login_is_three_messages(mailed):
+    """LOGIN, GRANT, SCAN; and CLOSE at the end."""
+    daemon, user = mailed
+    with Trace(daemon) as t:
+        for _ in range(20):
+            poll(daemon, user)
+    sent = {role: t.count(role, "sendmsg") for role in ("front", "auth", "store", "master", "hash")}
+    assert sent == {"front": 40, "auth": 20, "store": 20, "master": 0, "hash": 0}
+
+
+def test_poll_does_not_grow_with_the_maildrop(daemon):
+    """As many system calls for 20,000 messages as for 10."""
+    small, large = daemon.user(), daemon.user()
+    for n in range(20000):
+        if n < 10:
+            small.deliver(f"Subject: m{n}\n\nbody\n")
+        large.deliver(f"Subject: m{n}\n\nbody\n")
+    daemon.start()
+    cost = {}
+    for user in (small, large):
+        warm(daemon, user)
+        poll(daemon, user)
+        with Trace(daemon) as t:
+            for _ in range(10):
+                poll(daemon, user)
+        cost[user] = t.count()
+    assert cost[large] < cost[small] * 1.5, cost.values()
+
+
+def test_idle_clients_cost_no_calls(mailed):
+    """100 logged-in clients that do nothing, while another polls: what it costs is what it costs alone."""
+    daemon, user = mailed
+    idle = [daemon.login(daemon_user) for daemon_user in more_users(daemon, 100)]
+    with Trace(daemon) as alone:
+        for _ in range(10):
+            poll(daemon, user)
+    for c in idle:
+        c.close()
+    with Trace(daemon) as after:
+        for _ in range(10):
+            poll(daemon, user)
+    assert alone.count() < after.count() * 1.5 + 20
+
+
+def more_users(daemon, count):
+    """Users of the first one's uid, so that one worker serves all of them."""
+    return [daemon.user(uid=20001) for _ in range(count)]
+
+
+def test_replies_leave_whole(mailed):
+    """A status line, a listing, a small message: one write each, with the terminator in it."""
+    daemon, user = mailed
+    c = daemon.login(user)
+    with Trace(daemon) as t:
+        c.stat()
+        c.list()
+        c.uidl()
+        c.retr(3)
+        c.top(4, 0)
+        c.ok("NOOP")
+    assert len(t.sends()) == 6
+    c.quit()
+
+
+def test_pipelined_commands_are_answered_together(mailed):
+    daemon, user = mailed
+    c = daemon.login(user)
+    with Trace(daemon) as t:
+        c.send(b"NOOP\r\n" * 100)
+        for _ in range(100):
+            assert c.line().startswith(b"+OK")
+    assert len(t.sends()) <= 3
+    c.quit()
+
+
+def test_large_message_leaves_in_large_writes(mailed):
+    """As the socket takes them, and the last one holds more than the terminator."""
+    daemon, user = mailed
+    user.deliver("Subject: big\n\n" + "the quick brown fox\n" * 50000)
+    c = daemon.login(user)
+    with Trace(daemon) as t:
+        octets = len(c.retr(11))
+    sends = t.sends()
+    assert sum(sends) > octets and len(sends) <= octets / 8192 + 2
+    assert sends[-1] > len(".\r\n")
+    c.quit()
+
+
+def test_listing_of_many_messages_leaves_in_large_writes(daemon):
+    user = daemon.user()
+    for n in range(3000):
+        user.deliver(f"Subject: m{n}\n\nbody\n")
+    daemon.start()
+    c = daemon.login(user)
+    with Trace(daemon) as t:
+        assert len(c.list()) == 3000 and len(c.uidl()) == 3000
+    octets = sum(t.sends())
+    assert len(t.sends()) <= octets / 8192 + 4
+    c.quit()
