@@ -167,6 +167,28 @@ static void test_marks_give_back(void **state)
 	arena_free(a);
 }
 
+/* All that secrets passed through is overwritten, in every block. */
+static void test_wipe(void **state)
+{
+	(void)state;
+	struct arena *a = arena_new(ROOMY);
+	char *p[50];
+
+	steps = 0;
+	check(arena_defer(a, note, "a"));
+	for (size_t i = 0; i < TABLE_ROWS(p); i++) {
+		p[i] = arena_zero(a, 1000);
+		memset(p[i], 's', 1000);
+	}
+	arena_wipe(a);
+	check(steps == 1); /* what was deferred ran before, on whole data */
+	for (size_t i = 0; i < TABLE_ROWS(p); i++)
+		for (size_t k = 0; k < 1000; k++)
+			check_row(i, "wiped", p[i][k] == 0);
+	arena_free(a);
+	check(steps == 1);
+}
+
 static void test_str(void **state)
 {
 	(void)state;
@@ -193,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_defer_without_room),
 		cmocka_unit_test(test_marks_give_back),
 		cmocka_unit_test(test_str),
+		cmocka_unit_test(test_wipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
