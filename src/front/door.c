@@ -19,7 +19,7 @@ enum {
 	TURN_MOST = 32,     /* connections from one socket before sessions get their turn */
 	EVENTS = 16,        /* sockets looked at in one turn */
 	FDS_PER_CLIENT = 3, /* its socket, a large scan listing, a large message */
-	FDS_SPARE = 256,    /* listeners, eventfds, channels on their way */
+	FDS_SPARE = 256,    /* listeners, eventfds, what is on its way */
 	CLIENTS_LEAST = 16, /* whatever the limit of descriptors */
 };
 
@@ -105,6 +105,7 @@ static struct waiting waiting_take(struct front *f)
 	struct waiting *first = d->first, w = *first;
 
 	d->first = w.next;
+	d->waits--;
 	if (!d->first) {
 		d->end = &d->first;
 		ev_timer_stop(f->loop, &d->tick);
@@ -158,6 +159,7 @@ static bool wait_for_place(struct front *f, int fd, const struct conf_server *se
 		.client = *client,
 		.fd = fd,
 	};
+	d->waits++;
 	*d->end = w;
 	d->end = &w->next;
 	publish(f);
@@ -225,9 +227,25 @@ static bool accept_one(struct front *f, size_t i)
 	return true;
 }
 
+/* Descriptors may come at any time, with what store hands over: one that found no room would cost the channel. */
+static bool has_room(const struct front *f)
+{
+	uint64_t most = (uint64_t)places_mine(&f->places) * FDS_PER_CLIENT + f->door.waits + f->peers.channels;
+
+	return most < f->door.descriptors;
+}
+
 static bool is_crowded(const struct front *f)
 {
-	return f->door.starved || places_mine(&f->places) >= f->door.most || places_are_ahead(&f->places);
+	return f->door.starved || !has_room(f) || places_are_ahead(&f->places);
+}
+
+/* Takes connections from a socket. False: others must have their turn first. */
+static bool accept_some(struct front *f, size_t i, unsigned most)
+{
+	while (most > 0 && accept_one(f, i))
+		most--;
+	return most > 0;
 }
 
 static void watch_listeners(struct front *f, int op)
@@ -266,11 +284,15 @@ static void on_wake(struct ev_loop *loop, ev_io *w, int revents)
 	admit(f);
 	if (ev_is_active(&d->look))
 		return;
+	bool all = true;
+
 	for (size_t i = 0; i < f->conf->nservers; i++)
-		while (f->env->listeners[i] >= 0 && !is_crowded(f) && accept_one(f, i))
-			;
+		if (f->env->listeners[i] >= 0 && !is_crowded(f))
+			all &= accept_some(f, i, TURN_MOST);
 	if (is_crowded(f))
 		shut(f);
+	else if (!all)
+		wake(f, (int)f->env->slot); /* they woke nobody else */
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
@@ -309,14 +331,9 @@ static void on_arrivals(struct ev_loop *loop, ev_io *w, int revents)
 
 	(void)revents;
 	d->turn = iteration != d->full + 1 ? 1 : d->turn < TURN_MOST ? d->turn * 2 : TURN_MOST;
-	for (size_t i = 0; i < n; i++) {
-		unsigned left = d->turn;
-
-		while (left > 0 && accept_one(d->front, ready[i]))
-			left--;
-		if (left == 0)
+	for (size_t i = 0; i < n; i++)
+		if (!accept_some(d->front, ready[i], d->turn))
 			d->full = iteration;
-	}
 	if (is_crowded(d->front))
 		shut(d->front);
 }
@@ -331,22 +348,21 @@ static void no_delay(const struct front *f)
 			setsockopt(f->env->listeners[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-static uint32_t clients_most(void)
+static uint64_t descriptors_most(void)
 {
 	struct rlimit lim;
 
 	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur < FDS_SPARE + FDS_PER_CLIENT * CLIENTS_LEAST)
-		return CLIENTS_LEAST;
-	rlim_t most = (lim.rlim_cur - FDS_SPARE) / FDS_PER_CLIENT;
-
-	return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+		return FDS_PER_CLIENT * CLIENTS_LEAST;
+	return lim.rlim_cur - FDS_SPARE;
 }
 
 bool door_open(struct front *f)
 {
 	struct door *d = &f->door;
 
-	*d = (struct door){.front = f, .epfd = epoll_create1(EPOLL_CLOEXEC), .turn = 1, .most = clients_most()};
+	*d = (struct door){
+		.front = f, .epfd = epoll_create1(EPOLL_CLOEXEC), .turn = 1, .descriptors = descriptors_most()};
 	if (d->epfd < 0) {
 		log_line(LOG_ERR, "cannot watch listeners: %s", strerror(errno));
 		return false;

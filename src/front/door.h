@@ -22,7 +22,8 @@ struct door {
 	struct waiting *first, **end; /* clients that wait, oldest first */
 	unsigned turn;                /* connections taken from a socket before others get their turn */
 	unsigned full;                /* turn of the loop in which there were as many */
-	uint32_t most;                /* clients that this process has descriptors for */
+	uint64_t descriptors;         /* that clients and channels may have */
+	uint32_t waits;               /* clients that wait */
 	bool admits;                  /* door_admit is at work */
 	bool starved;                 /* the machine has no descriptor or memory for another client */
 };

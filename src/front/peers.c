@@ -278,6 +278,7 @@ static enum err on_done(struct chan *c, struct msg *m, struct why *why)
 
 static void peer_free(struct peer *p)
 {
+	p->front->peers.channels--;
 	*p->at = p->next;
 	if (p->next)
 		p->next->at = p->at;
@@ -334,6 +335,7 @@ bool peers_add(struct front *f, const struct msg_peer *who, int fd)
 	if (p->next)
 		p->next->at = &p->next;
 	*list = p;
+	f->peers.channels++;
 	chan_init(&p->chan, f->loop, fd, ROLE_FRONT, (enum role)who->role, who->serial,
 		  is_auth ? &auth_ops : &store_ops, p);
 	return true;

@@ -20,6 +20,7 @@ struct peer {
 
 struct peers {
 	struct peer *auths, *stores;
+	uint32_t channels;       /* to them */
 	struct session **bucket; /* sessions by their sid */
 	size_t buckets, used;
 	uint32_t serial, counter, key[4];

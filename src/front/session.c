@@ -242,11 +242,11 @@ static bool session_step(struct session *s)
 static void finish_output(struct session *s)
 {
 	output_flush(s);
-	if (s->over || !output_is_empty(s))
-		return;
-	if (s->wait == WAIT_ACKNOWLEDGED)
+	if (s->wait == WAIT_ACKNOWLEDGED && !s->over && output_is_empty(s)) {
 		update_try(s);
-	else if (s->closing && s->wait != WAIT_GOODBYE)
+		output_flush(s); /* where it could not even be asked for */
+	}
+	if (s->closing && !s->over && output_is_empty(s) && s->wait != WAIT_GOODBYE)
 		say_goodbye(s);
 }
 
@@ -358,7 +358,7 @@ bool session_new(struct front *f, int fd, const struct conf_server *server, cons
 	f->sessions = s;
 	s->since = ev_now(f->loop);
 	s->before_user = arena_mark(a);
-	s->view.file.fd = -1;
+	s->view.file = FILE_ABSENT;
 	transfer_init(&s->transfer);
 	ev_io_init(&s->io, on_io, fd, 0);
 	ev_timer_init(&s->timer, on_timer, 0, 0);

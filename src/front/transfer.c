@@ -15,7 +15,7 @@ enum {
 
 void transfer_init(struct transfer *t)
 {
-	*t = (struct transfer){.file.fd = -1};
+	*t = (struct transfer){.file = FILE_ABSENT};
 }
 
 static void body_drop(struct session *s)
@@ -80,17 +80,17 @@ static enum next gone(struct session *s)
 
 static enum next fetch(struct session *s, bool walks)
 {
-	struct msg_fetch ask = {.sid = s->sid, .msgno = s->transfer.msgno, .octets = walks ? AHEAD_OCTETS : 0};
+	struct msg_fetch q = {.sid = s->sid, .msgno = s->transfer.msgno, .octets = walks ? AHEAD_OCTETS : 0};
 
 	body_drop(s);
 	session_wait(s, WAIT_BODY, 0);
-	return peers_send(s, MSG_FETCH, &(struct chan_out){.payload = &ask}) ? NEXT_WAIT : gone(s);
+	return peers_send(s, MSG_FETCH, &(struct chan_out){.payload = &q}) ? NEXT_WAIT : gone(s);
 }
 
 enum next transfer_start(struct session *s, uint32_t msgno, const struct message *m, bool is_top, uint64_t body_lines)
 {
 	struct transfer *t = &s->transfer;
-	bool walks = msgno == s->last_fetched + 1;
+	bool walks = msgno == s->last_fetched + 1 && is_top == t->is_top; /* TOP 1, RETR 1, TOP 2 is no walk */
 
 	wire_init(&t->wire, s->view.rules, body_lines);
 	t->msgno = msgno;
@@ -141,6 +141,8 @@ bool transfer_body(struct session *s, struct msg *m)
 	if (m->nfds > 0) {
 		if (!take_file(s, m))
 			return false;
+	} else if (m->bulk.n == 0) {
+		t->body = (struct slice){0}; /* each piece of it is asked for */
 	} else if (b->count == 1 ? m->bulk.n != t->raw : m->bulk.n < t->raw) {
 		return refuse(s, ERR_TEMP, "a message is not as long as the scan listing says");
 	} else {

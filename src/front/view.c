@@ -2,7 +2,6 @@
 #include "front/view.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "mail/wire.h"
 
@@ -62,14 +61,15 @@ static enum err keep_small(struct view *v, struct arena *a, const struct msg_sca
 
 static enum err keep_file(struct view *v, struct msg *m, const struct msg_scan *ms, struct why *why)
 {
-	struct stat st;
 	enum err err = file_open(&v->file, msg_take_fd(m, 0), why);
 
 	if (err != OK)
 		return err;
+	uint64_t octets = file_octets(&v->file);
+
 	v->records_at = ms->records_at;
-	if (m->bulk.n == 0 && fstat(v->file.fd, &st) == 0 && ms->records_at <= (uint64_t)st.st_size &&
-	    ms->count <= ((uint64_t)st.st_size - ms->records_at) / sizeof(struct listing_rec))
+	if (m->bulk.n == 0 && ms->records_at <= octets &&
+	    ms->count <= (octets - ms->records_at) / sizeof(struct listing_rec))
 		return OK;
 	file_close(&v->file);
 	return fail(why, ERR_PERM, "a scan listing whose file is too short");
@@ -79,10 +79,13 @@ enum err view_open(struct view *v, struct arena *a, struct msg *m, struct why *w
 {
 	const struct msg_scan *ms = m->payload;
 
-	*v = (struct view){.count = ms->count, .rules = ms->rules, .octets = ms->octets, .file.fd = -1};
+	*v = (struct view){.count = ms->count, .rules = ms->rules, .octets = ms->octets, .file = FILE_ABSENT};
 	if (ms->rules & ~(uint32_t)WIRE_RULES || ms->octets > INT64_MAX)
 		return fail(why, ERR_PERM, "a scan listing with unknown rules or totals");
-	return m->nfds > 0 ? keep_file(v, m, ms, why) : keep_small(v, a, ms, m->bulk, why);
+	if (m->nfds > 0)
+		return keep_file(v, m, ms, why);
+	/* Neither records nor a file: each window of it is asked for. */
+	return m->bulk.n == 0 && ms->count > 0 ? OK : keep_small(v, a, ms, m->bulk, why);
 }
 
 void view_close(struct view *v, struct window *w)

@@ -105,7 +105,8 @@ struct msg_deny {
 	uint32_t pad;
 };
 
-/* Bulk: `count` records (mail/listing.h) where the listing is small; else one descriptor, in which they start at records_at. */
+/* Bulk: `count` records (mail/listing.h) where the listing is small; else one descriptor, in which they start at records_at;
+ * neither where the file may not be handed over (ipc/handover.h): front asks with MSG_READ. */
 struct msg_scan {
 	uint64_t sid;
 	uint64_t octets; /* of all messages together, on the wire */
@@ -121,7 +122,8 @@ struct msg_fetch {
 };
 
 /* Either bulk: `count` whole messages one after the other, or one descriptor of a regular file that
- * holds message `msgno` from offset `at` on, for `raw` octets of the record. err: nothing else is valid. */
+ * holds message `msgno` from offset `at` on, for `raw` octets of the record, or neither where that file may not be handed
+ * over (ipc/handover.h): front asks with MSG_READ. err: nothing else is valid. */
 struct msg_body {
 	uint64_t sid;
 	uint64_t at;

@@ -116,8 +116,8 @@ void places_open(struct places *p, void *shared, const struct conf *cf, unsigned
 	if (p->buckets > 0)
 		p->address = (void *)((char *)shared + l.address);
 	atomic_compare_exchange_strong(&p->head->seed, &no_seed, seed | 1);
-	for (uint32_t slots = p->head->slots; slots <= slot;)
-		if (atomic_compare_exchange_weak(&p->head->slots, &slots, slot + 1))
+	for (uint32_t used = p->head->slots; used <= slot;)
+		if (atomic_compare_exchange_weak(&p->head->slots, &used, slot + 1))
 			break;
 	p->mine->alive = 1;
 }
@@ -227,8 +227,8 @@ bool places_spell_begins(struct places *p)
 
 void places_spell_over(struct places *p)
 {
-	if (p->head->spell != 0)
-		p->head->spell = 0;
+	if (atomic_load(&p->head->spell)) /* as a rule it is clear: no write to a line that all fronts read */
+		atomic_store(&p->head->spell, 0);
 }
 
 bool places_wait(struct places *p, size_t server, uint32_t most)

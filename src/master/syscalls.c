@@ -116,6 +116,7 @@ static const struct row allowed[] = {
 	{SCMP_SYS(preadv2), F | FILES, ANY},
 	{SCMP_SYS(lseek), F | FILES, ANY},
 	{SCMP_SYS(fstatfs), F | S, ANY},
+	{SCMP_SYS(statx), F, {2, AT_EMPTY_PATH, AT_EMPTY_PATH}}, /* of a descriptor */
 	{SCMP_SYS(memfd_create), F | S, ANY},
 	{SCMP_SYS(ftruncate), F | S, ANY},
 	{SCMP_SYS(pwrite64), F | S, ANY},

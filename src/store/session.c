@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ipc/handover.h"
 
 enum {
 	WAIT_MOST_S = 3600,
@@ -97,7 +98,8 @@ static void send_scan(const struct session *s)
 				.records_at = inlined ? 0 : sizeof(struct index_head),
 				.count = ix->count,
 				.rules = s->md.driver->wire_rules};
-	struct chan_out out = {.payload = &scan, .fds = {ix->fd}, .nfds = !inlined};
+	struct chan_out out = {
+		.payload = &scan, .fds = {ix->fd}, .nfds = !inlined && handover_kind(ix->fd) != HANDOVER_NOT};
 
 	if (inlined)
 		out.bulk[0] = (struct slice){(const char *)first.rec, ix->count * sizeof *first.rec};
@@ -262,9 +264,11 @@ enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
 	answer.at = body.at;
 	if (body.fd >= 0)
 		answer.count = 1;
-	store_answer(s->front, MSG_BODY,
-		     &(struct chan_out){
-			     .payload = &answer, .bulk = {buf_slice(&out)}, .fds = {body.fd}, .nfds = body.fd >= 0});
+	bool handed = body.fd >= 0 && handover_kind(body.fd) != HANDOVER_NOT;
+
+	store_answer(
+		s->front, MSG_BODY,
+		&(struct chan_out){.payload = &answer, .bulk = {buf_slice(&out)}, .fds = {body.fd}, .nfds = handed});
 	if (body.fd >= 0)
 		close(body.fd);
 	return OK;

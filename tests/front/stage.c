@@ -54,8 +54,7 @@ static int new_file(void)
 
 static void seal(int fd)
 {
-	if (stage.how == HOW_SEALED)
-		check(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0);
+	check(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0);
 }
 
 static void send_listing(uint64_t sid)
@@ -72,7 +71,7 @@ static void send_listing(uint64_t sid)
 
 	if (stage.how == HOW_BULK) {
 		out.bulk[0] = records;
-	} else {
+	} else if (stage.how == HOW_SEALED) {
 		scan.records_at = RECORDS_AT;
 		out.fds[0] = new_file();
 		out.nfds = 1;
@@ -139,6 +138,10 @@ static enum err on_fetch(struct chan *c, struct msg *m, struct why *why)
 		check(chan_send(c, MSG_BODY, &out));
 	} else if (stage.how == HOW_BULK) {
 		send_bodies(fetch, &body);
+	} else if (stage.how == HOW_ASKED) {
+		body.count = 1;
+		out.nfds = 0;
+		check(chan_send(c, MSG_BODY, &out));
 	} else {
 		body.count = 1;
 		body.at = 7;

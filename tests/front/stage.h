@@ -10,7 +10,7 @@
 enum stage_how {
 	HOW_BULK,   /* the listing and messages come in the messages */
 	HOW_SEALED, /* as sealed memfds, which front reads */
-	HOW_ASKED,  /* as files that front may not read: it asks for the octets */
+	HOW_ASKED,  /* not at all: front asks for the octets */
 	HOWS
 };
 
