@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,8 +17,16 @@ enum {
 	H = 1 << ROLE_HASH,
 	S = 1 << ROLE_STORE,
 	ALL = F | A | H | S,
-	FILES = A | S,
 };
+
+/* GCC and Clang tell a build with AddressSanitizer each in its own way. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
 
 /* A condition on one argument: (argument & mask) == value. Mask 0: none. */
 struct when {
@@ -40,6 +49,14 @@ struct when {
 #define READING                                                                                                        \
 	{                                                                                                              \
 		2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, O_RDONLY                                                    \
+	}
+#define OF_TCP                                                                                                         \
+	{                                                                                                              \
+		1, WHOLE, IPPROTO_TCP                                                                                  \
+	}
+#define TO_ITS_PEER                                                                                                    \
+	{                                                                                                              \
+		4, UINT64_MAX, 0                                                                                       \
 	}
 #define OF_DESCRIPTOR                                                                                                  \
 	{                                                                                                              \
@@ -93,7 +110,9 @@ static const struct row allowed[] = {
 	{SCMP_SYS(timerfd_create), ALL, ANY},
 	{SCMP_SYS(timerfd_settime), ALL, ANY},
 	{SCMP_SYS(poll), ALL, ANY},
-	/* descriptors that are there already; no owner, no signals by them (F_SETOWN, F_SETSIG) */
+	/* Descriptors that are there already: no owner, no signals by them (F_SETOWN, F_SETSIG), and their flags stay
+	 * (F_SETFL), since some are shared with master and others, who must never block on them. libev tries, and does
+	 * not mind. */
 	{SCMP_SYS(read), ALL, ANY},
 	{SCMP_SYS(readv), ALL, ANY},
 	{SCMP_SYS(write), ALL, ANY},
@@ -108,13 +127,12 @@ static const struct row allowed[] = {
 	{SCMP_SYS(fcntl), ALL, COMMAND(F_GETFD)},
 	{SCMP_SYS(fcntl), ALL, COMMAND(F_SETFD)},
 	{SCMP_SYS(fcntl), ALL, COMMAND(F_GETFL)},
-	{SCMP_SYS(fcntl), ALL, COMMAND(F_SETFL)},
 	{SCMP_SYS(fcntl), F | S, COMMAND(F_GET_SEALS)},
 	{SCMP_SYS(fcntl), F | S, COMMAND(F_ADD_SEALS)},
-	{SCMP_SYS(pread64), F | FILES, ANY},
-	{SCMP_SYS(preadv), F | FILES, ANY},
-	{SCMP_SYS(preadv2), F | FILES, ANY},
-	{SCMP_SYS(lseek), F | FILES, ANY},
+	{SCMP_SYS(pread64), F | A | S, ANY},
+	{SCMP_SYS(preadv), F | S, ANY},
+	{SCMP_SYS(preadv2), F | S, ANY},
+	{SCMP_SYS(lseek), S, ANY},
 	{SCMP_SYS(fstatfs), F | S, ANY},
 	{SCMP_SYS(statx), F, {2, AT_EMPTY_PATH, AT_EMPTY_PATH}}, /* of a descriptor */
 	{SCMP_SYS(memfd_create), F | S, ANY},
@@ -123,8 +141,8 @@ static const struct row allowed[] = {
 	/* clients: sockets come from listeners only */
 	{SCMP_SYS(accept4), F, ANY},
 	{SCMP_SYS(recvfrom), F, ANY},
-	{SCMP_SYS(sendto), F, ANY},
-	{SCMP_SYS(setsockopt), F, ANY},
+	{SCMP_SYS(sendto), F, TO_ITS_PEER},
+	{SCMP_SYS(setsockopt), F, OF_TCP}, /* no SO_LINGER: whoever is sent such a socket would wait when closing it */
 	{SCMP_SYS(getsockopt), F, ANY},
 	{SCMP_SYS(getsockname), F, ANY},
 	{SCMP_SYS(getpeername), F, ANY},
@@ -132,18 +150,18 @@ static const struct row allowed[] = {
 	{SCMP_SYS(prlimit64), F, {0, WHOLE, 0}}, /* its own */
 	/* files: which ones, Landlock says */
 	{SCMP_SYS(openat), A, READING},
-	{SCMP_SYS(openat), S, ANY},
-	{SCMP_SYS(openat2), FILES, ANY}, /* its flags cannot be seen from here: Landlock refuses what is not reading */
-	{SCMP_SYS(newfstatat), FILES, ANY},
-	{SCMP_SYS(statx), FILES, ANY},
-	{SCMP_SYS(faccessat), FILES, ANY},
-	{SCMP_SYS(faccessat2), FILES, ANY},
-	{SCMP_SYS(access), FILES, ANY},
-	{SCMP_SYS(getdents64), FILES, ANY},
-	{SCMP_SYS(readlink), FILES, ANY},
-	{SCMP_SYS(readlinkat), FILES, ANY},
-	{SCMP_SYS(fadvise64), FILES, ANY},
+	{SCMP_SYS(newfstatat), A | S, ANY},
 	/* mail: whatever its owner may do to regular files and directories */
+	{SCMP_SYS(openat), S, ANY},
+	{SCMP_SYS(openat2), S, ANY},
+	{SCMP_SYS(statx), S, ANY},
+	{SCMP_SYS(faccessat), S, ANY},
+	{SCMP_SYS(faccessat2), S, ANY},
+	{SCMP_SYS(access), S, ANY},
+	{SCMP_SYS(getdents64), S, ANY},
+	{SCMP_SYS(readlink), S, ANY},
+	{SCMP_SYS(readlinkat), S, ANY},
+	{SCMP_SYS(fadvise64), S, ANY},
 	{SCMP_SYS(pwritev), S, ANY},
 	{SCMP_SYS(pwritev2), S, ANY},
 	{SCMP_SYS(fsync), S, ANY},
@@ -175,7 +193,7 @@ static const struct row allowed[] = {
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_GETLK)},
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLK)},
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLKW)},
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef SANITIZED
 	/* only in builds with AddressSanitizer, for its run time: */
 	{SCMP_SYS(sigaltstack), ALL, ANY},
 	{SCMP_SYS(prlimit64), ALL, ANY},

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
@@ -74,7 +76,7 @@ static const struct {
 	{"open a device",               0,     SYS_openat,        {AT_FDCWD, P("/dev/null"), O_RDWR}},
 	{"list /",                      0,     SYS_openat,        {AT_FDCWD, P("/"), O_RDONLY | O_DIRECTORY}},
 	{"read a password file",        A|S_USER, SYS_openat,        {AT_FDCWD, P(w.record), O_RDONLY}},
-	{"read one by openat2",         A|S_USER, SYS_openat2,       {AT_FDCWD, P(w.record), P(&reading), sizeof reading}},
+	{"read one by openat2",         S_USER, SYS_openat2,         {AT_FDCWD, P(w.record), P(&reading), sizeof reading}},
 	{"write a password file",       0,     SYS_openat,        {AT_FDCWD, P(w.record), O_WRONLY}},
 	{"open a message",              S,     SYS_openat,        {AT_FDCWD, P(w.message), O_RDWR}},
 	{"make a file",                 S,     SYS_openat,        {AT_FDCWD, P(w.made), MADE, 0600}},
@@ -99,6 +101,11 @@ static const struct {
 	{"connect",                     0,     SYS_connect,       {SOCKET, P(&nobody_there), sizeof nobody_there}},
 	{"listen",                      0,     SYS_listen,        {SOCKET, 1}},
 	{"accept",                      F,     SYS_accept4,       {LISTENER, 0, 0, 0}},
+	{"send to its peer",            F,     SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, 0, 0}},
+	{"send to somebody else",       0,     SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, P(&nobody_there), sizeof nobody_there}},
+	{"have an option of TCP",       F,     SYS_setsockopt,    {LISTENER, IPPROTO_TCP, TCP_NODELAY, P(octet), 4}},
+	{"let others linger",           0,     SYS_setsockopt,    {LISTENER, SOL_SOCKET, SO_LINGER, P(octet), sizeof octet}},
+	{"let others block",            0,     SYS_fcntl,         {LISTENER, F_SETFL, O_NONBLOCK}}, /* with 0 it would be so */
 	{"ask what is unsent",          F,     SYS_ioctl,         {LISTENER, TIOCOUTQ, P(octet)}},
 	{"type into a terminal",        0,     SYS_ioctl,         {-1, TIOCSTI, P(octet)}},
 	/* other processes */
