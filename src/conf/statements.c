@@ -223,7 +223,7 @@ const struct statement statements[] = {
 	 "Where scan listings are kept between sessions: beside the mail where that may be written, nowhere, or in "
 	 "this "
 	 "directory.",
-	 HONOURED, "e2e/test_statements.py::test_index", .words = &index_words},
+	 HONOURED, "e2e/test_statements.py::test_index_directory", .words = &index_words},
 	{"mailbox", "uidl-format", TOP_AS(KIND_UIDL_FORMAT, mailbox.uidl_format), "format", "auto",
 	 "Unique-ids of messages that have none: our own (auto), or those of another server, so that clients do not "
 	 "fetch "

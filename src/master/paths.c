@@ -53,6 +53,8 @@ static enum err cache_choose(char out[static PATH_MAX], const struct conf *cf, s
 {
 	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME"), *tmp = getenv("TMPDIR");
 
+	if (cf->mailbox.index[0] == '/')
+		return path_put(out, why, "%s", cf->mailbox.index);
 	if (cf->cache_dir)
 		return path_put(out, why, "%s", cf->cache_dir);
 	if (geteuid() == 0)

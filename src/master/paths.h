@@ -3,7 +3,7 @@
  *	run time	/run/pop3d, or runtime-dir
  *		empty/		the root directory of front and hash
  *		session/UID	session locks, a file per owner of mail
- *	cache		/var/cache/pop3d, or cache-dir
+ *	cache		/var/cache/pop3d, or cache-dir, or the directory that `mailbox { index ...; }' names
  *		UID/		indexes of maildrops whose directory their owner may not write; his own, 0700
  *
  * Without root they are below $XDG_RUNTIME_DIR and $XDG_CACHE_HOME (~/.cache), else below $TMPDIR or /tmp in a directory with

@@ -133,8 +133,7 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 	*out = (struct confinement){.role = c->role, .privs = {.change = m->privileged, .id = m->self}};
 	if (c->role == ROLE_STORE) {
 		out->dirs[0] = env->index_dir;
-		out->dirs[1] = m->cf->mailbox.index[0] == '/' ? m->cf->mailbox.index : NULL;
-		out->dirs[2] = pattern_dir(m->cf->mailbox.pattern, mail) ? mail : NULL;
+		out->dirs[1] = pattern_dir(m->cf->mailbox.pattern, mail) ? mail : NULL;
 	}
 	if (c->role == ROLE_AUTH)
 		out->dirs[0] = m->cf->virtdomain_dir;

@@ -138,6 +138,24 @@ def test_index(daemon):
         assert bool(index_files(user.inbox.path)) == beside, where
 
 
+def test_index_directory(daemon):
+    """Indexes are kept there, in a directory of the owner's, and nowhere else."""
+    user = daemon.user()
+    user.deliver(MESSAGE)
+    place = daemon.top / "indexes"
+    for path in (*user.inbox.path.rglob("*"), user.inbox.path):
+        os.utime(path, (1600000000, 1600000000))
+    daemon.start(extra=f'mailbox {{ index "{place}"; }}')
+    for _ in range(2):
+        c = daemon.login(user)
+        assert c.ok("STAT").startswith(b"+OK 1 ")
+        c.quit()
+    own = place / str(user.uid)
+    assert own.stat().st_uid == user.uid and own.stat().st_mode & 0o7777 == 0o700
+    assert [p for p in own.iterdir() if p.stat().st_size > 0]
+    assert not index_files(user.inbox.path)
+
+
 def test_cache_dir(daemon):
     """It is made where it is missing, for indexes that find no room beside the mail."""
     place = daemon.top / "cache" / "of-this-test"

@@ -34,7 +34,7 @@ static bool is_dir(const char *path, mode_t mode)
 
 static struct conf conf_for(const char *runtime, const char *cache)
 {
-	return (struct conf){.runtime_dir = runtime, .cache_dir = cache};
+	return (struct conf){.runtime_dir = runtime, .cache_dir = cache, .mailbox = {.index = "auto"}};
 }
 
 /* Whatever the umask says; a second daemon start finds and accepts all of it. */
@@ -175,6 +175,24 @@ static void test_session_file_is_no_link(void **state)
 	paths_close(&p);
 }
 
+/* The statement's directory is the base; the cache's is not made then. */
+static void test_index_statement(void **state)
+{
+	(void)state;
+	struct conf cf = conf_for(below("i/run"), below("i/cache"));
+	struct identity me = {geteuid(), getegid()};
+	struct paths p;
+	struct why why = {""};
+	char dir[PATH_MAX], want[PATH_MAX];
+
+	cf.mailbox.index = below("i/deep/index");
+	(void)snprintf(want, sizeof want, "%s/%u", cf.mailbox.index, (unsigned)me.uid);
+	check(paths_open(&p, &cf, &why) == OK);
+	check(paths_index_dir(&p, &me, dir, &why) && strcmp(dir, want) == 0 && is_dir(want, 0700));
+	check(access(cf.cache_dir, F_OK) < 0);
+	paths_close(&p);
+}
+
 /* A cache that cannot be made costs time only. */
 static void test_no_cache(void **state)
 {
@@ -217,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_foreign_directory),
 		cmocka_unit_test(test_session_file_is_no_link),
+		cmocka_unit_test(test_index_statement),
 		cmocka_unit_test(test_no_cache),
 	};
 
