@@ -33,14 +33,6 @@ static bool standard_descriptors(void)
 	return fd >= 0 && close(fd) == 0;
 }
 
-static const char *place_of(const struct conf_notice *n, char text[static 512])
-{
-	if (!n->file)
-		return "--set";
-	(void)snprintf(text, 512, "%s:%u", n->file, n->line);
-	return text;
-}
-
 /* Statements of the configuration that this version does not honour. Those that guard access cannot be left out. */
 static int notices_tell(const struct conf *cf)
 {
@@ -50,15 +42,10 @@ static int notices_tell(const struct conf *cf)
 
 	for (size_t i = 0; i < n; i++) {
 		char text[512];
-		const char *place = place_of(&notice[i], text);
 
-		if (notice[i].refuses) {
-			tell(LOG_ERR, "%s: %s guards access, and this version does not know how: not starting", place,
-			     notice[i].statement);
+		tell(notice[i].refuses ? LOG_ERR : LOG_WARNING, "%s", conf_notice_text(&notice[i], text, sizeof text));
+		if (notice[i].refuses)
 			status = EX_CONFIG;
-		} else {
-			tell(LOG_WARNING, "%s: %s has no effect in this version", place, notice[i].statement);
-		}
 	}
 	return status;
 }
