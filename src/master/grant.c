@@ -126,6 +126,8 @@ static const char *owner_refused(const struct master *m, const struct msg_grant 
 		return "the uid is below auth.min-uid";
 	if (g->uid == (uid_t)-1 || g->gid == (gid_t)-1)
 		return "this is no uid or gid";
+	if (m->privileged && (g->uid == m->front.uid || g->uid == m->auth.uid))
+		return "this is the user of processes of the daemon";
 	if (!m->privileged && g->uid != m->self.uid)
 		return "the daemon was not started as root, and serves its own user's mail only";
 	return NULL;

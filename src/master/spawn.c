@@ -38,13 +38,17 @@ static _Noreturn void give_up(const struct child *c, const struct why *why)
 	_exit(EX_OSERR);
 }
 
-/* Signals and the loop are master's own. */
+/* Signals and the loop are master's own. A terminal, or whoever stops a service, signals all its processes at once; the
+ * end of a child is that of its channel, so that a commit under way is finished and answered. */
 static void loop_leave(struct master *m)
 {
+	static const int not_for_us[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 	sigset_t none;
 
 	for (size_t i = 0; i < SIGNALS_WATCHED; i++)
 		ev_signal_stop(m->loop, &m->signal[i]);
+	for (size_t i = 0; i < sizeof not_for_us / sizeof *not_for_us; i++)
+		(void)signal(not_for_us[i], SIG_IGN); /* these can be ignored: there is no other error */
 	ev_loop_destroy(m->loop);
 	m->loop = NULL;
 	sigemptyset(&none);
@@ -199,6 +203,19 @@ static enum err descriptors_leave(const struct child *c, const struct role_env *
 	return err;
 }
 
+/* What master's environment says (services are given secrets that way) is for no role; the time zone stays. */
+static void environment_leave(void)
+{
+	char **keep = environ;
+
+	for (char **e = environ; *e; e++)
+		if (strncmp(*e, "TZ=", 3) == 0)
+			*keep++ = *e;
+		else
+			explicit_bzero(*e, strlen(*e));
+	*keep = NULL;
+}
+
 static void name_set(enum role role)
 {
 	char name[16];
@@ -218,6 +235,7 @@ static _Noreturn void child_run(struct child *c, int master_fd, pid_t parent)
 	for (size_t i = 0; i < FRONTS_MOST; i++)
 		env.wake[i] = -1;
 	loop_leave(m);
+	environment_leave();
 	name_set(c->role);
 	if (c->role != ROLE_AUTH)
 		conf_wipe_secrets(m->cf);

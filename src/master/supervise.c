@@ -277,6 +277,8 @@ static void watch(struct master *m)
 
 	for (size_t i = 0; i < SIGNALS_WATCHED; i++) {
 		ev_signal_init(&m->signal[i], signals[i].on, signals[i].number);
+		/* Behind the messages: what a child said (that it serves) counts before its end, or ours. */
+		ev_set_priority(&m->signal[i], EV_MINPRI);
 		m->signal[i].data = m;
 		ev_signal_start(m->loop, &m->signal[i]);
 	}

@@ -433,6 +433,40 @@ def test_processes_are_named(daemon):
     assert {"pop3d", "pop3d-front", "pop3d-auth", "pop3d-hash", "pop3d-store"} == set(names)
 
 
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_signals_to_all_processes(daemon, sig):
+    """A terminal, and a service manager, signals every process: what is under way is finished, master alone decides."""
+    user = daemon.user()
+    user.deliver(MESSAGE)
+    c = daemon.login(user)
+    children = [pid for role in ("front", "auth", "hash", "store") for pid in daemon.role_pids("pop3d-" + role)]
+    for pid in children:
+        os.kill(pid, sig)
+    c.ok("DELE 1")
+    c.quit()
+    assert user.inbox.files() == [] and all(alive(pid) for pid in children)
+    daemon.login(user).quit()
+
+
+def test_workers_that_end_leave_nothing(daemon):
+    """Many owners' workers start and die: master, front and auth hold as many descriptors as before."""
+    users = [daemon.user(uid=20100 + i if daemon.privileged else None) for i in range(24)]
+    daemon.connect().quit()
+    lasting = [pid for pid in daemon.pids() if "store" not in process_name(pid)]
+    daemon.alarms_expected = True
+
+    def held():
+        return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in lasting}
+
+    before = held()
+    for round in range(3):
+        for user in users[round::3]:
+            daemon.login(user).quit()
+        for pid in daemon.role_pids("pop3d-store"):
+            kill(pid)
+        assert wait_for(lambda: held() == before, 10), (before, held())
+
+
 # --- the log ---
 
 

@@ -89,6 +89,14 @@ def test_not_dumpable(running):
 
 
 @pytest.mark.needs_root
+def test_environment(running):
+    """Whoever starts a service may give it secrets that way: no child has them in its memory."""
+    for role, pid in each(running):
+        text = Path(f"/proc/{pid}/environ").read_bytes()
+        assert all(not e or e.startswith(b"TZ=") for e in text.split(b"\0")), (role, text)
+
+
+@pytest.mark.needs_root
 def test_empty_root(daemon):
     """Who meets strangers and who hashes sees no file at all."""
     daemon.login(daemon.user())

@@ -4,6 +4,7 @@
  * shared memory what reached them. Everything else (processes, channels, confinement) is the real thing. */
 #include "master/supervise.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,10 @@
 #include "base/log.h"
 #include "check.h"
 
-enum { OWNER = 20081, OTHER = 20082, NOBODY = 65534, MIN_UID = 1000, WAIT_S = 30 };
+enum { OWNER = 20081, OTHER = 20082, FRONT = 65534, AUTH = 65533, MIN_UID = 1000, WAIT_S = 30 };
+
+/* Behind the rows: so many owners, one after the other, whose workers go as soon as they may. */
+enum { PASSERS = 200, PASSER = 30000 };
 
 /* What becomes of a grant. */
 enum outcome { NOTHING, GRANTED, DENIED };
@@ -36,6 +40,8 @@ static const struct row {
 	{"below min-uid",              MIN_UID - 1,   OWNER,     false, DENIED,  ERR_PERM, 0},
 	{"no uid",                     (uid_t)-1,     OWNER,     false, DENIED,  ERR_PERM, 0},
 	{"no gid",                     OWNER,         (gid_t)-1, false, DENIED,  ERR_PERM, 0},
+	{"front's user",               FRONT,         OWNER,     false, DENIED,  ERR_PERM, 0},
+	{"auth's user",                AUTH,          OWNER,     false, DENIED,  ERR_PERM, 0},
 	{"a first worker",             OWNER,         OWNER,     false, GRANTED, OK,       1},
 	{"the same again",             OWNER,         OWNER,     false, GRANTED, OK,       1},
 	{"of another owner",           OTHER,         OTHER,     false, GRANTED, OK,       2},
@@ -62,6 +68,9 @@ static struct {
 	_Atomic uint32_t worker[ROWS], uid[ROWS], serial[ROWS];
 	_Atomic unsigned workers, hashes, forgotten;
 	_Atomic uint32_t forgot; /* serial */
+	_Atomic bool pass;       /* the passers may begin */
+	_Atomic uint32_t passed; /* of them */
+	_Atomic uint32_t slot;   /* the highest that a worker had */
 } * seen;
 
 size_t auth_cache_octets(const struct conf *cf)
@@ -99,14 +108,13 @@ static int double_run(void)
 	return 0;
 }
 
-/* Asks master for a worker, as row i says; behind the rows: for anybody. */
+/* Asks master for a worker, as row i says; behind the rows: for a passer. */
 static void ask(size_t i)
 {
-	const struct row *r = &rows[i < ROWS ? i : 0];
 	struct msg_grant g = {.sid = i,
 			      .front = front_serial,
-			      .uid = r->uid,
-			      .gid = r->gid,
+			      .uid = i < ROWS ? rows[i].uid : (uid_t)(PASSER + i),
+			      .gid = i < ROWS ? rows[i].gid : (gid_t)(PASSER + i),
 			      .name_len = 4,
 			      .mailbox_len = 10,
 			      .home_len = 4};
@@ -115,7 +123,7 @@ static void ask(size_t i)
 	chan_send(&master_channel, MSG_GRANT, &out);
 }
 
-/* A peer's channel stays open as long as we live. */
+/* A peer's channel stays open as long as we live; those of passers, which the test does not count here, too. */
 static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct msg_peer *p = m->payload;
@@ -174,12 +182,14 @@ static enum err on_grant_note(struct chan *c, struct msg *m, struct why *why)
 	(void)why;
 	if (number == 0)
 		number = ++seen->workers;
+	if (role_env->slot > seen->slot)
+		seen->slot = role_env->slot;
+	if (g->sid >= ROWS || g->sid == IDLE_ROW)
+		chan_send(c, MSG_IDLE, NULL);
 	if (g->sid >= ROWS || !slice_eq(m->bulk, slice_str("namemaildir:/xhome")))
 		return OK;
 	if (rows[g->sid].stays_busy)
 		role_env->slot_page->busy_since_ms = 1;
-	if (g->sid == IDLE_ROW)
-		chan_send(c, MSG_IDLE, NULL);
 	seen->uid[g->sid] = getuid();
 	seen->serial[g->sid] = role_env->serial;
 	seen->worker[g->sid] = number;
@@ -187,13 +197,38 @@ static enum err on_grant_note(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
+/* No auth knows us any more. */
+static void on_auth_closed(struct chan *c, const char *reason)
+{
+	(void)reason;
+	chan_done(c);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static enum err on_store_peer(struct chan *c, struct msg *m, struct why *why)
+{
+	static const struct chan_ops ops = {.closed = on_auth_closed};
+	static struct chan auth;
+	const struct msg_peer *p = m->payload;
+
+	(void)why;
+	if (p->role == ROLE_AUTH)
+		chan_init(&auth, c->loop, msg_take_fd(m, 0), ROLE_STORE, ROLE_AUTH, p->serial, &ops, NULL);
+	else
+		(void)msg_take_fd(m, 0);
+	return OK;
+}
+
 int store_main(const struct role_env *env)
 {
-	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer, [MSG_GRANT] = on_grant_note},
+	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_store_peer, [MSG_GRANT] = on_grant_note},
 					    .closed = on_closed};
 
 	double_open(env, ROLE_STORE, &ops);
-	return double_run();
+	(void)double_run();
+	if (env->uid >= PASSER)
+		seen->passed++;
+	return 0;
 }
 
 /* --- auth: plays the table --- */
@@ -207,12 +242,26 @@ static void on_next(struct ev_loop *l, ev_timer *w, int revents)
 	(void)l;
 	(void)w;
 	(void)revents;
-	if (front_serial == 0 || (asked > 0 && seen->outcome[asked - 1] == NOTHING))
+	if (front_serial == 0 || (asked > 0 && asked <= ROWS && seen->outcome[asked - 1] == NOTHING))
 		return;
 	if (asked == IDLE_ROW + 1 && seen->forgotten == 0)
 		return;
-	if (asked < ROWS)
+	if (asked < ROWS || (seen->pass && asked < ROWS + PASSERS && seen->passed == asked - ROWS))
 		ask(asked++);
+}
+
+/* The channels to store workers, by serial. */
+static int worker_fd[ROWS + PASSERS + 64];
+
+static enum err on_auth_peer(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_peer *p = m->payload;
+
+	if (p->role == ROLE_STORE && p->serial < TABLE_ROWS(worker_fd)) {
+		worker_fd[p->serial] = msg_take_fd(m, 0);
+		return OK;
+	}
+	return on_peer(c, m, why);
 }
 
 static enum err on_forget(struct chan *c, struct msg *m, struct why *why)
@@ -221,14 +270,16 @@ static enum err on_forget(struct chan *c, struct msg *m, struct why *why)
 
 	(void)c;
 	(void)why;
-	seen->forgot = f->serial;
-	seen->forgotten++;
+	if (f->serial < TABLE_ROWS(worker_fd))
+		close(worker_fd[f->serial]);
+	if (seen->forgotten++ == 0)
+		seen->forgot = f->serial;
 	return OK;
 }
 
 int auth_main(const struct role_env *env)
 {
-	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer, [MSG_FORGET] = on_forget},
+	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_auth_peer, [MSG_FORGET] = on_forget},
 					    .closed = on_closed};
 
 	double_open(env, ROLE_AUTH, &ops);
@@ -245,7 +296,7 @@ static _Noreturn void master_run(void)
 {
 	static struct conf_server none;
 	static char runtime[96], cache[96];
-	struct identity nobody = {NOBODY, NOBODY}, other = {NOBODY - 1, NOBODY - 1};
+	struct identity front = {FRONT, FRONT}, auth = {AUTH, AUTH};
 	struct conf cf = {
 		.foreground = true,
 		.single_process = true,
@@ -258,7 +309,7 @@ static _Noreturn void master_run(void)
 		.runtime_dir = runtime,
 		.cache_dir = cache,
 	};
-	struct master m = {.cf = &cf, .privileged = true, .front = nobody, .auth = other, .daemon = {.report = -1}};
+	struct master m = {.cf = &cf, .privileged = true, .front = front, .auth = auth, .daemon = {.report = -1}};
 	struct why why;
 
 	(void)snprintf(runtime, sizeof runtime, "%s/run", top);
@@ -280,6 +331,36 @@ static void wait_for_rows(void)
 			return;
 		usleep(10000);
 	}
+}
+
+static size_t descriptors_of(pid_t pid)
+{
+	char path[64];
+	size_t n = 0;
+
+	(void)snprintf(path, sizeof path, "/proc/%ld/fd", (long)pid);
+	DIR *d = opendir(path);
+
+	check(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Lets them all come and go; the number of master's descriptors must be what it was. */
+static void passers_check(pid_t master)
+{
+	size_t before = descriptors_of(master), now = 0;
+
+	seen->pass = true;
+	for (unsigned i = 0; i < WAIT_S * 100 && (seen->passed < PASSERS || now != before); i++) {
+		usleep(10000);
+		now = descriptors_of(master);
+	}
+	check(seen->passed == PASSERS);
+	check(now == before);
+	check(seen->slot < ROWS); /* places are used again */
 }
 
 static void rows_check(void)
@@ -307,10 +388,11 @@ static void test_grants(void **state)
 	if (pid == 0)
 		master_run();
 	wait_for_rows();
+	passers_check(pid);
 	check(kill(pid, SIGTERM) == 0 && waitpid(pid, &status, 0) == pid);
 	rows_check();
 	/* the one that had nothing to do was told to all auths, by its serial */
-	check(seen->forgotten == 1 && seen->forgot == seen->serial[IDLE_ROW]);
+	check(seen->forgotten == 1 + PASSERS && seen->forgot == seen->serial[IDLE_ROW]);
 	/* the process that broke the catalogue was replaced, and did no harm */
 	check(seen->hashes == 2);
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
