@@ -98,7 +98,9 @@ static size_t comment_octets(const struct lexer *lx)
 	return 0;
 }
 
-char *lex_unescape(struct arena *arena, struct slice text, char *unknown)
+/* `text` with the escapes of quoted strings replaced, in the arena; NULL: no memory. Escapes that are none lose
+ * their backslash, and the last of them is in *unknown (else untouched). */
+static char *unescape(struct arena *arena, struct slice text, char *unknown)
 {
 	static const char escape[] = "abfnrtv\\\"", means[] = "\a\b\f\n\r\t\v\\\"";
 	char *out = arena_zero(arena, text.n + 1), *to = out;
@@ -123,7 +125,7 @@ char *lex_unescape(struct arena *arena, struct slice text, char *unknown)
 static char *unescape_and_warn(struct lexer *lx, struct slice text, const struct range *at)
 {
 	char unknown = '\0';
-	char *s = lex_unescape(lx->arena, text, &unknown);
+	char *s = unescape(lx->arena, text, &unknown);
 
 	if (unknown)
 		report_warning(lx->report, at, "unknown escape \\%c, its backslash is ignored", unknown);

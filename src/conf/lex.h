@@ -37,7 +37,3 @@ struct token lex_next(struct lexer *lx);
 
 /* Whether `text` can stand unquoted in a file: a word, not empty, without the start of a comment. */
 bool lex_is_word(struct slice text);
-
-/* `text` with the escapes of quoted strings replaced, in the arena; NULL: no memory. Escapes that are none lose
- * their backslash, and the last of them is in *unknown (else untouched). */
-char *lex_unescape(struct arena *arena, struct slice text, char *unknown);

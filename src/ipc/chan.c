@@ -119,6 +119,23 @@ static bool take_fds(struct msghdr *mh, struct msg *m)
 	return mh->msg_flags & (MSG_CTRUNC | MSG_TRUNC);
 }
 
+/* Checks one message of n octets and has it handled. *gone is set where its handler ended the channel. */
+static enum err take_message(struct chan *c, struct msg *m, size_t n, bool *gone, struct why *why)
+{
+	struct head head;
+
+	if (n < sizeof head)
+		return fail(why, ERR_PERM, "a message that is cut");
+	memcpy(&head, receive_buffer, sizeof head);
+	m->type = (enum msg_type)head.type;
+	c->gone = gone;
+	enum err err = dispatch(c, m, n - sizeof head, why);
+
+	if (!*gone)
+		c->gone = NULL;
+	return err;
+}
+
 /* Receives and handles one message. False: nothing more for now, or the channel is over. */
 static bool receive_one(struct chan *c)
 {
@@ -148,20 +165,8 @@ static bool receive_one(struct chan *c)
 		chan_fail(c, c->lost);
 		return false;
 	}
-	enum err err = ERR_PERM;
+	enum err err = take_message(c, &m, cut ? 0 : (size_t)n, &gone, &why);
 
-	if (cut || (size_t)n < sizeof(struct head)) {
-		(void)fail(&why, ERR_PERM, "a message that is cut");
-	} else {
-		struct head head;
-
-		memcpy(&head, receive_buffer, sizeof head);
-		m.type = (enum msg_type)head.type;
-		c->gone = &gone;
-		err = dispatch(c, &m, (size_t)n - sizeof head, &why);
-		if (!gone)
-			c->gone = NULL;
-	}
 	close_fds(m.fds, m.nfds);
 	if (gone)
 		return false;

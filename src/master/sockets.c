@@ -13,7 +13,10 @@
 #include "base/log.h"
 #include "master/tell.h"
 
-void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST])
+enum { SOCKET_NAME_MOST = 160 };
+
+/* "inet://192.0.2.1:110", "inet6://[::1]:110" or "unix:///path". */
+static void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST])
 {
 	const struct sockaddr_in *in = (const void *)addr;
 	const struct sockaddr_in6 *in6 = (const void *)addr;
@@ -144,17 +147,14 @@ enum err listeners_open(struct listeners *l, const struct conf *cf, struct why *
 	return l->open > 0 ? OK : fail(why, ERR_TEMP, "no servers configured: exiting");
 }
 
-/* Only what is ours: somebody may have put another in its place. */
-static void file_remove(int fd, const struct conf_server *s)
+/* Nothing but a socket: somebody may have put something else in its place. */
+static void file_remove(const struct conf_server *s)
 {
 	const struct sockaddr_un *un = (const void *)&s->addr;
-	struct sockaddr_storage addr = {0};
-	socklen_t len = sizeof addr;
 	struct stat st;
 
-	if (s->addr.ss_family != AF_UNIX || getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
-		return;
-	if (lstat(un->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) && unlink(un->sun_path) < 0)
+	if (s->addr.ss_family == AF_UNIX && lstat(un->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    unlink(un->sun_path) < 0)
 		log_line(LOG_WARNING, "cannot remove %s: %s", un->sun_path, strerror(errno));
 }
 
@@ -163,7 +163,7 @@ void listeners_close(struct listeners *l)
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->fd[i] < 0)
 			continue;
-		file_remove(l->fd[i], &l->cf->servers[i]);
+		file_remove(&l->cf->servers[i]);
 		close(l->fd[i]);
 	}
 	free(l->fd);

@@ -19,8 +19,3 @@ enum err listeners_open(struct listeners *l, const struct conf *cf, struct why *
 
 /* Closes them, and removes those in the file system. */
 void listeners_close(struct listeners *l);
-
-enum { SOCKET_NAME_MOST = 160 };
-
-/* "inet://192.0.2.1:110", "inet6://[::1]:110" or "unix:///path". */
-void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST]);

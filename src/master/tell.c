@@ -64,11 +64,6 @@ void tell_started(void)
 	starting = false;
 }
 
-bool tell_is_starting(void)
-{
-	return starting;
-}
-
 static void on_lost(void)
 {
 	lost(lost_arg);

@@ -3,7 +3,6 @@
  * The log's destination is opened by master alone. Lines about the start go to standard error as well, as long as somebody
  * waits there for its outcome. */
 #pragma once
-#include <ev.h>
 #include <stdbool.h>
 
 #include "conf/conf.h"
@@ -16,9 +15,6 @@ void tell(int severity, const char *fmt, ...) __attribute__((format(printf, 2, 3
 
 /* From here on tell() writes to the log only. */
 void tell_started(void);
-
-/* Whether standard error still has a reader who waits for the outcome of the start. */
-bool tell_is_starting(void);
 
 /* Calls fn(arg), from inside a write to the log, when the log's receiver has gone or was never there. */
 void tell_on_lost(void (*fn)(void *arg), void *arg);
