@@ -271,7 +271,16 @@ static void shut(struct front *f)
 		wake(f, idlest);
 }
 
-/* Another front freed a place, or leaves connections to us. */
+/* Back to the listening sockets, and to what waits there, unless there is a reason still to stay away. */
+static void reopen(struct front *f)
+{
+	if (is_crowded(f))
+		return;
+	ev_timer_stop(f->loop, &f->door.look);
+	watch_listeners(f, EPOLL_CTL_ADD);
+}
+
+/* Another front freed a place, or leaves connections to us: who was ahead may be behind by now. */
 static void on_wake(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct door *d = w->data;
@@ -282,8 +291,10 @@ static void on_wake(struct ev_loop *loop, ev_io *w, int revents)
 	(void)revents;
 	(void)!read(w->fd, &times, sizeof times); /* only resets it */
 	admit(f);
-	if (ev_is_active(&d->look))
+	if (ev_is_active(&d->look)) {
+		reopen(f);
 		return;
+	}
 	bool all = true;
 
 	for (size_t i = 0; i < f->conf->nservers; i++)
@@ -299,12 +310,10 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct door *d = w->data;
 
+	(void)loop;
 	(void)revents;
 	d->starved = false;
-	if (is_crowded(d->front))
-		return;
-	ev_timer_stop(loop, w);
-	watch_listeners(d->front, EPOLL_CTL_ADD);
+	reopen(d->front);
 }
 
 /* The listening sockets with clients, into `ready`. With only one there is nothing to ask. */

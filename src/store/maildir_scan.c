@@ -198,8 +198,8 @@ static int compare_known(struct merge *m, const struct found *f, uint32_t known)
 
 static enum err merge_all(struct merge *m)
 {
-	const struct found *end = m->list->found + m->list->count;
-	struct group g = {.f = m->list->found};
+	const struct found *first = m->list->found, *end = first ? first + m->list->count : NULL;
+	struct group g = {.f = first};
 	enum err err = OK;
 
 	for (; g.f < end && err == OK; g.f = g.f_end, g.known = g.known_end) {
