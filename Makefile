@@ -17,7 +17,7 @@ RUN_PACKAGES = $(BUILD_PACKAGES) curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
 	python3-pytest-timeout curl fetchmail mpop getmail6 openssl mandoc strace netbase
 LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cppcheck python3
-BENCH_PACKAGES = $(BUILD_PACKAGES) python3 dovecot-pop3d mailutils-pop3d procps
+BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d procps
 
 MESON = meson setup -Dprefix=$(prefix) -Dsysconfdir=$(sysconfdir) -Dlocalstatedir=$(localstatedir)
 

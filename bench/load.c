@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@ struct conn {
 	uint32_t place; /* 0 to places - 1: whose users are place, place + places, ... */
 	uint32_t round; /* which of them is next */
 	bool held, ended;
+	bool connects; /* or is in the handshake of TLS */
+	struct secure secure;
 	uint64_t began_us, heard_us;
 	struct dialogue d;
 	char *in; /* BUFFER octets while there is a connection */
@@ -38,6 +41,7 @@ struct load {
 	uint32_t held;
 	bool released;
 	int epoll;
+	SSL_CTX *tls; /* NULL: in the clear */
 	uint64_t began_us, ended_us;
 };
 
@@ -72,6 +76,7 @@ static struct user *next_user(const struct load *l, struct conn *c)
 
 static void conn_close(struct load *l, struct conn *c)
 {
+	secure_close(&c->secure);
 	close(c->fd);
 	c->fd = -1;
 	l->vacant[l->nvacant++] = c->place;
@@ -92,8 +97,9 @@ static void conn_say(struct load *l, struct conn *c)
 {
 	char out[COMMAND_MOST];
 	size_t n = dialogue_say(&c->d, out);
+	ssize_t sent = l->tls ? secure_send(&c->secure, out, n) : send(c->fd, out, n, MSG_NOSIGNAL);
 
-	if (send(c->fd, out, n, MSG_NOSIGNAL) != (ssize_t)n) {
+	if (sent != (ssize_t)n) {
 		dialogue_fail(&c->d, "send: %s", strerror(errno));
 		conn_fail(l, c);
 		return;
@@ -105,15 +111,17 @@ static void conn_say(struct load *l, struct conn *c)
 static bool conn_open(struct load *l, struct conn *c)
 {
 	const struct options *opt = l->opt;
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
+	struct epoll_event ev = {.events = EPOLLIN | (l->tls ? EPOLLOUT : 0), .data.ptr = c};
 
 	dialogue_begin(&c->d, opt->scenario, next_user(l, c), opt->password);
 	c->len = 0;
 	c->held = c->ended = false;
+	c->connects = l->tls;
 	c->began_us = c->heard_us = now_us();
 	c->in = c->in ? c->in : malloc(BUFFER);
 	c->fd = socket(opt->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (!c->in || c->fd < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev) < 0) {
+	if (!c->in || c->fd < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev) < 0 ||
+	    (l->tls && !secure_open(&c->secure, l->tls, c->fd, opt->secure))) {
 		perror("popload: a connection");
 		return false;
 	}
@@ -200,25 +208,54 @@ static void conn_eof(struct load *l, struct conn *c, const char *why)
 	conn_close(l, c);
 }
 
-static void on_readable(struct load *l, struct conn *c)
+/* The connection is made, or the server has answered in the handshake. */
+static void on_handshake(struct load *l, struct conn *c)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
+	int done = secure_handshake(&c->secure);
+
+	if (done < 0 || epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &ev) < 0) {
+		dialogue_fail(&c->d, "TLS handshake: %s", strerror(errno));
+		conn_fail(l, c);
+		return;
+	}
+	if (done == 0)
+		return;
+	c->connects = false;
+	l->t->handshakes++;
+	l->t->resumed += secure_is_resumed(&c->secure);
+}
+
+/* False: there is nothing more for now, or the connection is closed. */
+static bool read_once(struct load *l, struct conn *c)
 {
 	c->in = c->in ? c->in : malloc(BUFFER);
 	if (!c->in) {
 		conn_eof(l, c, "no memory");
-		return;
+		return false;
 	}
-	ssize_t n = recv(c->fd, c->in + c->len, BUFFER - c->len, 0);
+	ssize_t n = l->tls ? secure_recv(&c->secure, c->in + c->len, BUFFER - c->len)
+			   : recv(c->fd, c->in + c->len, BUFFER - c->len, 0);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0) {
 		conn_eof(l, c, n == 0 ? "the server closed" : strerror(errno));
-		return;
+		return false;
 	}
 	c->heard_us = now_us();
 	l->t->octets_in += (uint64_t)n;
 	c->len += (size_t)n;
 	conn_hear(l, c);
+	return l->tls && c->fd >= 0; /* what TLS has read already nobody is told of */
+}
+
+static void on_ready(struct load *l, struct conn *c)
+{
+	if (c->connects)
+		on_handshake(l, c);
+	while (c->fd >= 0 && !c->connects && read_once(l, c))
+		;
 }
 
 /* Fills free places. In a scenario that holds, only so many at a time are on their way to the hold. */
@@ -275,7 +312,7 @@ static void hold(struct load *l)
 
 	for (int n; (n = epoll_wait(l->epoll, ev, EVENTS, 0)) > 0;)
 		for (int i = 0; i < n; i++)
-			on_readable(l, ev[i].data.ptr);
+			on_ready(l, ev[i].data.ptr);
 	release_all(l);
 }
 
@@ -293,7 +330,7 @@ static bool run(struct load *l)
 		uint64_t now = now_us();
 
 		for (int i = 0; i < n; i++)
-			on_readable(l, ev[i].data.ptr);
+			on_ready(l, ev[i].data.ptr);
 		if (now - tick > (uint64_t)TICK_MS * 1000) {
 			give_up_slow(l, now);
 			tick = now;
@@ -306,10 +343,12 @@ static void load_free(struct load *l)
 {
 	for (uint32_t i = 0; l->conn && i < l->places; i++) {
 		free(l->conn[i].in);
+		secure_free(&l->conn[i].secure);
 		dialogue_free(&l->conn[i].d);
 	}
 	free(l->conn);
 	free(l->vacant);
+	SSL_CTX_free(l->tls);
 	if (l->epoll >= 0)
 		close(l->epoll);
 }
@@ -319,7 +358,8 @@ static bool load_init(struct load *l)
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	l->conn = calloc(l->places, sizeof *l->conn);
 	l->vacant = calloc(l->places, sizeof *l->vacant);
-	if (l->epoll < 0 || !l->conn || !l->vacant) {
+	l->tls = l->opt->secure != SECURE_NOT ? secure_new() : NULL;
+	if (l->epoll < 0 || !l->conn || !l->vacant || (l->opt->secure != SECURE_NOT && !l->tls)) {
 		perror("popload");
 		return false;
 	}

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "secure.h"
+
 enum { USER_MOST = 255 };
 
 /* A user of the server. The listings that the first session saw must stay the same in all others. */
@@ -33,6 +35,7 @@ struct options {
 	uint32_t seconds;
 	uint32_t patience; /* seconds without an octet after which a session has failed */
 	uint32_t errors_most;
+	enum secure_mode secure;
 };
 
 /* What came of it. */
@@ -42,6 +45,8 @@ struct totals {
 	uint64_t octets_in, octets_out;
 	uint64_t messages; /* fetched */
 	uint64_t verified; /* of these, whose body has the checksum that its header promises */
+	uint64_t handshakes; /* of TLS, that were completed */
+	uint64_t resumed;    /* of these, that needed no certificate */
 	double wall;       /* seconds */
 	uint32_t *latency; /* microseconds from connect to the reply to QUIT, of each session; owned */
 	size_t latencies, latencies_room;

@@ -26,6 +26,7 @@ static const struct argp_option argp_options[] = {
 	{"seconds", 't', "N", 0, "Start no session later than this", 0},
 	{"patience", 'w', "N", 0, "Seconds of silence that fail a session (30)", 0},
 	{"errors", 'e', "N", 0, "Stop after so many (100)", 0},
+	{"tls", 'T', "HOW", 0, "TLS from the first octet: full (a handshake of its own for each session), or resumed", 0},
 	{0},
 };
 
@@ -39,6 +40,15 @@ static uint32_t number(const char *arg, struct argp_state *state)
 	if (errno || *end || end == arg || n > INT32_MAX)
 		argp_error(state, "not a number: %s", arg);
 	return (uint32_t)n;
+}
+
+static enum secure_mode tls_mode(const char *arg, struct argp_state *state)
+{
+	bool resumed = strcmp(arg, "resumed") == 0;
+
+	if (!resumed && strcmp(arg, "full") != 0)
+		argp_error(state, "full or resumed, not %s", arg);
+	return resumed ? SECURE_RESUMED : SECURE_FULL;
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -78,6 +88,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case 'e':
 		cl->opt.errors_most = number(arg, state);
+		break;
+	case 'T':
+		cl->opt.secure = tls_mode(arg, state);
 		break;
 	case ARGP_KEY_ARG:
 		if (cl->scenario)
@@ -211,6 +224,7 @@ static void print_totals(struct totals *t)
 	printf("median_ms=%.3f\np95_ms=%.3f\np99_ms=%.3f\n", latency_ms(t, 500), latency_ms(t, 950),
 	       latency_ms(t, 990));
 	printf("octets_in=%" PRIu64 "\noctets_out=%" PRIu64 "\n", t->octets_in, t->octets_out);
+	printf("handshakes=%" PRIu64 "\nresumed=%" PRIu64 "\n", t->handshakes, t->resumed);
 	printf("messages=%" PRIu64 "\nverified=%" PRIu64 "\n", t->messages, t->verified);
 }
 

@@ -18,12 +18,34 @@ class Scenario:
     load: str  # popload's name for it
     domain: str = "cheap.test"
     clients: tuple[int, ...] = (1, 16, 64)
+    tls: str = ""  # how popload makes its handshakes; none: in the clear
 
+
+@dataclass(frozen=True)
+class Stage:
+    """Where connections wait that say nothing."""
+    name: str
+    title: str
+    load: str
+    tls: str = ""
+
+
+STAGES = (
+    Stage("greeted", "before login", "greeted"),
+    Stage("idle", "logged in", "idle"),
+    Stage("tls-idle", "logged in, over TLS", "idle", "full"),
+)
 
 SCENARIOS = (
     Scenario("poll", "Poll: USER, PASS, STAT, UIDL, LIST, QUIT, nothing new", "poll"),
     Scenario("fetch", "Fetch: a poll, and RETR of all 20 messages", "fetch"),
     Scenario("poll-sha512", "Poll, with passwords hashed by SHA-512 crypt", "poll", "sha512.test", (16,)),
+    Scenario("poll-mbox", "Poll of a maildrop in mbox format", "poll", "mbox.test", (16,)),
+    Scenario("fetch-mbox", "Fetch of all 20 messages of a maildrop in mbox format", "fetch", "mbox.test", (16,)),
+    Scenario("poll-tls", "Poll over TLS from the first octet, a full handshake with ECDSA P-256 for each session", "poll",
+             clients=(16,), tls="full"),
+    Scenario("poll-tls-resumed", "Poll over TLS from the first octet, with sessions resumed", "poll", clients=(16,), tls="resumed"),
+    Scenario("fetch-tls", "Fetch of all 20 messages over TLS, with sessions resumed", "fetch", clients=(16,), tls="resumed"),
 )
 
 
@@ -40,8 +62,9 @@ class Load:
     popload: str
     users: int
 
-    def command(self, running: Running, load: str, domain: str, users: int, *more: str) -> list[str]:
-        return [self.popload, load, f"--port={running.port}", f"--user=user%d@{domain}", f"--users={users}",
+    def command(self, running: Running, load: str, domain: str, users: int, *more: str, tls: str = "") -> list[str]:
+        port = [f"--port={running.tls_port}", f"--tls={tls}"] if tls else [f"--port={running.port}"]
+        return [self.popload, load, *port, f"--user=user%d@{domain}", f"--users={users}",
                 f"--password={maildrops.PASSWORD}", *more]
 
 
@@ -51,7 +74,8 @@ def parse(output: str) -> dict[str, float]:
 
 def run_load(load: Load, running: Running, scenario: Scenario, clients: int, *limits: str) -> dict:
     """Figures of the load and of the server; `complaints` holds what the client found wrong."""
-    command = load.command(running, scenario.load, scenario.domain, load.users, f"--clients={clients}", *limits)
+    command = load.command(running, scenario.load, scenario.domain, load.users, f"--clients={clients}", *limits,
+                           tls=scenario.tls)
     cpu, system = accounting.settled_cpu(running.account)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     cpu_after, system_after = accounting.settled_cpu(running.account)
@@ -72,9 +96,9 @@ def warm_up(load: Load, running: Running, users: int, domain: str = "cheap.test"
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
 
 
-def hold(load: Load, running: Running, stage: str, sessions: int) -> dict:
-    """Memory of so many connections that say nothing: `stage` is greeted (before login) or idle (behind it)."""
-    command = load.command(running, stage, "cheap.test", sessions, "--clients=16")
+def hold(load: Load, running: Running, stage: Stage, sessions: int) -> dict:
+    """Memory of so many connections that say nothing."""
+    command = load.command(running, stage.load, "cheap.test", sessions, "--clients=16", tls=stage.tls)
     pss, kernel = accounting.pss_kib(running.account), running.account.kernel_kib()
     client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     held = client.stdout.readline()
@@ -85,7 +109,7 @@ def hold(load: Load, running: Running, stage: str, sessions: int) -> dict:
     output, complaints = client.communicate()
     figures = parse(held + output)
     return {
-        "server": running.server.name, "stage": stage, "sessions": sessions, "processes": processes,
+        "server": running.server.name, "stage": stage.name, "sessions": sessions, "processes": processes,
         "held": figures.get("held", 0), "errors": figures.get("errors", 1),
         "pss_kib": (pss_held - pss) / sessions,
         "kernel_kib": None if kernel is None else (kernel_held - kernel) / sessions,

@@ -13,6 +13,7 @@ PEERS = Path(__file__).resolve().parent.parent / "peers"
 DIST = PEERS.parent.parent / "dist"
 START_SECONDS = 20
 STOP_SECONDS = 10
+CERTIFICATE, KEY = "server.pem", "server.key"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Running:
     server: Server
     directory: Path
     port: int
+    tls_port: int  # where TLS begins with the first octet
     process: subprocess.Popen
     account: accounting.Group | accounting.Tree = field(repr=False)
 
@@ -111,6 +113,14 @@ def version_of(server: Server, own: dict[str, str]) -> str:
     return (done.stdout.splitlines() or ["?"])[0]
 
 
+def make_certificate(base: Path) -> None:
+    """ECDSA P-256, signed by itself, the same for all servers."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-keyout", base / KEY, "-out", base / CERTIFICATE], check=True,
+                   stderr=subprocess.DEVNULL)
+    (base / KEY).chmod(0o600)
+
+
 def fill(text: str, facts: dict[str, str]) -> str:
     for name, value in facts.items():
         text = text.replace(name, value)
@@ -129,9 +139,11 @@ def prepare(server: Server, base: Path, users: int) -> Path:
 
 
 def start(server: Server, directory: Path, own: dict[str, str]) -> Running:
-    port = free_port()
+    port, tls_port = free_port(), free_port()
     conf = directory / "conf"
-    facts = {"@DIR@": str(directory), "@PORT@": str(port), "@DOMAINS@": str(directory / "domains"), "@CONF@": str(conf)}
+    facts = {"@DIR@": str(directory), "@PORT@": str(port), "@TLSPORT@": str(tls_port), "@CONF@": str(conf),
+             "@DOMAINS@": str(directory / "domains"), "@CERT@": str(directory.parent / CERTIFICATE),
+             "@KEY@": str(directory.parent / KEY)}
     if server.template:
         conf.write_text(fill((PEERS / server.template).read_text(), facts))
     account = accounting.account(server.name)
@@ -139,7 +151,7 @@ def start(server: Server, directory: Path, own: dict[str, str]) -> Running:
     with open(directory / "log", "ab") as log:
         process = subprocess.Popen(account.enter_command(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     account.attach(process.pid)
-    running = Running(server, directory, port, process, account)
+    running = Running(server, directory, port, tls_port, process, account)
     deadline = time.monotonic() + START_SECONDS
     while not is_greeted(port):
         if process.poll() is not None or time.monotonic() > deadline:
