@@ -43,12 +43,12 @@ struct totals {
 	uint64_t sessions; /* that ended well */
 	uint64_t errors;
 	uint64_t octets_in, octets_out;
-	uint64_t messages; /* fetched */
-	uint64_t verified; /* of these, whose body has the checksum that its header promises */
+	uint64_t messages;   /* fetched */
+	uint64_t verified;   /* of these, whose body has the checksum that its header promises */
 	uint64_t handshakes; /* of TLS, that were completed */
 	uint64_t resumed;    /* of these, that needed no certificate */
-	double wall;       /* seconds */
-	uint32_t *latency; /* microseconds from connect to the reply to QUIT, of each session; owned */
+	double wall;         /* seconds */
+	uint32_t *latency;   /* microseconds from connect to the reply to QUIT, of each session; owned */
 	size_t latencies, latencies_room;
 };
 

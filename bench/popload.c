@@ -26,7 +26,8 @@ static const struct argp_option argp_options[] = {
 	{"seconds", 't', "N", 0, "Start no session later than this", 0},
 	{"patience", 'w', "N", 0, "Seconds of silence that fail a session (30)", 0},
 	{"errors", 'e', "N", 0, "Stop after so many (100)", 0},
-	{"tls", 'T', "HOW", 0, "TLS from the first octet: full (a handshake of its own for each session), or resumed", 0},
+	{"tls", 'T', "HOW", 0, "TLS from the first octet: full (a handshake of its own for each session), or resumed",
+	 0},
 	{0},
 };
 

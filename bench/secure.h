@@ -11,7 +11,7 @@ enum secure_mode { SECURE_NOT, SECURE_FULL, SECURE_RESUMED };
 
 /* TLS of one connection. */
 struct secure {
-	SSL *ssl;             /* NULL: the connection is in the clear */
+	SSL *ssl;                       /* NULL: the connection is in the clear */
 	struct ssl_session_st *session; /* of the connection before, in the same place; owned */
 };
 
