@@ -1,10 +1,8 @@
 """Real clients fetch and delete while mail is being delivered: nothing is lost, nothing comes twice."""
 
 import os
-import poplib
 import re
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -12,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from clients import ALL, Where, call, python_poplib
 from server import wait_for
 
-NOBODY = 65534
 ROUNDS = 3
 NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.M)
 
@@ -38,92 +36,6 @@ class Deliverer(threading.Thread):
             time.sleep(0.005)
 
 
-def call(*command, code=(0,), seconds=120, **kw):
-    result = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, **kw)
-    assert result.returncode in code, f"{command}: {result.returncode}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
-    return result.stdout
-
-
-def curl(d, user, dir):
-    """Lists, fetches one by one in one connection, deletes what it has got; from the last to the first, since each DELE
-    may be a session of its own."""
-    url, login = f"pop3://127.0.0.1:{d.port}/", ["--user", f"{user.login}:{user.password}"]
-    listing = call("curl", "-sS", *login, url)
-    numbers = [int(line.split()[0]) for line in listing.splitlines() if line.strip()]
-    if not numbers:
-        return b""
-    # Numbers stay what they are: only new mail follows.
-    mail = call("curl", "-sS", *login, *[f"{url}{n}" for n in numbers])
-    for n in reversed(numbers):
-        call("curl", "-sS", *login, "-l", "-X", "DELE", f"{url}{n}")
-    return mail
-
-
-def fetchmail(d, user, dir):
-    rc, mbox = dir / "fetchmailrc", dir / "mbox"
-    rc.write_text(f'poll 127.0.0.1 protocol pop3 port {d.port} auth password username "{user.login}" '
-                  f'password "{user.password}" sslproto "" nokeep fetchall\nmda "/bin/cat >> {mbox}"\n')
-    rc.chmod(0o600)
-    mbox.write_bytes(b"")
-    call("fetchmail", "-f", str(rc), "-i", str(dir / "ids"), "--nodetach", "--nosyslog", "-N", "--pidfile",
-         str(dir / "pid"), code=(0, 1), env={**os.environ, "FETCHMAILHOME": str(dir), "HOME": str(dir)})
-    return mbox.read_bytes()
-
-
-def mpop(d, user, dir):
-    rc, mbox = dir / "mpoprc", dir / "mbox"
-    rc.write_text(f"account t\nhost 127.0.0.1\nport {d.port}\nuser {user.login}\npassword {user.password}\nauth user\n"
-                  f"tls off\nkeep off\nreceived_header off\ndelivery mbox {mbox}\nuidls_file {dir}/uidls\n")
-    rc.chmod(0o600)
-    mbox.write_bytes(b"")
-    call("mpop", "-C", str(rc), "-q", "t", env={**os.environ, "HOME": str(dir)})
-    return mbox.read_bytes()
-
-
-def getmail(d, user, dir):
-    maildir = dir / "getmail"
-    for sub in ("new", "cur", "tmp"):
-        (maildir / sub).mkdir(parents=True, exist_ok=True)
-    rc = dir / "rc"
-    rc.write_text(f"[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = {d.port}\n"
-                  f"username = {user.login}\npassword = {user.password}\n[destination]\ntype = Maildir\n"
-                  f"path = {maildir}/\n[options]\nread_all = true\ndelete = true\ndelivered_to = false\nreceived = false\n")
-    who = {}
-    if os.getuid() == 0:  # "refuse to deliver mail as root"
-        subprocess.run(["chown", "-R", str(NOBODY), dir], check=True)
-        who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    # It starts a process per message, and now and then waits for ever for one that has ended already. Then its connection
-    # breaks without QUIT: nothing was deleted, and the next run starts over.
-    for seconds in (10, 20, 40, 80):
-        try:
-            call("getmail", "-g", str(dir), "-r", str(rc), env={**os.environ, "HOME": str(dir)}, seconds=seconds, **who)
-            return take_all(maildir / "new")
-        except subprocess.TimeoutExpired:
-            take_all(maildir / "new")
-    raise AssertionError("getmail does not end")
-
-
-def take_all(directory):
-    got = b""
-    for p in sorted(directory.iterdir()):
-        got += p.read_bytes() + b"\n"
-        p.unlink()
-    return got
-
-
-def python_poplib(d, user, dir):
-    p = poplib.POP3("127.0.0.1", d.port, timeout=60)
-    p.user(user.login)
-    p.pass_(user.password)
-    got = b""
-    for line in p.list()[1]:
-        n = int(line.split()[0])
-        got += b"\n".join(p.retr(n)[1]) + b"\n\n"
-        p.dele(n)
-    p.quit()
-    return got
-
-
 @pytest.fixture
 def place():
     """A directory for a client's mail: in memory where there is such, since some clients fsync every message twice."""
@@ -134,7 +46,7 @@ def place():
     shutil.rmtree(place, ignore_errors=True)
 
 
-@pytest.mark.parametrize("client", [curl, fetchmail, mpop, getmail, python_poplib], ids=lambda c: c.__name__)
+@pytest.mark.parametrize("client", ALL, ids=lambda c: c.__name__)
 def test_fetch_and_delete_while_mail_arrives(daemon, client, place):
     user = daemon.user()
     for n in range(10):
@@ -143,9 +55,9 @@ def test_fetch_and_delete_while_mail_arrives(daemon, client, place):
     got = b""
     for r in range(ROUNDS):
         deliverer = Deliverer(user, range(10 + 10 * r, 20 + 10 * r))
-        got += client(daemon, user, place)
+        got += client(Where(daemon.port), user, place)
         deliverer.join()
-    got += client(daemon, user, place)
+    got += client(Where(daemon.port), user, place)
     assert sorted(int(n) for n in NUMBER.findall(got)) == list(range(10 + 10 * ROUNDS))
     assert user.inbox.files() == []
 
@@ -175,7 +87,7 @@ def test_sixteen_clients_at_once(daemon):
     def work(u):
         try:
             for _ in range(3):
-                got[u.name] = got.get(u.name, b"") + python_poplib(daemon, u, None)
+                got[u.name] = got.get(u.name, b"") + python_poplib(Where(daemon.port), u, None)
         except Exception as e:  # a thread's exception would be lost
             errors.append(e)
 
