@@ -10,13 +10,6 @@
 
 struct maildrop;
 
-/* What a maildrop looks like from outside: as long as it is the same, so is the maildrop. */
-struct stamp {
-	uint64_t dev, ino, size;
-	int64_t mtime_ns, ctime_ns;
-};
-enum { STAMPS = 2 };
-
 /* A message as the index has it. */
 struct message {
 	struct listing_rec rec;
@@ -44,31 +37,35 @@ struct outcome {
 };
 
 struct store_driver {
-	const char *name;    /* the scheme of a mailbox URL */
-	uint32_t wire_rules; /* enum wire_rule: how stored octets become wire octets */
+	const char *name; /* the scheme of a mailbox URL */
+	uint32_t
+		wire_rules; /* enum wire_rule: how stored octets become wire octets; mbox-quoting may choose others for unquoting */
+	bool in_one_file; /* its maildrops have a parent and a name, a mailbox lock, and may have no file: then they are empty */
 
-	/* Whether what `fd` (O_PATH) names has this format. */
+	/* Whether what `fd` names has this format: a directory (O_PATH), or a regular file that can be read. `why` may say why not. */
 	enum err (*detect)(int fd, bool *is, struct why *why);
 
-	/* An empty maildrop at `path`, where there is nothing, or an empty directory. All of it or nothing; parents are not created. */
+	/* An empty maildrop at `path`, where there is nothing, or an empty directory. All of it or nothing; parents are not created.
+	 * NULL where a maildrop that is not there is an empty one. */
 	enum err (*create)(const char *path, struct why *why);
 
 	/* At a cost that does not depend on the number of messages. */
 	enum err (*stamp)(const struct maildrop *md, struct stamp stamp[STAMPS], struct why *why);
 
-	/* All messages, in their order, into `now`, which is empty; on failure it may have some. What `known` has of a message is
-	 * kept (UIDL, sizes, checksum) however it is called by now, and only messages that are not known are read. A message that
-	 * cannot be read fails the scan. `stamp` is older than anything that was seen. */
-	enum err (*scan)(const struct maildrop *md, const struct scan *known, struct scan *now,
-			 struct stamp stamp[STAMPS], struct why *why);
+	/* Under the mailbox lock, where there is one. All messages, in their order, and the stamps, into `now`, which is empty; on
+	 * failure it may have some. What `known` has of a message is kept (UIDL, and sizes and checksum where these are the same)
+	 * however it is called by now. A message that cannot be read fails the scan. */
+	enum err (*scan)(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);
 
 	/* Finds the message, also where another program has renamed it since. The caller owns out->fd. */
 	enum err (*body)(const struct maildrop *md, const struct message *m, struct body *out, struct why *why);
 
-	/* Deletes by identity, never by name or offset alone, and makes it durable. Mail that came since stays, and so does a
-	 * message that is no longer what the session saw: that one fails. After a power cut each message is there whole or
-	 * not at all. `out` is valid in any case. */
-	enum err (*commit)(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why);
+	/* Under the mailbox lock, where there is one. Deletes by identity, never by name or offset alone, and makes it durable. Mail
+	 * that came since stays, and so does a message that is no longer what the session saw: that one fails. After a power
+	 * cut each message is there whole or not at all. `out` is valid in any case. A driver that knows what is left, and how
+	 * that looks now, says so in `left`, which is empty: the next session need not scan. */
+	enum err (*commit)(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
+			   struct why *why);
 };
 
 extern const struct store_driver maildir_driver;

@@ -59,7 +59,8 @@ static bool read_at(int fd, void *p, size_t n, uint64_t at)
 	return true;
 }
 
-static bool is_ours(const struct index_head *h, size_t got, uint64_t file_octets, const struct store_driver *driver)
+static bool has_our_form(const struct index_head *h, size_t got, uint64_t file_octets,
+			 const struct store_driver *driver)
 {
 	struct index_head want;
 
@@ -140,15 +141,17 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 	struct stat st;
 	ssize_t got = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? pread(fd, first, sizeof *first, 0) : -1;
 
-	if (got < 0 || !is_ours(&first->head, (size_t)got, (uint64_t)st.st_size, driver) ||
+	if (got < 0 || st.st_uid != geteuid() ||
+	    !has_our_form(&first->head, (size_t)got, (uint64_t)st.st_size, driver) ||
 	    !is_first_sane(first, (size_t)got) || !survived_boot(fd, &st, &first->head)) {
 		close(fd);
 		*ix = (struct index){.fd = -1};
-		return fail(why, ERR_PERM, "the index is damaged or of another version");
+		return fail(why, ERR_PERM, "the index is damaged, of another version, or not ours");
 	}
 	const struct index_head *h = &first->head;
 
 	*ix = (struct index){.fd = fd, .count = h->count, .names_len = h->names_len, .octets = h->octets};
+	memcpy(ix->stamp, h->stamp, sizeof ix->stamp);
 	*current = is_current(h, stamp);
 	return OK;
 }
@@ -186,6 +189,7 @@ enum err index_load(const struct index *ix, const struct index_first *first, str
 			 .octets = ix->octets};
 	bool whole = load_arrays(ix, &s);
 
+	memcpy(s.stamp, ix->stamp, sizeof s.stamp);
 	if (whole) {
 		uint32_t crc = listing_crc(0, (struct slice){(char *)s.rec, s.count * sizeof *s.rec});
 
@@ -263,8 +267,7 @@ static bool write_all(int fd, const void *p, size_t n)
 	return true;
 }
 
-static bool write_index(int fd, const struct store_driver *driver, const struct scan *s,
-			const struct stamp stamp[STAMPS], int64_t taken_ns)
+static bool write_index(int fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns)
 {
 	struct index_head h;
 	size_t recs = s->count * sizeof *s->rec, entries = s->count * sizeof *s->entry;
@@ -274,7 +277,7 @@ static bool write_index(int fd, const struct store_driver *driver, const struct 
 	h.names_len = s->names_len;
 	h.octets = s->octets;
 	h.taken_ns = taken_ns;
-	memcpy(h.stamp, stamp, sizeof h.stamp);
+	memcpy(h.stamp, s->stamp, sizeof h.stamp);
 	h.body_crc = listing_crc(0, (struct slice){(const char *)s->rec, recs});
 	h.body_crc = listing_crc(h.body_crc, (struct slice){(const char *)s->entry, entries});
 	h.body_crc = listing_crc(h.body_crc, (struct slice){s->names, s->names_len});
@@ -284,7 +287,7 @@ static bool write_index(int fd, const struct store_driver *driver, const struct 
 }
 
 enum err index_write(const struct index_place *place, const struct store_driver *driver, const struct scan *s,
-		     const struct stamp stamp[STAMPS], int64_t taken_ns, struct why *why)
+		     int64_t taken_ns, struct why *why)
 {
 	char name[sizeof place->name + 4];
 	struct buf b = BUF(name);
@@ -298,7 +301,7 @@ enum err index_write(const struct index_place *place, const struct store_driver 
 
 	if (fd < 0)
 		return fail_errno(why, storage_err(errno), "create %s", name);
-	bool written = write_index(fd, driver, s, stamp, taken_ns);
+	bool written = write_index(fd, driver, s, taken_ns);
 
 	written = close(fd) == 0 && written;
 	if (written && renameat(place->dir, name, place->dir, place->name) == 0)
@@ -309,13 +312,13 @@ enum err index_write(const struct index_place *place, const struct store_driver 
 	return err;
 }
 
-enum err index_memfd(int *fd, const struct store_driver *driver, const struct scan *s, const struct stamp stamp[STAMPS],
-		     int64_t taken_ns, struct why *why)
+enum err index_memfd(int *fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns,
+		     struct why *why)
 {
 	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
 	*fd = memfd_create("pop3d-listing", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (*fd >= 0 && write_index(*fd, driver, s, stamp, taken_ns) && fcntl(*fd, F_ADD_SEALS, seals) == 0)
+	if (*fd >= 0 && write_index(*fd, driver, s, taken_ns) && fcntl(*fd, F_ADD_SEALS, seals) == 0)
 		return OK;
 	enum err err = fail_errno(why, ERR_TEMP, "keep a scan listing of %u messages in memory", s->count);
 

@@ -3,7 +3,8 @@
  * A file: a head, `count` records (mail/listing.h), as many entries (store/scan.h), and the names. Written beside and
  * renamed, never changed in place, so that a session keeps its own; without a place for it, a sealed memfd that lives as long as
  * the session. Losing it costs time only, hence no fsync: one that was written before the machine last started is
- * checked whole when it is first used. It may belong to a hostile user: nothing in it is used before it was checked. */
+ * checked whole when it is first used. Where others can write the directory, too, it is used only if it is ours; and nothing in it is
+ * used before it was checked, for our own user may be hostile. */
 #pragma once
 #include "store/driver.h"
 
@@ -36,12 +37,13 @@ struct index {
 	int fd; /* owned, read-only; -1: none */
 	uint32_t count, names_len;
 	uint64_t octets;
+	struct stamp stamp[STAMPS]; /* of the maildrop, when it was scanned */
 };
 
 /* Where an index lies. */
 struct index_place {
 	int dir; /* borrowed; -1: nowhere */
-	char name[48];
+	char name[NAME_OCTETS + 16];
 };
 
 /* ERR_PERM: there is none that can be used, and *ix is closed. Otherwise *current says whether the maildrop has certainly not
@@ -59,11 +61,11 @@ enum err index_load(const struct index *ix, const struct index_first *first, str
 
 /* Puts an index of `s` there; a failure leaves what there was. */
 enum err index_write(const struct index_place *place, const struct store_driver *driver, const struct scan *s,
-		     const struct stamp stamp[STAMPS], int64_t taken_ns, struct why *why);
+		     int64_t taken_ns, struct why *why);
 
 /* The same as a sealed memfd. */
-enum err index_memfd(int *fd, const struct store_driver *driver, const struct scan *s, const struct stamp stamp[STAMPS],
-		     int64_t taken_ns, struct why *why);
+enum err index_memfd(int *fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns,
+		     struct why *why);
 
 /* The next session reads all mail again. There being none is fine. */
 void index_drop(const struct index_place *place);

@@ -4,14 +4,26 @@
 #include <errno.h>
 #include <fcntl.h>
 
-uint64_t lock_key(uint64_t dev, uint64_t ino)
+/* The finalizer of MurmurHash3: every bit of the input reaches every bit of the offset. */
+static uint64_t mix(uint64_t h)
 {
-	/* The finalizer of MurmurHash3: every bit of the input reaches every bit of the offset. */
-	uint64_t h = dev * 0x9E3779B97F4A7C15u ^ ino;
-
 	h = (h ^ h >> 33) * 0xFF51AFD7ED558CCDu;
 	h = (h ^ h >> 33) * 0xC4CEB9FE1A85EC53u;
 	return (h ^ h >> 33) & (UINT64_MAX >> 2);
+}
+
+uint64_t lock_key(uint64_t dev, uint64_t ino)
+{
+	return mix(dev * 0x9E3779B97F4A7C15u ^ ino);
+}
+
+uint64_t lock_key_named(uint64_t dev, uint64_t ino, struct slice name)
+{
+	uint64_t h = lock_key(dev, ino);
+
+	for (size_t i = 0; i < name.n; i++)
+		h = (h ^ (unsigned char)name.p[i]) * 0x100000001B3u; /* FNV-1a */
+	return mix(h);
 }
 
 static int set(int fd, short type, uint64_t key)

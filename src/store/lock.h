@@ -4,6 +4,7 @@
  * file per owner that is never unlinked: it heals by itself when a process dies. Sessions inside one process share
  * that file's descriptor, so they are kept apart by the process's own table. Nothing here waits. */
 #pragma once
+#include "base/slice.h"
 #include "base/why.h"
 #include "store/table.h"
 
@@ -21,6 +22,9 @@ struct lock {
 
 /* Offset of the lock of what stat(2) calls (dev, ino). */
 uint64_t lock_key(uint64_t dev, uint64_t ino);
+
+/* The same for a name in the directory that stat(2) calls so. */
+uint64_t lock_key_named(uint64_t dev, uint64_t ino, struct slice name);
 
 /* ERR_IN_USE: another session has it. */
 enum err lock_take(struct locks *ls, struct lock *l, uint64_t key, struct why *why);

@@ -109,7 +109,7 @@ static bool find_path(const struct maildir_list *list, const struct message *m, 
 	maildir_name_parse(&n, slice_str(m->name));
 	const struct found *f = maildir_list_find(list, &n, &end);
 
-	while (f && f < end && f->ino != m->entry.ino)
+	while (f && f < end && f->ino != m->entry.id)
 		f++;
 	if (!f || f == end)
 		return false;
@@ -181,7 +181,7 @@ static enum err maildir_body(const struct maildrop *md, const struct message *m,
 	}
 	*out = (struct body){.fd = fd,
 			     .octets = (uint64_t)st.st_size,
-			     .same = st.st_ino == m->entry.ino && storage_ns(st.st_mtim) == m->entry.mtime_ns};
+			     .same = st.st_ino == m->entry.id && storage_ns(st.st_mtim) == m->entry.at};
 	return OK;
 }
 
@@ -205,7 +205,7 @@ static enum err verify(const struct commit *c, const struct message *m, const st
 		return errno == ENOENT ? OK : fail_errno(why, storage_err(errno), "stat %s", path->text);
 	}
 	*there = S_ISREG(st.st_mode) && (uint64_t)st.st_size == m->rec.raw ? MAILDIR_THERE : MAILDIR_NO_MESSAGE;
-	if (*there == MAILDIR_NO_MESSAGE || (st.st_ino == m->entry.ino && storage_ns(st.st_mtim) == m->entry.mtime_ns))
+	if (*there == MAILDIR_NO_MESSAGE || (st.st_ino == m->entry.id && storage_ns(st.st_mtim) == m->entry.at))
 		return OK;
 	struct listing_rec r = {0};
 	struct scan_entry e;
@@ -272,13 +272,14 @@ static enum err sync_dirs(const struct commit *c, struct why *why)
 }
 
 static enum err maildir_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out,
-			       struct why *why)
+			       struct scan *left, struct why *why)
 {
 	struct commit c = {.md = md};
 	struct changes_walk walk = {0};
 	struct message m;
 	enum err err = OK, first = OK;
 
+	(void)left; /* names change all the time, and a list of them costs little */
 	*out = (struct outcome){0};
 	while (changes_next(md, ch, &walk, &m, &err, first == OK ? why : NULL)) {
 		if (err == OK)

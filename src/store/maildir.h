@@ -19,5 +19,4 @@ enum err maildir_read_message(const struct maildrop *md, const struct maildir_pa
 			      struct scan_entry *e, enum maildir_there *there, struct why *why);
 
 /* The driver's scan. */
-enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct stamp stamp[STAMPS],
-		      struct why *why);
+enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);

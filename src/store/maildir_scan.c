@@ -77,7 +77,7 @@ enum err maildir_read_message(const struct maildrop *md, const struct maildir_pa
 		close(fd);
 	if (err == OK && *there == MAILDIR_THERE)
 		check_claims(path, r);
-	e->mtime_ns = storage_ns(st.st_mtim);
+	e->at = storage_ns(st.st_mtim);
 	return err;
 }
 
@@ -105,7 +105,7 @@ struct group {
 static const struct found *claimed_by(const struct merge *m, const struct group *g, uint32_t known)
 {
 	for (const struct found *f = g->f; f < g->f_end; f++)
-		if (f->ino == m->known->entry[known].ino)
+		if (f->ino == m->known->entry[known].id)
 			return f;
 	return NULL;
 }
@@ -146,7 +146,7 @@ static enum err choose_uidl(const struct merge *m, const struct group *g, struct
 static enum err add_new(struct merge *m, const struct group *g, const struct found *f)
 {
 	struct slice name = maildir_list_name(m->list, f);
-	struct scan_entry e = {.ino = f->ino, .dir = f->dir};
+	struct scan_entry e = {.id = f->ino, .dir = f->dir};
 	struct listing_rec r = {0};
 	struct maildir_path path;
 	struct why reason = {""};
@@ -179,7 +179,7 @@ static enum err merge_group(struct merge *m, const struct group *g)
 	for (const struct found *f = g->f; f < g->f_end && err == OK; f++) {
 		uint32_t k = g->known;
 
-		while (k < g->known_end && m->known->entry[k].ino != f->ino)
+		while (k < g->known_end && m->known->entry[k].id != f->ino)
 			k++;
 		err = k < g->known_end ? add_known(m, f, k) : add_new(m, g, f);
 	}
@@ -229,8 +229,7 @@ static enum err check_access(const struct maildrop *md, struct why *why)
 
 /* Reads the directories until a list is certainly whole: nothing moved meanwhile and nothing is missing, or two in a row agree.
  * What was read is known to the next pass. */
-enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct stamp stamp[STAMPS],
-		      struct why *why)
+enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why)
 {
 	struct scan carried = {0};
 	uint64_t fingerprint = 0;
@@ -251,7 +250,7 @@ enum err maildir_scan(const struct maildrop *md, const struct scan *known, struc
 			err = merge_all(&m);
 		settled = !m.vanished && ((list.quiet && !m.missing) || (pass > 0 && list.fingerprint == fingerprint));
 		fingerprint = list.fingerprint;
-		memcpy(stamp, list.stamp, sizeof list.stamp);
+		memcpy(now->stamp, list.stamp, sizeof list.stamp);
 		maildir_list_done(&list);
 		if (err == OK && !settled) {
 			scan_done(&carried);

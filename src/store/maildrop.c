@@ -11,151 +11,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/lock.h"
-#include "store/url.h"
 
 enum {
 	BODY_INLINE = 64 * 1024, /* octets of a message that is rather sent than handed over as a descriptor */
 	TELL_MS = 60 * 1000,
 };
-
-static const struct store_driver *const drivers[] = {&maildir_driver};
-enum { DRIVERS = sizeof drivers / sizeof *drivers };
-
-enum err storage_err(int error)
-{
-	static const int permanent[] = {EACCES, EPERM, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL};
-
-	for (size_t i = 0; i < sizeof permanent / sizeof *permanent; i++)
-		if (error == permanent[i])
-			return ERR_PERM;
-	return ERR_TEMP;
-}
-
-int64_t storage_ns(struct timespec t)
-{
-	int64_t n;
-
-	if (__builtin_mul_overflow((int64_t)t.tv_sec, 1000000000, &n) || __builtin_add_overflow(n, t.tv_nsec, &n))
-		return t.tv_sec < 0 ? INT64_MIN : INT64_MAX;
-	return n;
-}
-
-/* ---- finding ---- */
-
-static const struct store_driver *driver_named(struct slice scheme)
-{
-	for (size_t i = 0; i < DRIVERS; i++)
-		if (slice_eq(scheme, slice_str(drivers[i]->name)))
-			return drivers[i];
-	return NULL;
-}
-
-static enum err open_path(struct maildrop *md, bool *there, struct why *why)
-{
-	md->fd = open(md->path, O_PATH | O_CLOEXEC);
-	*there = md->fd >= 0;
-	if (!*there && errno != ENOENT)
-		return fail_errno(why, storage_err(errno), "open");
-	return OK;
-}
-
-/* Whether what is there has the format of the driver, or of any where none is given; then md->driver says which. */
-static enum err detect(struct maildrop *md, bool *is, struct why *why)
-{
-	enum err err = OK;
-
-	*is = false;
-	for (size_t i = 0; i < DRIVERS && err == OK && !*is; i++) {
-		if (md->driver && md->driver != drivers[i])
-			continue;
-		err = drivers[i]->detect(md->fd, is, why);
-		if (*is)
-			md->driver = drivers[i];
-	}
-	return err;
-}
-
-/* Of the scheme's format, or of mailbox-type's. */
-static enum err create(struct maildrop *md, const struct url *url, bool there, struct why *why)
-{
-	struct slice type = url->scheme.n > 0 ? url->scheme : slice_str(md->setup->type);
-
-	if (!md->driver)
-		md->driver = driver_named(type);
-	if (!md->driver)
-		return fail(why, there ? ERR_PERM : ERR_TEMP, "%s, and none of type %.*s can be created",
-			    there ? "it has no known mailbox format" : "it does not exist", (int)type.n, type.p);
-	enum err err = md->driver->create(md->path, why);
-
-	if (md->fd >= 0)
-		close(md->fd); /* the empty directory that gave way */
-	md->fd = -1;
-	return err == OK ? open_path(md, &there, why) : err;
-}
-
-static enum err find(struct maildrop *md, const struct url *url, struct why *why)
-{
-	bool any = url->scheme.n == 0 || slice_eq(url->scheme, SLICE("file"));
-	bool there, is = false;
-	struct stat st;
-
-	md->driver = any ? NULL : driver_named(url->scheme);
-	if (!any && !md->driver)
-		return fail(why, ERR_PERM, "mailbox format %.*s is not known", (int)url->scheme.n, url->scheme.p);
-	enum err err = open_path(md, &there, why);
-
-	if (err == OK && there)
-		err = detect(md, &is, why);
-	if (err == OK && !is)
-		err = create(md, url, there, why);
-	if (err == OK && fstat(md->fd, &st) < 0) /* EBADF: it was removed meanwhile */
-		err = fail_errno(why, ERR_TEMP, "stat");
-	if (err == OK)
-		md->key = lock_key(st.st_dev, st.st_ino);
-	return err;
-}
-
-/* Mail that belongs to somebody else is what follows when users of virtual domains get a uid. */
-static void advise(enum err err, struct why *why)
-{
-	size_t n = strlen(why->text);
-
-	if (err == ERR_PERM && errno == EACCES)
-		(void)snprintf(why->text + n, sizeof why->text - n, "; chown -R %u:%u may help", (unsigned)geteuid(),
-			       (unsigned)getegid());
-}
-
-enum err maildrop_find(struct maildrop *md, struct slice text, const struct maildrop_setup *setup, struct why *why)
-{
-	struct url url;
-	enum err err = url_parse(text, &url, why);
-
-	*md = (struct maildrop){.setup = setup, .fd = -1, .index = {.fd = -1}, .reading = {.fd = -1}};
-	if (err != OK)
-		return err;
-	md->path = strndup(url.path.p, url.path.n);
-	if (!md->path)
-		return fail(why, ERR_TEMP, "no memory");
-	errno = 0;
-	err = find(md, &url, why);
-	advise(err, why);
-	if (err != OK)
-		maildrop_close(md);
-	return err;
-}
-
-void maildrop_close(struct maildrop *md)
-{
-	index_close(&md->index);
-	if (md->reading.fd >= 0)
-		close(md->reading.fd);
-	if (md->fd >= 0)
-		close(md->fd);
-	free(md->path);
-	md->fd = md->reading.fd = -1;
-	md->path = NULL;
-}
 
 /* ---- the index ---- */
 
@@ -163,8 +23,10 @@ enum { BESIDE, IN_DIR, PLACES };
 
 static void places_of(const struct maildrop *md, struct index_place place[PLACES])
 {
-	place[BESIDE] =
-		(struct index_place){.dir = md->setup->index == INDEX_AUTO ? md->fd : -1, .name = ".pop3-index"};
+	bool file = md->driver->in_one_file;
+
+	place[BESIDE].dir = md->setup->index != INDEX_AUTO ? -1 : file ? md->parent : md->fd;
+	(void)snprintf(place[BESIDE].name, sizeof place[BESIDE].name, file ? ".%s.pop3idx" : ".pop3-index", md->name);
 	place[IN_DIR].dir = md->setup->index == INDEX_OFF ? -1 : md->setup->index_dir;
 	(void)snprintf(place[IN_DIR].name, sizeof place[IN_DIR].name, "%016llx.pop3idx", (unsigned long long)md->key);
 }
@@ -182,8 +44,8 @@ static void tell_homeless(const struct maildrop *md, const struct why *why)
 }
 
 /* The first place that takes it; a listing without one lives in memory. */
-static enum err keep(struct maildrop *md, const struct scan *now, const struct stamp stamp[STAMPS], int64_t taken_ns,
-		     struct index_first *first, struct why *why)
+static enum err keep(struct maildrop *md, const struct scan *now, int64_t taken_ns, struct index_first *first,
+		     struct why *why)
 {
 	struct index_place place[PLACES];
 	struct why reason = {""};
@@ -192,25 +54,24 @@ static enum err keep(struct maildrop *md, const struct scan *now, const struct s
 
 	places_of(md, place);
 	for (int p = 0; p < PLACES; p++)
-		if (place[p].dir >= 0 && index_write(&place[p], md->driver, now, stamp, taken_ns, &reason) == OK &&
-		    index_open(&md->index, &place[p], md->driver, stamp, first, &current, &reason) == OK)
+		if (place[p].dir >= 0 && index_write(&place[p], md->driver, now, taken_ns, &reason) == OK &&
+		    index_open(&md->index, &place[p], md->driver, now->stamp, first, &current, &reason) == OK)
 			return OK;
 	if (reason.text[0])
 		tell_homeless(md, &reason);
-	enum err err = index_memfd(&fd, md->driver, now, stamp, taken_ns, why);
+	enum err err = index_memfd(&fd, md->driver, now, taken_ns, why);
 
-	return err == OK ? index_adopt(&md->index, fd, md->driver, stamp, first, &current, why) : err;
+	return err == OK ? index_adopt(&md->index, fd, md->driver, now->stamp, first, &current, why) : err;
 }
 
 static enum err rescan(struct maildrop *md, struct scan *known, struct index_first *first, struct why *why)
 {
-	struct stamp stamp[STAMPS];
 	struct scan now = {0};
 	int64_t taken_ns = clock_wall_ns();
-	enum err err = md->driver->scan(md, known, &now, stamp, why);
+	enum err err = md->driver->scan(md, known, &now, why);
 
 	if (err == OK)
-		err = keep(md, &now, stamp, taken_ns, first, why);
+		err = keep(md, &now, taken_ns, first, why);
 	scan_done(&now);
 	return err;
 }
@@ -245,9 +106,11 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
 {
 	errno = 0;
-	enum err err = open_indexed(md, first, why);
+	enum err err = md->driver->in_one_file ? maildrop_reopen(md, why) : OK;
 
-	advise(err, why);
+	if (err == OK)
+		err = open_indexed(md, first, why);
+	maildrop_advise(err, why);
 	return err;
 }
 
@@ -443,6 +306,15 @@ bool changes_next(const struct maildrop *md, const struct changes *ch, struct ch
 
 enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why)
 {
+	struct scan left = {0};
+	enum err err = OK;
+
+	*out = (struct outcome){0};
 	stop_reading(md);
-	return md->driver->commit(md, ch, out, why);
+	if (md->driver->in_one_file)
+		err = maildrop_reopen(md, why);
+	if (err == OK)
+		err = md->driver->commit(md, ch, out, &left, why);
+	scan_done(&left);
+	return err;
 }

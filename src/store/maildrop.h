@@ -3,7 +3,10 @@
  * Everything that does not depend on the format: finding out what there is, the index, checksums of what is sent. A
  * session looks for its maildrop, takes the session lock on its key, opens it, and closes it; what it shows is fixed
  * between open and close, whatever other programs do to the mail. Of a maildrop at rest there is a path and two descriptors in
- * memory. */
+ * memory, or three where the mail lies in one file.
+ *
+ * The file of a maildrop in one file is reached by its name in `parent` alone, and opened anew for whatever is done with it: other
+ * programs put new files in its place. md->fd is the one that was opened last. */
 #pragma once
 #include "store/index.h"
 
@@ -14,23 +17,30 @@ struct maildrop_setup {
 	const char *type;      /* scheme for what does not exist yet */
 	enum index_mode index; /* beside the mail if that can be; none kept; in index_dir only */
 	int index_dir;         /* borrowed; -1: none */
+	uint32_t unquote;      /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
 };
 
 struct maildrop {
 	const struct maildrop_setup *setup; /* borrowed */
 	const struct store_driver *driver;
-	char *path;          /* owned */
-	int fd;              /* O_PATH; owned */
-	uint64_t key;        /* of the session lock: the same for all names of the maildrop */
+	char *path; /* owned */
+	int fd;     /* O_PATH of the directory; or the file, for reading and writing, -1 where there is none; owned */
+	int parent; /* O_PATH; of a maildrop in one file, its directory, once links were resolved; owned */
+	char *name; /* and its name there; owned */
+	uint32_t rules; /* enum wire_rule */
+	uint64_t key;   /* of the session lock: the same for all names of a directory, and for every file of one name */
 	struct index index;  /* of an open maildrop */
 	struct body reading; /* of message reading_msgno, while front reads it through us */
 	uint32_t reading_msgno;
 };
 
+#define MAILDROP_CLOSED ((struct maildrop){.fd = -1, .parent = -1, .index = {.fd = -1}, .reading = {.fd = -1}})
+
 /* Finds, or creates, what `url` names; nothing of the mail is looked at. On failure there is nothing to close. */
 enum err maildrop_find(struct maildrop *md, struct slice url, const struct maildrop_setup *setup, struct why *why);
 
-/* Under the session lock. *first gets what a small listing needs. On failure it is as it was. */
+/* Under the session lock. *first gets what a small listing needs. On failure it is as it was; ERR_IN_USE: another program has the
+ * mailbox lock, which is worth another attempt. */
 enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why);
 
 /* Whole messages as they are stored, appended one behind the other: `msgno` if it fits, and those behind it while they fit and are
@@ -43,7 +53,7 @@ enum err maildrop_fetch(struct maildrop *md, uint32_t msgno, uint32_t octets, st
 enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_t octets, struct buf *out, bool *within,
 		       struct why *why);
 
-/* Deletes; see struct store_driver. */
+/* Deletes; see struct store_driver. ERR_IN_USE: nothing was done, as for maildrop_open. */
 enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why);
 
 /* Changes no mail. */
@@ -56,3 +66,8 @@ struct changes_walk {
 };
 bool changes_next(const struct maildrop *md, const struct changes *ch, struct changes_walk *walk, struct message *m,
 		  enum err *err, struct why *why);
+
+/* Between maildrop_find.c and maildrop.c: opens the file by its name again; none is no error. */
+enum err maildrop_reopen(struct maildrop *md, struct why *why);
+void maildrop_leave(struct maildrop *md); /* closes the parent */
+void maildrop_advise(enum err err, struct why *why);

@@ -8,9 +8,17 @@
 
 enum { NAME_OCTETS = 255 }; /* of a file's name, NAME_MAX */
 
+/* What a maildrop looks like from outside: as long as it is the same, so is the maildrop. */
+struct stamp {
+	uint64_t dev, ino, size;
+	int64_t mtime_ns, ctime_ns;
+};
+enum { STAMPS = 2 };
+
 struct scan_entry {
-	uint64_t ino;
-	int64_t mtime_ns; /* of the file when it was read */
+	uint64_t
+		id; /* what lasts about the message: Maildir: the inode; mbox: a hash of what other programs do not rewrite */
+	int64_t at;       /* Maildir: mtime of the file when it was read, in ns; mbox: where its From_ line begins */
 	uint32_t name_at; /* into the names */
 	uint16_t name_len;
 	uint16_t dir; /* the driver's */
@@ -22,7 +30,8 @@ struct scan {
 	char *names; /* one behind the other, in the order of the entries */
 	uint32_t count, cap;
 	uint32_t names_len, names_cap;
-	uint64_t octets; /* of all records, on the wire */
+	uint64_t octets;            /* of all records, on the wire */
+	struct stamp stamp[STAMPS]; /* older than anything that was seen of the maildrop */
 };
 
 /* Appends copies; e->name_at and name_len are set here. A failure changes nothing. */

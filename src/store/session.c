@@ -97,7 +97,7 @@ static void send_scan(const struct session *s)
 				.octets = ix->octets,
 				.records_at = inlined ? 0 : sizeof(struct index_head),
 				.count = ix->count,
-				.rules = s->md.driver->wire_rules};
+				.rules = s->md.rules};
 	struct chan_out out = {
 		.payload = &scan, .fds = {ix->fd}, .nfds = !inlined && handover_kind(ix->fd) != HANDOVER_NOT};
 
@@ -157,7 +157,7 @@ static struct session *session_new(struct store *st, const struct msg_grant *g, 
 		return NULL;
 	s->store = st;
 	s->front_serial = g->front;
-	s->md = (struct maildrop){.fd = -1, .index = {.fd = -1}, .reading = {.fd = -1}};
+	s->md = MAILDROP_CLOSED;
 	s->user_len = (uint16_t)user.n;
 	if (user.n > 0)
 		memcpy(s->user, user.p, user.n);

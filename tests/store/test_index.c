@@ -150,7 +150,7 @@ static struct stamp stamps[STAMPS];
 static size_t make_index(char *octets, size_t cap)
 {
 	struct listing_rec r = {.raw = 10, .octets = 12, .lines = 2, .uidl_len = 1, .uidl = "a"};
-	struct scan_entry e = {.ino = 1};
+	struct scan_entry e = {.id = 1};
 	struct scan s = {0};
 	struct why why;
 	int fd;
@@ -158,7 +158,7 @@ static size_t make_index(char *octets, size_t cap)
 	check(scan_add(&s, &r, &e, SLICE("first"), &why) == OK);
 	r.uidl[0] = 'b';
 	check(scan_add(&s, &r, &e, SLICE("second"), &why) == OK);
-	check(index_memfd(&fd, &maildir_driver, &s, stamps, INT64_C(1) << 60, &why) == OK);
+	check(index_memfd(&fd, &maildir_driver, &s, INT64_C(1) << 60, &why) == OK);
 	ssize_t n = pread(fd, octets, cap, 0);
 
 	check(n > 0 && (size_t)n < cap);
