@@ -63,6 +63,11 @@ struct when {
 		3, AT_EMPTY_PATH, AT_EMPTY_PATH                                                                        \
 	}
 
+#define NO_SIGNAL                                                                                                      \
+	{                                                                                                              \
+		1, WHOLE, 0                                                                                            \
+	}
+
 struct row {
 	int call;
 	unsigned roles;
@@ -80,6 +85,7 @@ static const struct row allowed[] = {
 	{SCMP_SYS(madvise), ALL, ANY},
 	/* the process itself, its end included */
 	{SCMP_SYS(getpid), ALL, ANY},
+	{SCMP_SYS(getppid), S, ANY},
 	{SCMP_SYS(gettid), ALL, ANY},
 	{SCMP_SYS(getuid), ALL, ANY},
 	{SCMP_SYS(geteuid), ALL, ANY},
@@ -183,6 +189,10 @@ static const struct row allowed[] = {
 	{SCMP_SYS(fchmod), S, ANY},
 	{SCMP_SYS(fchown), S, ANY},
 	{SCMP_SYS(utimensat), S, ANY},
+	{SCMP_SYS(fgetxattr), S, ANY},
+	{SCMP_SYS(fsetxattr), S, ANY},
+	{SCMP_SYS(fremovexattr), S, ANY},
+	{SCMP_SYS(kill), S, NO_SIGNAL}, /* does the process that a lock names still run? */
 	{SCMP_SYS(flock), S, ANY},
 	{SCMP_SYS(statfs), S, ANY},
 	{SCMP_SYS(getcwd), S, ANY},

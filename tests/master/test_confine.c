@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
@@ -115,8 +116,9 @@ static const struct {
 	{"clone3",                      0,     SYS_clone3,        {0, 0}},
 	{"ptrace",                      0,     SYS_ptrace,        {-1}},
 	{"read another's memory",       0,     SYS_process_vm_readv, {PARENT, 0, 0, 0, 0, 0}},
-	{"signal the parent",           0,     SYS_kill,          {PARENT, 0}},
-	{"signal the group",            0,     SYS_kill,          {0, 0}},
+	{"signal the parent",           0,     SYS_kill,          {PARENT, SIGCONT}},
+	{"signal the group",            0,     SYS_kill,          {0, SIGCONT}},
+	{"ask whether a process runs",  S,     SYS_kill,          {INT_MAX, 0}},
 	{"tgkill the parent",           0,     SYS_tgkill,        {PARENT, PARENT, 0}},
 	{"tkill the parent",            0,     SYS_tkill,         {PARENT, 0}},
 	{"pidfd_open the parent",       0,     SYS_pidfd_open,    {PARENT, 0}},

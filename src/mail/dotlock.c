@@ -1,0 +1,297 @@
+/* mail/dotlock.c - see dotlock.h */
+#include "mail/dotlock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/slice.h"
+#include "mail/twin.h"
+
+enum {
+	MODE_LOCK = 0644, /* others must be able to read the number */
+	NUMBER_MOST = 32, /* octets that are looked at */
+};
+
+struct lock_name {
+	char text[DOTLOCK_NAME_MOST + sizeof ".lock"];
+};
+
+static enum err name_lock(struct lock_name *out, const char *name, struct why *why)
+{
+	size_t n = strlen(name);
+
+	if (n > DOTLOCK_NAME_MOST)
+		return fail(why, ERR_PERM, "its name is too long for a lock beside it");
+	memcpy(out->text, name, n);
+	memcpy(out->text + n, ".lock", sizeof ".lock");
+	return OK;
+}
+
+/* Whether a lock can be made where this happened at all. */
+static enum err making_err(int error)
+{
+	static const int never[] = {EACCES, EPERM, EROFS, ENOSPC, EDQUOT, EMLINK, EOPNOTSUPP};
+
+	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+		if (error == never[i])
+			return ERR_PERM;
+	return ERR_TEMP;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* ---- somebody else's lock ---- */
+
+enum state { FREE, BUSY, STALE };
+
+struct found {
+	enum state state;
+	struct stat st; /* not of FREE */
+};
+
+/* The number at the beginning of what a lock holds: -1: something else; 0: none, or it says 0. */
+static pid_t number_read(int fd)
+{
+	char text[NUMBER_MOST];
+	ssize_t n = pread(fd, text, sizeof text, 0);
+	struct slice rest = {text, n > 0 ? (size_t)n : 0};
+	uint32_t number = 0;
+	size_t digits = 0;
+
+	if (n < 0)
+		return 0; /* cannot be known: age alone counts */
+	while (digits < rest.n && rest.p[digits] >= '0' && rest.p[digits] <= '9')
+		digits++;
+	if (rest.n == 0)
+		return 0;
+	if (digits == 0 || !slice_u32((struct slice){text, digits}, &number) || number > INT_MAX)
+		return -1;
+	return (pid_t)number;
+}
+
+/* EPERM: it runs, as somebody else. */
+static bool process_is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static bool is_stale(int fd, const struct stat *st, const struct dotlock_rules *rules, struct why *why)
+{
+	int64_t age_s = clock_wall_ns() / 1000000000 - st->st_mtim.tv_sec;
+	pid_t pid = fd >= 0 ? number_read(fd) : 0;
+
+	if (!S_ISREG(st->st_mode))
+		return fail(why, ERR_IN_USE, "what stands in the place of its lock is no regular file") == OK;
+	if (pid > 0)
+		(void)fail(why, ERR_IN_USE, "process %d has locked it", pid);
+	else
+		(void)fail(why, ERR_IN_USE, "it is locked, by a file that names no process");
+	if (rules->expire_s > 0 && age_s > 0 && (uint64_t)age_s > rules->expire_s)
+		return true;
+	if (pid > 0 && (pid == getpid() || pid == rules->heir))
+		return true;
+	return rules->pid_check && (pid < 0 || (pid > 0 && process_is_gone(pid)));
+}
+
+/* ERR_TEMP: it cannot be said. */
+static enum err look(int dir, const char *lock, const struct dotlock_rules *rules, struct found *out, struct why *why)
+{
+	int fd = openat(dir, lock, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool there = fd >= 0 ? fstat(fd, &out->st) == 0 : fstatat(dir, lock, &out->st, AT_SYMLINK_NOFOLLOW) == 0;
+	enum err err = OK;
+
+	if (!there && errno == ENOENT)
+		out->state = FREE;
+	else if (!there)
+		err = fail_errno(why, ERR_TEMP, "look at %s", lock);
+	else
+		out->state = is_stale(fd, &out->st, rules, why) ? STALE : BUSY;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+enum err dotlock_look(int dir, const char *name, const struct dotlock_rules *rules, struct why *why)
+{
+	struct lock_name lock;
+	struct found found;
+	enum err err = name_lock(&lock, name, why);
+
+	if (err == OK)
+		err = look(dir, lock.text, rules, &found, why);
+	return err == OK && found.state == BUSY ? ERR_IN_USE : err;
+}
+
+/* ---- ours ---- */
+
+struct own_name {
+	char text[sizeof ".pop3d-0123456789abcdef"];
+};
+
+/* "PID\n". Where there is no room for it the lock stays empty: nobody takes an empty one for stale. */
+static enum err number_write(int fd, pid_t pid, struct why *why)
+{
+	char text[NUMBER_MOST];
+	int n = snprintf(text, sizeof text, "%d\n", (int)pid);
+
+	if (pwrite(fd, text, (size_t)n, 0) != n)
+		n = errno == ENOSPC || errno == EDQUOT ? 0 : -1;
+	if (n >= 0 && ftruncate(fd, n) == 0)
+		return OK;
+	return fail_errno(why, ERR_TEMP, "write a lock");
+}
+
+/* A file that nobody else knows, to become the lock. */
+static enum err own_new(int dir, struct own_name *own, int *fd, struct why *why)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof random, 0) != sizeof random)
+		return fail_errno(why, ERR_TEMP, "getrandom");
+	(void)snprintf(own->text, sizeof own->text, ".pop3d-%016llx", (unsigned long long)random);
+	*fd = openat(dir, own->text, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE_LOCK);
+	if (*fd < 0)
+		return fail_errno(why, making_err(errno), "make a lock");
+	if (fchmod(*fd, MODE_LOCK) == 0 && number_write(*fd, getpid(), why) == OK)
+		return OK;
+	close(*fd);
+	(void)unlinkat(dir, own->text, 0); /* the failure before counts */
+	return ERR_TEMP;
+}
+
+/* What link(2) says does not count: on NFS an answer can be lost. */
+static enum err own_link(int dir, const struct own_name *own, int fd, const char *lock, struct why *why)
+{
+	struct stat st;
+	int error = linkat(dir, own->text, dir, lock, 0) < 0 ? errno : 0;
+
+	if (fstat(fd, &st) == 0 && st.st_nlink == 2)
+		return OK;
+	if (error == EEXIST || error == 0)
+		return fail(why, ERR_IN_USE, "another program has just locked it");
+	errno = error;
+	return fail_errno(why, making_err(error), "make %s", lock);
+}
+
+static bool is_at(int dir, const char *name, const struct stat *st)
+{
+	struct stat now;
+
+	return fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && same_file(&now, st) &&
+	       now.st_mtim.tv_sec == st->st_mtim.tv_sec && now.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* Where two names cannot change places: the stale lock steps aside, and is looked at again before it goes. One that is fresh is put back. */
+static enum err own_replace_aside(int dir, const struct own_name *own, int fd, const char *lock,
+				  const struct stat *stale, struct why *why)
+{
+	struct own_name aside = *own;
+
+	aside.text[1] = 'P'; /* as long as `own` is ours, so is this name */
+	if (renameat(dir, lock, dir, aside.text) < 0 && errno != ENOENT)
+		return fail_errno(why, making_err(errno), "remove the stale %s", lock);
+	bool fresh = !is_at(dir, aside.text, stale);
+
+	if (fresh)
+		(void)linkat(dir, aside.text, dir, lock, 0); /* taken meanwhile: its owner will notice */
+	(void)unlinkat(dir, aside.text, 0);
+	return fresh ? fail(why, ERR_IN_USE, "another program has just locked it") : own_link(dir, own, fd, lock, why);
+}
+
+/* The stale lock and ours change places in one step, so that two that clean up at the same time never leave the mailbox without a
+ * lock: whoever finds that he has removed a fresh one puts it back. */
+static enum err own_replace(int dir, const struct own_name *own, int fd, const char *lock, const struct stat *stale,
+			    struct why *why)
+{
+	if (renameat2(dir, own->text, dir, lock, RENAME_EXCHANGE) < 0) {
+		if (errno == ENOENT)
+			return own_link(dir, own, fd, lock, why);
+		if (errno == EINVAL || errno == ENOSYS)
+			return own_replace_aside(dir, own, fd, lock, stale, why);
+		return fail_errno(why, making_err(errno), "replace the stale %s", lock);
+	}
+	if (is_at(dir, own->text, stale))
+		return OK;
+	(void)renameat2(dir, own->text, dir, lock, RENAME_EXCHANGE); /* gone meanwhile: then nobody misses it */
+	return fail(why, ERR_IN_USE, "another program has just locked it");
+}
+
+static enum err take(struct dotlock *l, int dir, const char *lock, const struct dotlock_rules *rules, struct why *why)
+{
+	struct own_name own;
+	struct found found;
+	int fd = -1;
+	enum err err = look(dir, lock, rules, &found, why);
+
+	if (err != OK || found.state == BUSY)
+		return err == OK ? ERR_IN_USE : err;
+	err = own_new(dir, &own, &fd, why);
+	if (err != OK)
+		return err;
+	err = found.state == STALE ? own_replace(dir, &own, fd, lock, &found.st, why)
+				   : own_link(dir, &own, fd, lock, why);
+	(void)unlinkat(dir, own.text, 0); /* the name we began with, or the stale lock */
+	if (err == OK)
+		l->fd = fd;
+	else
+		close(fd);
+	return err;
+}
+
+enum err dotlock_take(struct dotlock *l, int dir, const char *name, const struct dotlock_rules *rules, struct why *why)
+{
+	struct lock_name lock;
+	enum err err = name_lock(&lock, name, why);
+
+	l->fd = -1;
+	return err == OK ? take(l, dir, lock.text, rules, why) : err;
+}
+
+enum err dotlock_keep(int dir, const char *name, pid_t heir, struct why *why)
+{
+	struct lock_name lock;
+	enum err err = name_lock(&lock, name, why);
+	int fd = err == OK ? openat(dir, lock.text, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+
+	if (err != OK || (fd < 0 && errno == ENOENT))
+		return err;
+	if (fd < 0)
+		return errno == EACCES ? OK : fail_errno(why, ERR_TEMP, "open %s", lock.text);
+	if (number_read(fd) == getpid()) {
+		err = number_write(fd, heir, why); /* one write: readers stop at the end of the line */
+		if (err == OK && fsync(fd) < 0)
+			err = fail_errno(why, ERR_TEMP, "make %s durable", lock.text);
+		if (err == OK)
+			err = directory_sync(dir, why);
+	}
+	close(fd);
+	return err;
+}
+
+bool dotlock_release(struct dotlock *l, int dir, const char *name)
+{
+	struct lock_name lock;
+	struct stat mine, now;
+
+	if (l->fd < 0)
+		return true;
+	bool ours = name_lock(&lock, name, NULL) == OK && fstat(l->fd, &mine) == 0 &&
+		    fstatat(dir, lock.text, &now, AT_SYMLINK_NOFOLLOW) == 0 && same_file(&mine, &now);
+
+	if (ours)
+		ours = unlinkat(dir, lock.text, 0) == 0;
+	close(l->fd);
+	l->fd = -1;
+	return ours;
+}
