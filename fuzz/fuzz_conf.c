@@ -90,7 +90,7 @@ static void read_values(struct slice text)
 	uint64_t seconds;
 
 	(void)conf_expand(&out, text, vars, 1, NULL, NULL);
-	(void)expand_check(text, NULL);
+	(void)expand_check(text, true, NULL);
 	(void)conf_debug_spec(&debug, text, NULL);
 	(void)time_parse(text, &seconds, NULL);
 }

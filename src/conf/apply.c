@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "conf/acl.h"
+
 /* The block whose statements are looked at: its path is for people, its group is where the table has its rows. */
 struct scope {
 	const char *path, *group;
@@ -35,8 +37,31 @@ static void pend(struct apply *a, const struct scope *sc, const char *keyword, e
 		return;
 	}
 	a->pending = more;
+	a->pending[a->npending++] =
+		(struct pending){.notice = {path, file, at->from.line, honour == LATER_GUARDS, NULL},
+				 .block = sc->block,
+				 .base = sc->base};
+}
+
+/* An access list that some clients leave undecided. */
+static void pend_open_list(struct apply *a, const char *path, const struct conf_acl *acl)
+{
+	const struct conf_acl_rule *last = acl->n > 0 ? &acl->rule[acl->n - 1] : NULL;
+	struct pending *more = array_room(a->cf->arena, a->pending, a->npending, sizeof *more);
+
+	if (!acl->given || !acl_is_open(acl))
+		return;
+	if (!more) {
+		a->no_memory = true;
+		return;
+	}
+	a->pending = more;
 	a->pending[a->npending++] = (struct pending){
-		.notice = {path, file, at->from.line, honour == LATER_GUARDS}, .block = sc->block, .base = sc->base};
+		.notice = {.statement = path,
+			   .file = last ? last->file : NULL,
+			   .line = last ? last->line : 0,
+			   .says = " allows those that none of its entries decides about; make `allow any' or `deny "
+				   "any' the last one"}};
 }
 
 /* A module that a chain names and that is not there yet. */
@@ -264,6 +289,9 @@ void apply_tree(struct apply *a, const struct tree *t)
 			apply_server(a, n);
 	if (cf->tls_mode == TLS_UNSET)
 		cf->tls_mode = tls_default(&cf->tls);
+	pend_open_list(a, "acl", &cf->acl);
+	for (size_t i = 0; i < cf->nservers; i++)
+		pend_open_list(a, "server.acl", &cf->servers[i].acl);
 }
 
 static bool is_secret(const char *keyword)

@@ -80,8 +80,11 @@ struct conf_acl_rule {
 	int family;          /* AF_INET, AF_INET6; AF_UNSPEC: any */
 	uint8_t address[16]; /* in network order, the first 4 or 16; already masked */
 	uint8_t mask[16];    /* a client matches when (its address & mask) == address */
-	const char *text;    /* LOG: what to write; EXEC, IFEXEC: the program; else NULL. See conf_expand */
-	const char *file;    /* where it stands */
+	const char *text;    /* LOG: what to write; EXEC, IFEXEC: the program; else NULL. See acl_expand */
+	const char **word;   /* EXEC, IFEXEC: the program and its arguments */
+	size_t words;
+	unsigned number;  /* in its list, from 1 on; entries made of one host share it */
+	const char *file; /* where it stands; NULL: given by --set */
 	unsigned line;
 };
 struct conf_acl {
@@ -268,12 +271,13 @@ void conf_wipe_secrets(struct conf *cf);
  * EX_OSERR without memory. */
 int conf_finish(struct conf *cf);
 
-/* A statement that was given and is not honoured yet. */
+/* A statement that was given and is not honoured yet, or that may not do what was meant. */
 struct conf_notice {
 	const char *statement; /* its path, "server.acl" */
 	const char *file;      /* NULL: given by --set */
 	unsigned line;
-	bool refuses; /* it guards access: the daemon must not start without it */
+	bool refuses;     /* it guards access: the daemon must not start without it */
+	const char *says; /* what about it; NULL: that it is not honoured yet */
 };
 const struct conf_notice *conf_notices(const struct conf *cf, size_t *n);
 

@@ -189,10 +189,10 @@ static enum err expand_shell(struct expansion *x, struct buf *out, struct slice 
 	char text[WORD_OCTETS];
 	struct buf written = BUF(text);
 
-	if (x->checking)
-		return OK;
 	if (!x->shell)
 		return cannot(x, "commands are not run here", SLICE("shell"));
+	if (x->checking)
+		return OK;
 	enum err err = x->shell->run(x->shell->arg, slice_trim(command), &written, x->why);
 
 	if (err != OK)
@@ -218,6 +218,18 @@ static enum err expand_command(struct expansion *x, struct buf *out, struct slic
 	if (slice_eq(name, SLICE("shell")))
 		return expand_shell(x, out, args);
 	return cannot(x, "unknown function", name);
+}
+
+size_t expand_octets(struct slice text)
+{
+	char open = text.n > 1 && text.p[0] == '$' ? text.p[1] : '\0';
+
+	if (open != '{' && open != '(')
+		return 0;
+	struct slice inside = {text.p + 2, text.n - 2};
+	size_t n = find_close(inside, open, open == '{' ? '}' : ')');
+
+	return n < inside.n ? n + 3 : 0;
 }
 
 /* Takes what a `$` begins off the front of text. */
@@ -275,11 +287,17 @@ enum err conf_expand(struct buf *out, struct slice text, const struct conf_var *
 	return expand(&x, out, text, 0);
 }
 
-enum err expand_check(struct slice text, struct why *why)
+enum err expand_check(struct slice text, bool shell, struct why *why)
 {
+	static const struct conf_shell any_shell;
 	static const char user[] = "u";
 	const struct conf_var vars[] = {{"user", {user, 1}}};
-	struct expansion x = {.vars = vars, .nvars = 1, .checking = true, .whole = text, .why = why};
+	struct expansion x = {.vars = vars,
+			      .nvars = 1,
+			      .shell = shell ? &any_shell : NULL,
+			      .checking = true,
+			      .whole = text,
+			      .why = why};
 	char expanded[4 * WORD_OCTETS];
 	struct buf out = BUF(expanded);
 

@@ -226,7 +226,7 @@ static enum err parse_secret(struct setting *s, const char *text, struct why *wh
 
 static enum err parse_template(struct setting *s, const char *text, struct why *why)
 {
-	enum err err = expand_check(slice_str(text), why);
+	enum err err = expand_check(slice_str(text), true, why);
 
 	return err == OK ? keep(s, s->member, text, why) : err;
 }

@@ -79,7 +79,10 @@ const char *conf_notice_text(const struct conf_notice *notice, char *dst, size_t
 	}
 	buf_str(&b, "statement ");
 	buf_str(&b, notice->statement);
-	buf_str(&b, notice->refuses ? " is not honoured yet, and guards access" : " is not honoured yet");
+	if (notice->says)
+		buf_str(&b, notice->says);
+	else
+		buf_str(&b, notice->refuses ? " is not honoured yet, and guards access" : " is not honoured yet");
 	dst[b.len] = '\0';
 	return dst;
 }

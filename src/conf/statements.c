@@ -181,13 +181,14 @@ const struct statement statements[] = {
 	 LATER_GUARDS, .words = &tls_modes, .asks_nothing = "no"},
 
 	{"acl", "allow", AS(KIND_ACL, struct conf_acl, rule), "[from] address", NULL,
-	 "Allow connections from this address: any, an address, ADDRESS/BITS, ADDRESS/MASK, a host. The first entry "
-	 "that "
-	 "decides wins.",
-	 LATER_GUARDS},
-	{"acl", "deny", AS(KIND_ACL, struct conf_acl, rule), "[from] address", NULL, "Deny them.", LATER_GUARDS},
+	 "Allow connections from this address: any, an address, ADDRESS/BITS, ADDRESS/MASK, a host (all its addresses, "
+	 "looked up at start). The first entry that decides wins; where none does, the list allows.",
+	 HONOURED, "e2e/test_access.py::test_addresses"},
+	{"acl", "deny", AS(KIND_ACL, struct conf_acl, rule), "[from] address", NULL,
+	 "Deny them: the connection is closed without an octet.", HONOURED, "e2e/test_access.py::test_addresses"},
 	{"acl", "log", AS(KIND_ACL, struct conf_acl, rule), "[from] address [text]", NULL,
-	 "Log them, with this text: $aclno, $family, $address and $port are known. Decides nothing.", LATER_GUARDS},
+	 "Log them, with this text: $aclno, $family, $address and $port are known. Decides nothing.", HONOURED,
+	 "e2e/test_access.py::test_log"},
 	{"acl", "exec", AS(KIND_ACL, struct conf_acl, rule), "[from] address program", NULL,
 	 "Run this program, with the same variables. Decides nothing.", LATER_GUARDS},
 	{"acl", "ifexec", AS(KIND_ACL, struct conf_acl, rule), "[from] address program", NULL,

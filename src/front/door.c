@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "front/access.h"
 #include "front/front.h"
 #include "front/session.h"
 
@@ -31,34 +32,12 @@ struct waiting {
 	struct waiting *next;
 	uint64_t ticket;
 	double until; /* ev_now */
-	const struct conf_server *server;
-	struct address client;
-	int fd;
+	struct arrival who;
 };
 
 static size_t server_number(const struct front *f, const struct conf_server *server)
 {
 	return (size_t)(server - f->conf->servers);
-}
-
-static struct address address_of(const struct sockaddr_storage *ss)
-{
-	struct address a = {.family = 0};
-
-	if (ss->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
-
-		a.family = AF_INET;
-		a.port = ntohs(in->sin_port);
-		memcpy(a.ip, &in->sin_addr, sizeof in->sin_addr);
-	} else if (ss->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
-
-		a.family = AF_INET6;
-		a.port = ntohs(in6->sin6_port);
-		memcpy(a.ip, &in6->sin6_addr, sizeof in6->sin6_addr);
-	}
-	return a;
 }
 
 struct address door_address(const struct conf_server *server)
@@ -85,12 +64,12 @@ static void refuse(int fd, const char *why)
 static const char too_many[] = "Too many clients";
 
 /* The client has a place. */
-static void enter(struct front *f, int fd, const struct conf_server *server, const struct address *client)
+static void enter(struct front *f, const struct arrival *a)
 {
-	if (session_new(f, fd, server, client))
+	if (session_new(f, a->fd, a->server, &a->client))
 		return;
-	refuse(fd, "No memory");
-	door_left(f, client);
+	refuse(a->fd, "No memory");
+	door_left(f, &a->client);
 }
 
 static void publish(struct front *f)
@@ -111,7 +90,7 @@ static struct waiting waiting_take(struct front *f)
 		ev_timer_stop(f->loop, &d->tick);
 	}
 	free(first);
-	places_wait_over(&f->places, server_number(f, w.server));
+	places_wait_over(&f->places, server_number(f, w.who.server));
 	publish(f);
 	return w;
 }
@@ -135,7 +114,7 @@ static void admit(struct front *f)
 	while ((slot = places_next(&f->places)) == (int)f->env->slot && d->first && places_take(&f->places)) {
 		struct waiting w = waiting_take(f);
 
-		enter(f, w.fd, w.server, &w.client);
+		enter(f, &w.who);
 	}
 	d->admits = false;
 	if (slot >= 0 && slot != (int)f->env->slot)
@@ -143,21 +122,19 @@ static void admit(struct front *f)
 }
 
 /* The client's place was free all the same when it had queued up: admit() finds it. */
-static bool wait_for_place(struct front *f, int fd, const struct conf_server *server, const struct address *client)
+static bool wait_for_place(struct front *f, const struct arrival *a)
 {
 	struct door *d = &f->door;
 	struct waiting *w = f->conf->client_wait.n > 0 ? malloc(sizeof *w) : NULL;
 
-	if (!w || !places_wait(&f->places, server_number(f, server), server->backlog)) {
+	if (!w || !places_wait(&f->places, server_number(f, a->server), a->server->backlog)) {
 		free(w);
 		return false;
 	}
 	*w = (struct waiting){
 		.ticket = places_ticket(&f->places),
 		.until = ev_now(f->loop) + (double)f->conf->client_wait.n,
-		.server = server,
-		.client = *client,
-		.fd = fd,
+		.who = *a,
 	};
 	d->waits++;
 	*d->end = w;
@@ -167,22 +144,26 @@ static bool wait_for_place(struct front *f, int fd, const struct conf_server *se
 	return true;
 }
 
-static void arrive(struct front *f, int fd, const struct conf_server *server, const struct address *client)
+static void arrive(struct front *f, struct arrival *a)
 {
-	if (!places_address_take(&f->places, client)) {
-		refuse(fd, "Too many clients from your address");
+	if (access_walk(f, a) == ACCESS_DENIED) {
+		close(a->fd);
+		return;
+	}
+	if (!places_address_take(&f->places, &a->client)) {
+		refuse(a->fd, "Too many clients from your address");
 		return;
 	}
 	if (!places_are_awaited(&f->places) && places_take(&f->places)) {
 		places_spell_over(&f->places);
-		enter(f, fd, server, client);
+		enter(f, a);
 		return;
 	}
 	if (places_spell_begins(&f->places))
 		log_line(LOG_WARNING, "all %u places (max-children) are taken; clients wait", f->places.most);
-	if (!wait_for_place(f, fd, server, client)) {
-		places_address_give(&f->places, client);
-		refuse(fd, too_many);
+	if (!wait_for_place(f, a)) {
+		places_address_give(&f->places, &a->client);
+		refuse(a->fd, too_many);
 	}
 	admit(f);
 }
@@ -204,8 +185,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	while (d->first && d->first->until <= ev_now(loop)) {
 		struct waiting gone = waiting_take(f);
 
-		places_address_give(&f->places, &gone.client);
-		refuse(gone.fd, too_many);
+		places_address_give(&f->places, &gone.who.client);
+		refuse(gone.who.fd, too_many);
 	}
 	admit(f);
 }
@@ -221,9 +202,9 @@ static bool accept_one(struct front *f, size_t i)
 		f->door.starved |= errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
 		return errno == ECONNABORTED || errno == EINTR;
 	}
-	struct address client = address_of(&ss);
+	struct arrival a = {.fd = fd, .server = &f->conf->servers[i], .client = address_of(&ss)};
 
-	arrive(f, fd, &f->conf->servers[i], &client);
+	arrive(f, &a);
 	return true;
 }
 
@@ -398,8 +379,8 @@ void door_close(struct front *f)
 	while (d->first) {
 		struct waiting w = waiting_take(f);
 
-		places_address_give(&f->places, &w.client);
-		refuse(w.fd, "Shutting down");
+		places_address_give(&f->places, &w.who.client);
+		refuse(w.who.fd, "Shutting down");
 	}
 	ev_timer_stop(f->loop, &d->look);
 	ev_io_stop(f->loop, &d->arrivals);

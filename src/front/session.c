@@ -1,7 +1,6 @@
 /* front/session.c - see session.h */
 #include "front/session.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,20 +32,13 @@ void session_drop(struct session *s, const char *reason)
 		s->reason = reason;
 }
 
-static void address_text(const struct address *a, char text[INET6_ADDRSTRLEN])
-{
-	if (a->family == 0 || !inet_ntop(a->family, a->ip, text, INET6_ADDRSTRLEN))
-		slice_cstr(SLICE("unix"), text, INET6_ADDRSTRLEN);
-}
-
 void session_event(const struct session *s, struct event *e, const char *name)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[ADDRESS_TEXT];
 
-	address_text(&s->client, text);
 	event_new(e, name);
 	event_kv(e, "user", s->user);
-	event_word(e, "address", text);
+	event_word(e, "address", address_text(&s->client, text));
 	if (s->client.family != 0)
 		event_u64(e, "port", s->client.port);
 	if (s->front->conf->logging.session_id && s->login > 0)

@@ -7,9 +7,9 @@
  * A warm login is three messages: LOGIN, GRANT, SCAN. Sessions are named by an id that is never
  * used again; who is asking is known from the channel. */
 #pragma once
-#include <netinet/in.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/why.h"
 
 enum role { ROLE_MASTER, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_STORE, ROLE_COUNT };
@@ -60,14 +60,6 @@ struct msg_peer {
 
 struct msg_forget {
 	uint32_t serial;
-};
-
-/* A client's address, as it is logged and counted. family 0: a Unix socket. */
-struct address {
-	uint16_t family; /* AF_INET, AF_INET6, 0 */
-	uint16_t port;
-	uint32_t pad;
-	uint8_t ip[16]; /* an IPv4 address in its first four octets */
 };
 
 struct msg_login {

@@ -150,6 +150,8 @@ static const struct {
 	{"acl { allow 10.0.0.0/; }", 78,
 	 "1.7-22: invalid source CIDR: the mask is neither a number nor an address; expected " CIDR "\n"},
 	{"acl { allow 1.2.3.4 foo; }", 78, "1.7-24: junk after IP address; expected " CIDR "\n"},
+	{"acl { allow 10.1/16; }", 78,
+	 "1.7-20: invalid source CIDR: an IPv4 address has four decimal numbers; expected " CIDR "\n"},
 	{"acl { allow (a, b); }", 78, "1.7-19: unexpected value: a; expected " CIDR "\n"},
 };
 

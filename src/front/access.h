@@ -1,0 +1,26 @@
+/* front/access.h - access lists: who is let in before anything is said
+ *
+ * A client is asked about when it is accepted: before its greeting, before a TLS handshake, before it is counted. The list
+ * of the server comes first, then the global one; either may deny. What needs only the address is decided here at once,
+ * without a system call. Unix sockets have no addresses: their rights are those of the file. */
+#pragma once
+#include <stdbool.h>
+
+#include "base/address.h"
+#include "conf/conf.h"
+
+struct front;
+
+/* A client on its way in, and how far it is in the lists. */
+struct arrival {
+	int fd;
+	const struct conf_server *server;
+	struct address client;
+	unsigned list; /* lists that let it pass */
+	uint32_t rule; /* entries of the next one that did not decide */
+};
+
+enum access { ACCESS_ALLOWED, ACCESS_DENIED };
+
+/* Goes on in the lists as far as it can. A denial is logged. */
+enum access access_walk(struct front *f, struct arrival *a);
