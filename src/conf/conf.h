@@ -68,10 +68,24 @@ struct conf_debug {
 };
 extern const char *const conf_debug_category[CONF_DEBUG_CATEGORIES];
 
+/* What a priority string of GnuTLS asks for, in the names that OpenSSL has for it, with colons between; "": none. The order
+ * is that of the string. Made by priorities.c; never without a version, and something for each version that is there. */
+struct conf_priorities {
+	const char *text; /* as written */
+	bool tls12, tls13;
+	const char *ciphers;      /* of TLS 1.2 */
+	const char *ciphersuites; /* of TLS 1.3 */
+	const char *groups, *sigalgs;
+	bool server_precedence; /* our order counts, not the client's */
+	bool compat;            /* workarounds for old clients */
+	bool no_tickets;
+};
+
 struct conf_tls {
 	bool given; /* the block is there */
-	const char *certificate_file, *key_file, *ca_file, *priorities;
-	uint32_t handshake_timeout_s;
+	const char *certificate_file, *key_file, *ca_file;
+	struct conf_priorities priorities;
+	uint32_t handshake_timeout_s; /* 0: none but login-timeout */
 };
 
 enum acl_action { ACL_ALLOW, ACL_DENY, ACL_LOG, ACL_EXEC, ACL_IFEXEC };

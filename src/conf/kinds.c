@@ -319,6 +319,8 @@ static const struct kind_row {
 	[KIND_MAP] = {"list", "NAME=VALUE, in a list or with colons between", NULL, map_parse, 0},
 	[KIND_CHAIN] = {"list", "names of modules, in a list or with colons between", NULL, chain_parse, 0},
 	[KIND_DEBUG] = {"string", "CATEGORY[.LEVEL[,LEVEL]...][;...]", NULL, debug_parse, 0},
+	[KIND_PRIORITIES] = {"string", "priorities as GnuTLS writes them, \"NORMAL:-VERS-TLS1.2\"", priorities_parse,
+			     NULL, 0},
 	[KIND_ACL] = {"acl", "[from] any, an address, ADDRESS/BITS, ADDRESS/MASK or a host", NULL, acl_parse, 0},
 	[KIND_SPOOL] = {"string", "a directory or a mailbox URL", parse_spool, NULL, 0},
 	[KIND_UIDL_FORMAT] = {NULL, NULL, NULL, parse_uidl_format, 0},

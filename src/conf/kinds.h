@@ -46,6 +46,7 @@ enum err chain_parse(struct setting *s, struct why *why);
 enum err lock_flags_parse(struct setting *s, struct why *why);
 enum err debug_parse(struct setting *s, struct why *why);
 enum err acl_parse(struct setting *s, struct why *why);
+enum err priorities_parse(struct setting *s, const char *text, struct why *why);
 enum err time_parse(struct slice text, uint64_t *seconds, struct why *why);
 
 /* A number from 0 to 65535, or the name of a TCP service. ERR_TEMP: the number is too large; ERR_PERM: nobody knows it. */

@@ -51,7 +51,8 @@ WORDS(bulletin_words, "invalid argument: %s", {"all", BULLETINS_ALL}, {"none", B
 		struct secret: KIND_SECRET,                                                                            \
 		struct conf_map: KIND_MAP,                                                                             \
 		struct conf_list: KIND_CHAIN,                                                                          \
-		struct conf_debug: KIND_DEBUG),                                                                        \
+		struct conf_debug: KIND_DEBUG,                                                                         \
+		struct conf_priorities: KIND_PRIORITIES),                                                                      \
 	.at = offsetof(type, m)
 #define AS(k, type, m) .kind = (k), .at = offsetof(type, m)
 #define TOP(m) FIELD(struct conf, m)

@@ -26,8 +26,9 @@ enum kind {
 	KIND_MAP,
 	KIND_CHAIN, /* of authentication modules */
 	KIND_DEBUG,
-	KIND_ACL,   /* a rule; its action is the keyword */
-	KIND_SPOOL, /* mail-spool, turned into a pattern */
+	KIND_PRIORITIES, /* of TLS, as GnuTLS writes them */
+	KIND_ACL,        /* a rule; its action is the keyword */
+	KIND_SPOOL,      /* mail-spool, turned into a pattern */
 	KIND_UIDL_FORMAT,
 	KIND_BULLETIN_NEW,
 	KIND_LOCK_FLAGS,

@@ -24,6 +24,7 @@ static const struct {
 	[KIND_MAP] = {"(name=x, uid=y)", {"x", "name=x:y", "(=x)"}},
 	[KIND_CHAIN] = {"(generic, pam)", {"x", "generic:x", "generic pam", "(generic, x)"}},
 	[KIND_DEBUG] = {"auth", {"(auth)", "auth acl"}},
+	[KIND_PRIORITIES] = {"PFS", {"x", "\"NORMAL:+MD5\"", "NONE", "(NORMAL)"}},
 	[KIND_ACL] = {"from 10.0.0.0/8", {"from", "10.0.0.0/33", "(any)", "10.0.0.1/x"}},
 	[KIND_SPOOL] = {"/x", {"\"\"", "/x=", "(a)"}},
 	[KIND_UIDL_FORMAT] = {"dovecot \"%u\"", {"x", "dovecot", "courier x", "dovecot a b"}},
@@ -237,7 +238,7 @@ static void test_defaults(void **state)
 	check(cf->tls_file_checks.key.bits == (CHECK_GWRFIL | CHECK_AWRFIL | CHECK_GRDFIL | CHECK_ARDFIL));
 	check(cf->tls_file_checks.cert.bits == (CHECK_GWRFIL | CHECK_AWRFIL) &&
 	      cf->apop_database_safety.bits == CHECK_ALL);
-	check(cf->tls.handshake_timeout_s == 10 && strcmp(cf->tls.priorities, "NORMAL") == 0);
+	check(cf->tls.handshake_timeout_s == 10 && strcmp(cf->tls.priorities.text, "NORMAL") == 0);
 	check(cf->locking.retry_count == 10 && cf->locking.retry_sleep.n == 1 && cf->locking.expire_timeout.n == 0);
 	conf_free(cf);
 }
