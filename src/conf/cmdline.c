@@ -283,8 +283,10 @@ int cmdline_load(const struct cmdline *cl, struct conf **out)
 		return status;
 	lay_over(cl, cf);
 	status = conf_finish(cf);
-	if (cl->lint && status == 0)
+	if (cl->lint && status == 0) {
 		tell_notices(cl, cf);
+		status = cl->lint_files ? cl->lint_files(cf) : 0;
+	}
 	if (cl->lint || status != 0) {
 		conf_free(cf);
 		return status;

@@ -23,6 +23,7 @@ struct cmdline {
 	const char *set[CMDLINE_SETS_MOST];
 	char program[64];
 	bool lint;
+	int (*lint_files)(const struct conf *cf); /* the caller's: also for --config-lint, gives a status; NULL: none */
 	enum given { GIVEN_NOT, GIVEN_NO, GIVEN_YES } daemon, foreground, debug_line_info;
 	bool max_children_given;
 	uint32_t max_children;

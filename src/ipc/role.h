@@ -30,9 +30,11 @@ struct role_env {
 	int master_fd;   /* the channel to master */
 
 	/* front */
-	const int *listeners;  /* bound and listening, one per conf->servers entry; -1: could not be opened */
-	void *places;          /* ipc/places.h: counts of clients, of all fronts */
-	int wake[FRONTS_MOST]; /* eventfds, one per front slot: a place has become free */
+	const int *listeners;          /* bound and listening, one per conf->servers entry; -1: could not be opened */
+	const int *certs;              /* ipc/certificate.h: one per conf->servers entry; -1: no TLS */
+	const struct tickets *tickets; /* ipc/tickets.h, for reading */
+	void *places;                  /* ipc/places.h: counts of clients, of all fronts */
+	int wake[FRONTS_MOST];         /* eventfds, one per front slot: a place has become free */
 
 	/* store */
 	uid_t uid;

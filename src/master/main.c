@@ -1,6 +1,6 @@
 /* master/main.c - pop3d: from the command line to the running daemon
  *
- * The order: configuration; what it asks for and we cannot give; users and directories; sockets; the terminal; the roles. So
+ * The order: configuration; what it asks for and we cannot give; users, certificates, directories; sockets; the terminal; the roles. So
  * whatever can go wrong goes wrong before the operator's prompt is back, and says so there. */
 #include <errno.h>
 #include <fcntl.h>
@@ -113,6 +113,8 @@ static int run(struct master *m)
 		return status;
 	if (users_find(m, &why) != OK)
 		return fail_start(m, &why, EX_CONFIG);
+	if ((status = certs_load(&m->certs, m->cf)) != EX_OK)
+		return status;
 	landlock_tell();
 	umask(022); /* directories above ours, where they are missing */
 	if (paths_open(&m->paths, m->cf, &why) != OK)
@@ -127,6 +129,7 @@ static int run(struct master *m)
 		status = supervise(m);
 	listeners_close(&m->listeners);
 	paths_close(&m->paths);
+	certs_free(&m->certs);
 	daemon_started(&m->daemon, status);
 	return status;
 }
@@ -141,6 +144,7 @@ int main(int argc, char **argv)
 		return EX_OSERR;
 	(void)signal(SIGPIPE, SIG_IGN);
 	status = cmdline_parse(&cl, argc, argv);
+	cl.lint_files = certs_lint;
 	if (status == CMDLINE_GO)
 		status = cmdline_load(&cl, &m.cf);
 	if (status != CMDLINE_GO)

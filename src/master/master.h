@@ -9,6 +9,8 @@
 #include "ipc/chan.h"
 #include "ipc/region.h"
 #include "ipc/role.h"
+#include "ipc/tickets.h"
+#include "master/certs.h"
 #include "master/daemon.h"
 #include "master/paths.h"
 #include "master/pidfile.h"
@@ -50,7 +52,8 @@ struct master {
 	struct identity front, auth;
 	struct paths paths;
 	struct listeners listeners;
-	struct region places, slots, cache;
+	struct certs certs;
+	struct region places, slots, cache, tickets;
 	int wake[FRONTS_MOST];
 	struct pool pool[ROLE_COUNT];
 	const struct chan_ops *child_ops; /* of the channels to all of them */
@@ -63,4 +66,5 @@ struct master {
 	ev_signal signal[SIGNALS_WATCHED];
 	ev_timer patience; /* while starting and stopping */
 	ev_timer log_again;
+	ev_timer ticket_key; /* the next */
 };

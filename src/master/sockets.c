@@ -13,10 +13,7 @@
 #include "base/log.h"
 #include "master/tell.h"
 
-enum { SOCKET_NAME_MOST = 160 };
-
-/* "inet://192.0.2.1:110", "inet6://[::1]:110" or "unix:///path". */
-static void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST])
+void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST])
 {
 	const struct sockaddr_in *in = (const void *)addr;
 	const struct sockaddr_in6 *in6 = (const void *)addr;

@@ -14,6 +14,10 @@ struct listeners {
 	const struct conf *cf;
 };
 
+/* "inet://192.0.2.1:110", "inet6://[::1]:110" or "unix:///path". */
+enum { SOCKET_NAME_MOST = 160 };
+void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST]);
+
 /* Opens all it can; what it cannot, it logs. An error: not a single one, or no memory. */
 enum err listeners_open(struct listeners *l, const struct conf *cf, struct why *why);
 

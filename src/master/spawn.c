@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "ipc/places.h"
 #include "master/confine.h"
+#include "master/fork.h"
 #include "master/tell.h"
 
 enum { KEPT_MOST = FRONTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
@@ -66,7 +67,13 @@ static enum err env_front(const struct child *c, struct role_env *env, struct wh
 	const struct master *m = c->master;
 
 	env->listeners = m->listeners.fd;
+	void *tickets;
+
+	env->certs = m->certs.fd;
 	memcpy(env->wake, m->wake, sizeof env->wake);
+	if (map(&tickets, &m->tickets, false, 0, m->tickets.size, why) != OK)
+		return ERR_TEMP;
+	env->tickets = tickets;
 	return map(&env->places, &m->places, true, 0, m->places.size, why);
 }
 
@@ -184,7 +191,8 @@ static enum err descriptors_leave(const struct child *c, const struct role_env *
 {
 	const struct master *m = c->master;
 	size_t n = 0, listeners = c->role == ROLE_FRONT ? m->listeners.n : 0;
-	int *keep = calloc(KEPT_MOST + listeners, sizeof *keep);
+	size_t certs = c->role == ROLE_FRONT ? m->certs.n : 0;
+	int *keep = calloc(KEPT_MOST + listeners + certs, sizeof *keep);
 
 	if (!keep)
 		return fail(why, ERR_TEMP, "no memory");
@@ -197,6 +205,8 @@ static enum err descriptors_leave(const struct child *c, const struct role_env *
 		keep[n++] = env->wake[i];
 	for (size_t i = 0; i < listeners; i++)
 		keep[n++] = env->listeners[i];
+	for (size_t i = 0; i < certs; i++)
+		keep[n++] = env->certs[i];
 	enum err err = close_but(keep, n, why);
 
 	free(keep);
@@ -260,20 +270,6 @@ static enum err slot_clear(const struct child *c, struct why *why)
 	if (pwrite(slots->rw, zeros, sizeof zeros, (off_t)c->slot * STORE_SLOT_OCTETS) != sizeof zeros)
 		return fail_errno(why, ERR_TEMP, "clear a page of shared memory");
 	return OK;
-}
-
-/* In the child a signal before loop_leave would be taken for one of master's. */
-static pid_t fork_quietly(void)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	(void)sigprocmask(SIG_SETMASK, &all, &before);
-	pid_t pid = fork();
-
-	if (pid != 0)
-		(void)sigprocmask(SIG_SETMASK, &before, NULL);
-	return pid;
 }
 
 enum err spawn_prepare(struct child *c, const struct chan_ops *ops, int *child_fd, struct why *why)

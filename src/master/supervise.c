@@ -149,6 +149,18 @@ static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
 				(void)chan_send(&m->pool[r].child[i].chan, MSG_LOG, &out); /* a child that ends */
 }
 
+/* A failure: the key before stays in use, and the next one is tried in its time. */
+static void on_ticket_key(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	const struct master *m = w->data;
+	struct why why;
+
+	(void)loop;
+	(void)revents;
+	if (tickets_rotate(&m->tickets, &why) != OK)
+		log_line(LOG_ERR, "%s", why.text);
+}
+
 /* A store worker had no session for a while. Once every auth has let go of it, no grant can reach it, and it ends. */
 static enum err on_idle(struct chan *ch, struct msg *msg, struct why *why)
 {
@@ -284,7 +296,9 @@ static void watch(struct master *m)
 	}
 	ev_timer_init(&m->patience, on_patience, START_S, 0.);
 	ev_timer_init(&m->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
-	m->patience.data = m->log_again.data = m;
+	ev_timer_init(&m->ticket_key, on_ticket_key, TICKETS_PERIOD_S, TICKETS_PERIOD_S);
+	m->patience.data = m->log_again.data = m->ticket_key.data = m;
+	ev_timer_start(m->loop, &m->ticket_key);
 	ev_timer_start(m->loop, &m->patience);
 	tell_on_lost(log_lost, m);
 }
@@ -335,6 +349,10 @@ static enum err shared_make(struct master *m, struct why *why)
 
 	if (err == OK)
 		err = region_new(&m->slots, "pop3d stores", (size_t)STORES_MOST * STORE_SLOT_OCTETS, why);
+	if (err == OK)
+		err = region_new(&m->tickets, "pop3d tickets", sizeof(struct tickets), why);
+	if (err == OK)
+		err = tickets_rotate(&m->tickets, why);
 	if (err == OK && cache > 0)
 		err = region_new(&m->cache, "pop3d cache", cache, why);
 	return err;

@@ -129,7 +129,7 @@ def test_descriptors(running):
 def test_shared_memory(running):
     """The cache of logins is auth's alone; a store worker can write one page, its own; auth reads them; hash has none."""
     may = {
-        "front": {("places", "rw-s")},
+        "front": {("places", "rw-s"), ("tickets", "r--s")},
         "auth": {("cache", "rw-s"), ("stores", "r--s")},
         "hash": set(),
         "store": {("stores", "rw-s")},
