@@ -356,15 +356,24 @@ static void test_grant(void **state)
 }
 
 /* How two workers of the owner are doing, and who gets the grant. */
+enum { WAITS, BUSY, BUSY_LONG };
 static const struct {
 	uint32_t sessions[2];
-	int busy_ms[2]; /* -1: waits for work */
+	int load[2];
 	enum { TO_FIRST, TO_SECOND, TO_MASTER } to;
 } loads[] = {
-	{{0, 1}, {-1, -1}, TO_FIRST},    {{5, 1}, {-1, -1}, TO_SECOND},     {{5, 1}, {-1, 1}, TO_FIRST},
-	{{0, 9}, {1, -1}, TO_SECOND},    {{0, 0}, {100000, -1}, TO_SECOND}, {{0, 0}, {100000, 100000}, TO_MASTER},
-	{{0, 0}, {0, 100000}, TO_FIRST}, /* busy, but not for long */
+	{{0, 1}, {WAITS, WAITS}, TO_FIRST},      {{5, 1}, {WAITS, WAITS}, TO_SECOND},
+	{{5, 1}, {WAITS, BUSY}, TO_FIRST},       {{0, 9}, {BUSY, WAITS}, TO_SECOND},
+	{{0, 0}, {BUSY_LONG, WAITS}, TO_SECOND}, {{0, 0}, {BUSY_LONG, BUSY_LONG}, TO_MASTER},
+	{{0, 0}, {BUSY, BUSY_LONG}, TO_FIRST},
 };
+
+/* Right on a slow machine, and on one that was started a moment ago: not for long is since the future, for long is since
+ * the clock began. */
+static uint64_t busy_since(int load)
+{
+	return load == WAITS ? 0 : load == BUSY ? clock_ms() + 1000000 : 1;
+}
 
 static void test_workers(void **state)
 {
@@ -377,12 +386,8 @@ static void test_workers(void **state)
 	check(login("ann@d", "password") == OK && t.seen.from == &t.master); /* another owner */
 	for (size_t i = 0; i < TABLE_ROWS(loads); i++) {
 		for (size_t w = 0; w < 2; w++) {
-			int busy = loads[i].busy_ms[w];
-
 			atomic_store(&t.slots[w].sessions, loads[i].sessions[w]);
-			/* "not for long" must hold on a slow machine: it became busy in the future */
-			atomic_store(&t.slots[w].busy_since_ms,
-				     busy < 0 ? 0 : (busy < 1000 ? clock_ms() + 1000000 : clock_ms() - (uint64_t)busy));
+			atomic_store(&t.slots[w].busy_since_ms, busy_since(loads[i].load[w]));
 		}
 		check_row(i, "bob@d", login("bob@d", "password") == OK && t.seen.from == to[loads[i].to]);
 	}
