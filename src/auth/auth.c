@@ -5,8 +5,8 @@
  * neither the time nor the queue in front of the hash processes tells which it was. Right passwords become a grant.
  *
  * It never hashes and waits for nobody, so that a login that the cache knows does not queue behind one that it does
- * not. From the system it needs, beyond the loop, its channels and memory: openat for reading of the directory of
- * virtual domains and of files in it, newfstatat, pread64, close, getrandom. */
+ * not. From the system it needs, beyond the loop, its channels and memory: openat for reading of the directories of
+ * users and of files in them, newfstatat, pread64, close, getrandom. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -289,6 +289,10 @@ static bool record_is_checkable(const struct auth *a, const struct record *r, st
 {
 	const struct auth_module *m = chain_checker(&a->chain, r);
 
+	if (r->refusal) {
+		(void)fail(why, ERR_AUTH, "%s", r->refusal);
+		return false;
+	}
 	if (m && m->check == CHECK_HASH && r->hash.n <= HASH_MOST && hash_is_usable(r->hash))
 		return true;
 	(void)fail(why, ERR_AUTH, m ? "no valid hash in %s" : "no authentication module for records of %s", r->place);

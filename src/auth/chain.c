@@ -5,7 +5,7 @@ static const struct auth_module generic = {.name = "generic", .check = CHECK_HAS
 
 /* Which further names the configuration may use, and that the daemon does not start with one of them, is said by the
  * table of modules in conf/statements.c. */
-static const struct auth_module *const modules[] = {&generic, &auth_virtdomain, NULL};
+static const struct auth_module *const modules[] = {&generic, &auth_system, &auth_virtdomain, NULL};
 
 const struct auth_module *auth_module_find(struct slice name)
 {
@@ -90,6 +90,8 @@ enum err chain_lookup(const struct chain *c, const struct query *q, struct recor
 	for (size_t i = 0; i < c->nauthorization; i++) {
 		const struct chain_link *l = &c->authorization[i];
 		struct why reason = {""};
+
+		*r = (struct record){0}; /* of what another module had begun */
 		enum err err = l->module->lookup(l->priv, q, r, &reason);
 
 		if (err == OK) {

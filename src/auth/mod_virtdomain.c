@@ -28,9 +28,9 @@ struct domain {
 };
 
 struct virtdomain {
-	const char *dir, *pattern; /* borrowed from the configuration */
-	int fd;                    /* of the directory; -1: there is none */
-	uint64_t clock;            /* look-ups so far */
+	const char *dir, *pattern, *group; /* borrowed from the configuration */
+	int fd;                            /* of the directory; -1: there is none */
+	uint64_t clock;                    /* look-ups so far */
 	size_t ndomains, octets;
 	uint64_t key[DOMAINS_MOST]; /* hash of the name, kept together so that a search stays in few cache lines */
 	struct domain *domain[DOMAINS_MOST];
@@ -44,6 +44,7 @@ static enum err virtdomain_open(const struct conf *cf, void **priv, struct why *
 		return fail(why, ERR_TEMP, "virtdomain: no memory");
 	v->dir = cf->virtdomain_dir;
 	v->pattern = cf->mailbox.pattern;
+	v->group = cf->auth_user;
 	v->fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (v->fd < 0)
 		log_line(errno == ENOENT ? LOG_NOTICE : LOG_WARNING, "virtdomain: %s: %s; there are no virtual domains",
@@ -148,9 +149,18 @@ static enum err find_line(struct virtdomain *v, struct slice user, struct slice 
 
 	if (!d)
 		return fail(why, ERR_TEMP, "virtdomain: no memory");
-	struct pwfile_query q = {.dirfd = v->fd, .label = v->dir, .name = d->name, .user = user};
+	struct pwfile_query q = {.format = &pwfile_passwd,
+				 .dirfd = v->fd,
+				 .label = v->dir,
+				 .name = d->name,
+				 .group = v->group,
+				 .user = user};
 	size_t before = pwfile_octets(&d->file);
-	enum err err = pwfile_find(&d->file, &q, r->text, line, why);
+	struct slice text;
+	enum err err = pwfile_find(&d->file, &q, r->text, &text, why);
+
+	if (err == OK)
+		(void)passwd_parse(text, line); /* in the format, as the reader found */
 
 	d->used = ++v->clock;
 	if (known)
@@ -160,33 +170,17 @@ static enum err find_line(struct virtdomain *v, struct slice user, struct slice 
 	return err;
 }
 
-static enum err expand_pattern(const struct virtdomain *v, const struct record *r, struct slice domain, struct buf *out,
-			       struct why *why)
-{
-	char text[2 * NAME_MOST + 1];
-	struct buf user = BUF(text);
-
-	buf_put(&user, r->name);
-	buf_char(&user, '@');
-	buf_put(&user, domain);
-	return conf_expand(out, slice_str(v->pattern), &(struct conf_var){"user", buf_slice(&user)}, 1, NULL, why);
-}
-
 static enum err put_mailbox(const struct virtdomain *v, struct record *r, struct slice domain, struct why *why)
 {
-	struct buf b = BUF(r->mailbox_text);
-	enum err err = OK;
+	char text[2 * NAME_MOST + 1];
+	struct buf b = BUF(text);
 
-	if (r->home.n > 0) {
-		buf_put(&b, r->home);
-		buf_str(&b, "/INBOX");
-	} else {
-		err = expand_pattern(v, r, domain, &b, why);
-	}
-	r->mailbox = buf_slice(&b);
-	if (err == OK && (b.full || r->mailbox.n > URL_MOST))
-		err = fail(why, ERR_PERM, "%s: the mailbox has too long a name", r->place);
-	return err;
+	if (r->home.n > 0)
+		return record_mailbox(r, "${home}/INBOX", (struct conf_var){"home", r->home}, why);
+	buf_put(&b, r->name);
+	buf_char(&b, '@');
+	buf_put(&b, domain);
+	return record_mailbox(r, v->pattern, (struct conf_var){"user", buf_slice(&b)}, why);
 }
 
 static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,

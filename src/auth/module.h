@@ -15,7 +15,8 @@ struct auth_module;
 struct record {
 	const struct auth_module *source;
 	const char *checked_by; /* a module besides the source that may check it; NULL: none */
-	struct slice name;      /* as the back end knows the user: without a domain */
+	const char *refusal; /* why nobody may log in with it, whatever the password (a constant text); NULL: he may */
+	struct slice name;   /* as the back end knows the user: without a domain */
 	struct slice hash;
 	struct slice home;
 	struct slice mailbox; /* URL */
@@ -24,6 +25,9 @@ struct record {
 	char text[PASSWD_LINE_MOST];
 	char mailbox_text[PASSWD_LINE_MOST];
 };
+
+/* The record's mailbox is this pattern, expanded; r->place is for the message. */
+enum err record_mailbox(struct record *r, const char *pattern, struct conf_var var, struct why *why);
 
 struct query {
 	struct slice login; /* as the client gave it: no CR, LF, NUL; at most NAME_MOST octets */
@@ -48,4 +52,4 @@ struct auth_module {
 	void (*close)(void *priv);
 };
 
-extern const struct auth_module auth_virtdomain; /* mod_virtdomain.c */
+extern const struct auth_module auth_system, auth_virtdomain; /* mod_NAME.c */

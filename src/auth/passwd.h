@@ -14,5 +14,11 @@ struct passwd_line {
  * numbers, home is an absolute path or empty. Nothing is said about the hash; see hash_is_usable. */
 bool passwd_parse(struct slice line, struct passwd_line *out);
 
+/* For other formats of lines: as many fields as asked for, each with a colon behind it, taken off the front of `rest`. */
+bool passwd_take_fields(struct slice *rest, struct slice *field, size_t n);
+
+/* No control characters. */
+bool passwd_is_plain(struct slice text);
+
 /* An empty line or a comment. */
 bool passwd_is_blank(struct slice line);

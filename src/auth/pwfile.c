@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/shadow.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -21,6 +22,30 @@ enum {
 };
 
 static const uint64_t POSITION_MASK = (UINT64_C(1) << 40) - 1;
+
+/* --- formats ---------------------------------------------------------------------------------------------------- */
+
+static bool passwd_name(struct slice line, struct slice *name)
+{
+	struct passwd_line parsed;
+	bool ok = passwd_parse(line, &parsed);
+
+	*name = ok ? parsed.name : SLICE("");
+	return ok;
+}
+
+static bool shadow_name(struct slice line, struct slice *name)
+{
+	struct shadow_line parsed;
+	bool ok = shadow_parse(line, &parsed);
+
+	*name = ok ? parsed.name : SLICE("");
+	return ok;
+}
+
+const struct pwfile_format pwfile_passwd = {"passwd", "name:hash:uid:gid:gecos:home:shell", passwd_name};
+const struct pwfile_format pwfile_shadow = {"shadow", "name:hash:changed:min:max:warn:inactive:expires:reserved",
+					    shadow_name};
 
 /* --- names to numbers ------------------------------------------------------------------------------------------- */
 
@@ -143,8 +168,8 @@ static bool count_lines(struct reader *r, size_t *lines)
 static void tell_malformed(const struct pwfile_query *q, const struct reader *r, uint64_t nth)
 {
 	if (nth <= TELL_MOST)
-		log_line(LOG_WARNING, "%s/%s:%llu: skipped, not in passwd format (name:hash:uid:gid:gecos:home:shell)",
-			 q->label, q->name, (unsigned long long)r->number);
+		log_line(LOG_WARNING, "%s/%s:%llu: skipped, not in %s format (%s)", q->label, q->name,
+			 (unsigned long long)r->number, q->format->name, q->format->fields);
 	else if (nth == TELL_MOST + 1)
 		log_line(LOG_WARNING, "%s/%s:%llu: skipped too, and perhaps others behind it", q->label, q->name,
 			 (unsigned long long)r->number);
@@ -153,7 +178,7 @@ static void tell_malformed(const struct pwfile_query *q, const struct reader *r,
 /* False: the file grew while it was read. */
 static bool index_fill(struct pwfile *f, const struct pwfile_query *q, struct reader *r, bool tell)
 {
-	struct passwd_line parsed;
+	struct slice name;
 	uint64_t malformed = 0;
 	bool inside = false; /* in a line that was too long from its first piece on */
 
@@ -164,8 +189,8 @@ static bool index_fill(struct pwfile *f, const struct pwfile_query *q, struct re
 		inside = r->too_long;
 		if (!first || (whole && passwd_is_blank(r->line)))
 			continue;
-		if (whole && passwd_parse(r->line, &parsed)) {
-			if (r->line_at >= POSITION_MASK || !index_put(f, parsed.name, r->line_at))
+		if (whole && q->format->parse(r->line, &name)) {
+			if (r->line_at >= POSITION_MASK || !index_put(f, name, r->line_at))
 				return false;
 		} else if (tell) {
 			tell_malformed(q, r, ++malformed);
@@ -231,24 +256,26 @@ static enum err index_build(struct pwfile *f, const struct pwfile_query *q, int 
 
 enum found { FOUND, FOUND_NOT, FOUND_OTHER }; /* OTHER: not there, and a line was not what its tag promised */
 
-static bool read_line(int fd, uint64_t at, char line[PASSWD_LINE_MOST], struct passwd_line *out)
+/* The line that begins there is this user's. */
+static bool read_line(const struct pwfile_query *q, int fd, uint64_t at, char line[PASSWD_LINE_MOST], struct slice *out)
 {
 	ssize_t n = pread(fd, line, PASSWD_LINE_MOST, (off_t)at);
-	struct slice text = {line, n > 0 ? (size_t)n : 0};
+	struct slice text = {line, n > 0 ? (size_t)n : 0}, name;
 
-	return passwd_parse(slice_take(&text, '\n'), out);
+	*out = slice_take(&text, '\n');
+	return q->format->parse(*out, &name) && slice_eq(name, q->user);
 }
 
-static enum found index_find(const struct pwfile *f, int fd, struct slice user, char line[PASSWD_LINE_MOST],
-			     struct passwd_line *out)
+static enum found index_find(const struct pwfile *f, const struct pwfile_query *q, int fd, char line[PASSWD_LINE_MOST],
+			     struct slice *out)
 {
-	uint64_t h = name_hash(user);
+	uint64_t h = name_hash(q->user);
 	enum found found = FOUND_NOT;
 	size_t i = f->nslots > 0 ? hash_home(h, f->nslots) : 0;
 
 	for (size_t n = 0; n < f->nslots && f->slot[i] != 0; n++) {
 		if ((f->slot[i] & ~POSITION_MASK) == hash_tag(h)) {
-			if (read_line(fd, (f->slot[i] & POSITION_MASK) - 1, line, out) && slice_eq(out->name, user))
+			if (read_line(q, fd, (f->slot[i] & POSITION_MASK) - 1, line, out))
 				return FOUND;
 			found = FOUND_OTHER;
 		}
@@ -263,7 +290,7 @@ static bool is_current(const struct pwfile *f, const struct stat *st)
 }
 
 static enum err find_in(struct pwfile *f, const struct pwfile_query *q, int fd, char line[PASSWD_LINE_MOST],
-			struct passwd_line *out, struct why *why)
+			struct slice *out, struct why *why)
 {
 	struct stat before, after;
 
@@ -280,7 +307,7 @@ static enum err find_in(struct pwfile *f, const struct pwfile_query *q, int fd, 
 			if (err != OK)
 				return err;
 		}
-		enum found found = index_find(f, fd, q->user, line, out);
+		enum found found = index_find(f, q, fd, line, out);
 
 		if (found == FOUND_OTHER && !f->settled && !fresh) {
 			pwfile_drop(f); /* changed within one tick of the clock */
@@ -308,13 +335,15 @@ static enum err open_failed(const struct pwfile_query *q, struct why *why)
 			    "%s/%s is a symbolic link that leads out of the directory, or to a file without read "
 			    "permission",
 			    q->label, q->name);
+	if (cause == EACCES)
+		return fail(why, ERR_PERM, "open %s/%s: %s; \"chgrp %s %s/%s; chmod 640 %s/%s\" helps", q->label,
+			    q->name, strerror(cause), q->group, q->label, q->name, q->label, q->name);
 	errno = cause;
-	return fail_errno(why, cause == EACCES || cause == EPERM || cause == ELOOP ? ERR_PERM : ERR_TEMP, "open %s/%s",
-			  q->label, q->name);
+	return fail_errno(why, cause == EPERM || cause == ELOOP ? ERR_PERM : ERR_TEMP, "open %s/%s", q->label, q->name);
 }
 
-enum err pwfile_find(struct pwfile *f, const struct pwfile_query *q, char line[PASSWD_LINE_MOST],
-		     struct passwd_line *out, struct why *why)
+enum err pwfile_find(struct pwfile *f, const struct pwfile_query *q, char line[PASSWD_LINE_MOST], struct slice *out,
+		     struct why *why)
 {
 	int fd = openat(q->dirfd, q->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 

@@ -25,6 +25,7 @@ struct conf_list {
 	size_t n;
 	bool given; /* by the configuration; false: the default */
 };
+bool conf_list_has(const struct conf_list *l, const char *name);
 
 /* NAME=VALUE pairs in the order they were given; a name that comes again replaces the value. */
 struct conf_map {
@@ -120,6 +121,10 @@ struct conf_server {
 	struct conf_tls tls; /* the global one when the block has none */
 	struct conf_acl acl;
 };
+
+/* Where passwd and shadow are: of the system, and of its users that libnss-extrausers brings. */
+#define CONF_ETC "/etc"
+#define CONF_EXTRAUSERS "/var/lib/extrausers"
 
 struct conf_auth {
 	struct conf_list authorization, authentication; /* module names, defaults filled in */

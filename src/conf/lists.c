@@ -34,6 +34,14 @@ void *array_room(struct arena *arena, void *old, size_t n, size_t octets)
 	return more;
 }
 
+bool conf_list_has(const struct conf_list *l, const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->item[i], name) == 0)
+			return true;
+	return false;
+}
+
 /* Calls fn for each text among the values and in lists among them, or for each part of it between separators ('\0': it
  * has none). No kind takes lists in lists. */
 static enum err each_text(struct setting *s, char sep,

@@ -399,7 +399,7 @@ const size_t blocks_n = sizeof blocks / sizeof blocks[0];
 
 const struct module modules[] = {
 	{"generic", false, true, HONOURED, NULL},
-	{"system", true, true, LATER_GUARDS, NULL},
+	{"system", true, true, HONOURED, NULL},
 	{"pam", false, true, LATER_GUARDS, NULL},
 	{"sql", true, true, LATER_GUARDS, NULL},
 	{"virtdomain", true, false, HONOURED, NULL},

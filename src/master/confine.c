@@ -101,7 +101,7 @@ enum err confine(const struct confinement *c, struct why *why)
 	struct privs privs = c->privs;
 
 	/* A capability that reads every file is only for a process that Landlock keeps to one directory. */
-	if (l.fd < 0)
+	if (l.fd < 0 || c->dirs[1])
 		privs.keep = 0;
 	if ((err = allow(c, &l, why)) == OK && (err = root_enter(c->root, why)) == OK &&
 	    (err = privs_drop(&privs, why)) == OK)

@@ -1,7 +1,7 @@
 /* master/confine.h - what is taken away from a child before it does anything: the walls between the roles
  *
  *	front, hash	an empty root directory; Landlock with nothing allowed; a user without rights
- *	auth		a user without rights; may read beneath the directory of password files, and nothing else
+ *	auth		a user without rights; may read beneath the directories of password files, and nothing else
  *	store		the owner of the mail, no further groups; no system directories, no devices, no programs
  *
  * and the system calls of master/syscalls.h for each. Where the kernel has no Landlock, what it would do is missing; where we
@@ -10,7 +10,7 @@
 #include "ipc/catalogue.h"
 #include "master/privs.h"
 
-enum { CONFINE_DIRS_MOST = 2 };
+enum { CONFINE_DIRS_MOST = 3 };
 
 struct confinement {
 	enum role role;

@@ -80,6 +80,10 @@ static enum err users_find(struct master *m, struct why *why)
 	}
 	if ((err = identity_find(m->cf->front_user, &m->front, why)) == OK)
 		err = identity_find(m->cf->auth_user, &m->auth, why);
+	if (conf_list_has(&m->cf->auth.authorization, "system") &&
+	    conf_list_has(&m->cf->auth.authentication, "system") && !group_find("shadow", &m->shadow))
+		log_line(LOG_WARNING, "there is no group shadow: system users whose passwords are in " CONF_ETC
+				      "/shadow cannot log in");
 	if (err == OK && m->front.uid == m->auth.uid)
 		return fail(why, ERR_PERM,
 			    "front-user and auth-user must be two users: one must not reach the other's process");

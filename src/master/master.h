@@ -50,6 +50,7 @@ struct master {
 	bool privileged;      /* started as root */
 	struct identity self; /* who we are */
 	struct identity front, auth;
+	gid_t shadow; /* the group that may read the system's passwords, for auth; 0: nobody needs it */
 	struct paths paths;
 	struct listeners listeners;
 	struct certs certs;

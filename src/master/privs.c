@@ -29,6 +29,15 @@ enum err identity_find(const char *user, struct identity *id, struct why *why)
 	return OK;
 }
 
+bool group_find(const char *name, gid_t *gid)
+{
+	const struct group *g = getgrnam(name);
+
+	if (g)
+		*gid = g->gr_gid;
+	return g != NULL;
+}
+
 /* Wide enough for every capability: two of the kernel's structs. */
 struct caps {
 	struct __user_cap_data_struct half[_LINUX_CAPABILITY_U32S_3];
@@ -68,12 +77,14 @@ static enum err identity_change(const struct privs *p, struct why *why)
 {
 	if (p->id.uid == 0)
 		return fail(why, ERR_PERM, "no process that meets strangers or mail runs as root");
+	if (p->in_group && p->group == 0)
+		return fail(why, ERR_PERM, "no process that meets strangers or mail is in group root");
 	if (bounding_clear(why) != OK)
 		return ERR_TEMP;
 	if (p->keep != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return fail_errno(why, ERR_TEMP, "keep capabilities");
-	if (setgroups(0, NULL) < 0)
-		return fail_errno(why, ERR_TEMP, "drop the supplementary groups");
+	if (setgroups(p->in_group ? 1 : 0, &p->group) < 0)
+		return fail_errno(why, ERR_TEMP, "set the supplementary groups");
 	if (setresgid(p->id.gid, p->id.gid, p->id.gid) < 0)
 		return fail_errno(why, ERR_TEMP, "become gid %u", (unsigned)p->id.gid);
 	if (setresuid(p->id.uid, p->id.uid, p->id.uid) < 0)
@@ -81,8 +92,21 @@ static enum err identity_change(const struct privs *p, struct why *why)
 	return OK;
 }
 
-static enum err identity_check(const struct identity *id, struct why *why)
+static enum err groups_check(const struct privs *p, struct why *why)
 {
+	gid_t group = 0;
+	int n = getgroups(0, NULL);
+
+	if (n != (p->in_group ? 1 : 0))
+		return fail(why, ERR_TEMP, "there are %d supplementary groups", n);
+	if (p->in_group && (getgroups(1, &group) != 1 || group != p->group))
+		return fail(why, ERR_TEMP, "the supplementary group is not the one that was set");
+	return OK;
+}
+
+static enum err identity_check(const struct privs *p, struct why *why)
+{
+	const struct identity *id = &p->id;
 	uid_t uid[3];
 	gid_t gid[3];
 
@@ -91,8 +115,8 @@ static enum err identity_check(const struct identity *id, struct why *why)
 	for (int i = 0; i < 3; i++)
 		if (uid[i] != id->uid || gid[i] != id->gid)
 			return fail(why, ERR_TEMP, "the user did not change");
-	if (getgroups(0, NULL) != 0)
-		return fail(why, ERR_TEMP, "there are supplementary groups left");
+	if (groups_check(p, why) != OK)
+		return ERR_TEMP;
 	if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0)
 		return fail(why, ERR_TEMP, "the way back to root is open");
 	if (id->gid != 0 && setresgid((gid_t)-1, 0, (gid_t)-1) == 0)
@@ -135,7 +159,7 @@ enum err privs_drop(const struct privs *p, struct why *why)
 		return fail_errno(why, ERR_TEMP, "set no_new_privs");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return fail_errno(why, ERR_TEMP, "make the process undumpable");
-	if (p->change && (err = identity_check(&p->id, why)) != OK)
+	if (p->change && (err = identity_check(p, why)) != OK)
 		return err;
 	return caps_check(keep, why);
 }

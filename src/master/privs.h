@@ -16,10 +16,15 @@ struct identity {
 /* Looks a user of our own up. The sentence for a missing one names the command that makes it. */
 enum err identity_find(const char *user, struct identity *id, struct why *why);
 
+/* False: there is no such group. */
+bool group_find(const char *name, gid_t *gid);
+
 struct privs {
 	bool change;        /* to `id`; false (not started as root): stay who we are */
-	struct identity id; /* no further groups */
-	uint64_t keep;      /* capabilities that stay: bits 1 << CAP_...; only together with `change` */
+	struct identity id; /* no further groups ... */
+	bool in_group;      /* ... but this one */
+	gid_t group;
+	uint64_t keep; /* capabilities that stay: bits 1 << CAP_...; only together with `change` */
 };
 
 /* No way back: ids, groups, capabilities (bounding, ambient and inheritable ones too), no_new_privs, not dumpable.

@@ -146,13 +146,24 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 		out->dirs[0] = env->index_dir;
 		out->dirs[1] = pattern_dir(m->cf->mailbox.pattern, mail) ? mail : NULL;
 	}
-	if (c->role == ROLE_AUTH)
+	bool system = conf_list_has(&m->cf->auth.authorization, "system");
+
+	if (c->role == ROLE_AUTH) {
 		out->dirs[0] = m->cf->virtdomain_dir;
+		out->dirs[1] = system ? CONF_ETC : NULL;
+		out->dirs[2] = system ? CONF_EXTRAUSERS : NULL;
+	}
 	if (!m->privileged)
 		return;
 	out->privs.id = c->role == ROLE_STORE ? c->owner : c->role == ROLE_FRONT ? m->front : m->auth;
-	if (c->role == ROLE_AUTH)
-		out->privs.keep = 1ULL << CAP_DAC_READ_SEARCH; /* password files that only root may read */
+	/* In /etc there is more than auth is to see, so it reads there what group shadow may; elsewhere password files that only
+	 * root may read. */
+	if (c->role == ROLE_AUTH && system) {
+		out->privs.in_group = m->shadow != 0;
+		out->privs.group = m->shadow;
+	} else if (c->role == ROLE_AUTH) {
+		out->privs.keep = 1ULL << CAP_DAC_READ_SEARCH;
+	}
 	if (c->role == ROLE_FRONT || c->role == ROLE_HASH)
 		out->root = m->paths.empty;
 }

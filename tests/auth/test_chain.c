@@ -77,7 +77,7 @@ static struct conf_list list_of(const char **item, size_t n)
 static void test_virtdomain(void **state)
 {
 	struct address local = {.family = AF_INET, .ip = {127, 0, 0, 1}};
-	const char *modules[] = {"generic", "system", "generic", "virtdomain", "virtdomain", "ldap"};
+	const char *modules[] = {"generic", "pam", "generic", "virtdomain", "virtdomain", "ldap"};
 	struct conf cf = {.auth = {.authorization = list_of(modules, 6), .authentication = list_of(modules, 6)}};
 	struct chain chain;
 	struct files f;

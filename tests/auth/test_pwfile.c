@@ -12,10 +12,14 @@
 static enum err find(struct pwfile *p, const struct files *f, const char *user, struct passwd_line *out,
 		     char line[PASSWD_LINE_MOST])
 {
-	struct pwfile_query q = {.dirfd = f->fd, .label = f->path, .name = "domain", .user = slice_str(user)};
+	struct pwfile_query q = {
+		.format = &pwfile_passwd, .dirfd = f->fd, .label = f->path, .name = "domain", .user = slice_str(user)};
 	struct why why = {""};
+	struct slice text;
+	enum err err = pwfile_find(p, &q, line, &text, &why);
 
-	return pwfile_find(p, &q, line, out, &why);
+	assert_true(err != OK || passwd_parse(text, out));
+	return err;
 }
 
 /* The file changes as the text says, in place or by a rename; then a user is looked up. */

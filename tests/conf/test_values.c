@@ -499,7 +499,7 @@ static const struct {
 	{"ldap { url x; }", "ldap.url 1! "},
 	{"sql { host x; }", "sql.host 1! "},
 	{"sql { host x; } auth { authorization virtdomain; authentication generic; }", ""},
-	{"auth { authorization virtdomain:system; }", "auth.authorization system 1! "},
+	{"auth { authorization virtdomain:system:sql; }", "auth.authorization sql 1! "},
 	{"mailbox { folder x; } locking { flags P; }", ""},
 };
 

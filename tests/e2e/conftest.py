@@ -24,13 +24,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def make_daemon():
-    """A function that makes daemons: make_daemon(privileged=False)."""
+    """A function that makes daemons: make_daemon(privileged=False); kind: a class that knows more than Daemon."""
     made = []
 
-    def make(**kw):
+    def make(kind=Daemon, **kw):
         if os.getuid() == 0 and kw.get("privileged", True):
             assert has_user("_pop3d") and has_user("_pop3auth"), "as root, first: dist/users"
-        made.append(Daemon(**kw))
+        made.append(kind(**kw))
         return made[-1]
 
     yield make

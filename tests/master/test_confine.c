@@ -48,7 +48,7 @@ enum { SOCKET = 100, LISTENER, MESSAGE, PARENT = -77 };
 
 /* The world that is tried; paths are absolute. */
 static struct {
-	char top[64], empty[80], look[80], record[96], mail[80], message[96], made[96], moved[96];
+	char top[64], empty[80], look[80], etc[80], record[96], mail[80], message[96], made[96], moved[96];
 } w;
 static struct sockaddr_un nobody_there = {.sun_family = AF_UNIX};
 static struct open_how reading = {.flags = O_RDONLY};
@@ -370,14 +370,117 @@ static void test_abort(void **state)
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
+static void file_make(const char *path, mode_t mode, uid_t owner)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+	check(fd >= 0 && write(fd, "x", 1) == 1);
+	if (geteuid() == 0)
+		check(fchown(fd, owner, owner) == 0);
+	close(fd);
+}
+
+/* auth that looks system users up: files of /etc that group shadow or everybody may read, and password files of virtual
+ * domains likewise. The right to read every file is not kept, even where it is asked for. */
+enum { SHADOW = 20042 };
+
+static const struct {
+	const char *name;
+	gid_t group;
+	mode_t mode;
+	bool in_etc, may;
+} readable[] = {
+	{"shadow", SHADOW, 0640, true, true},  {"passwd", 0, 0644, true, true},
+	{"private", 0, 0640, true, false},     {"key", 0, 0600, true, false},
+	{"domain", SHADOW, 0640, false, true}, {"domain of root", 0, 0600, false, false},
+};
+
+/* The child: true in `went` for what could be opened. */
+static _Noreturn void probe_system(const struct confinement *c, pid_t parent, int out, int in)
+{
+	struct report r = {.confined = false};
+	char path[128];
+
+	r.confined = confine(c, &r.why) == OK && confine_finish(c->role, parent, &r.why) == OK;
+	for (size_t i = 0; r.confined && i < TABLE_ROWS(readable); i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", readable[i].in_etc ? w.etc : w.look, readable[i].name);
+		r.went[i] = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY) >= 0;
+	}
+	if (write(out, &r, sizeof r) != sizeof r || read(in, octet, 1) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+static void readable_make(void)
+{
+	char path[128];
+
+	for (size_t i = 0; i < TABLE_ROWS(readable); i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", readable[i].in_etc ? w.etc : w.look, readable[i].name);
+		file_make(path, readable[i].mode, 0);
+		check(chown(path, 0, readable[i].group) == 0 && chmod(path, readable[i].mode) == 0);
+	}
+}
+
+static void readable_remove(void)
+{
+	char path[128];
+
+	for (size_t i = 0; i < TABLE_ROWS(readable); i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", readable[i].in_etc ? w.etc : w.look, readable[i].name);
+		check(unlink(path) == 0);
+	}
+}
+
+static void test_auth_of_system_users(void **state)
+{
+	struct confinement c = {.role = ROLE_AUTH,
+				.privs = {.change = true,
+					  .id = {NOBODY, NOBODY},
+					  .in_group = true,
+					  .group = SHADOW,
+					  .keep = 1ULL << CAP_DAC_READ_SEARCH},
+				.dirs = {w.look, w.etc}};
+	char status[4096];
+	int out[2], in[2];
+	struct report r;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("test_auth_of_system_users needs root\n");
+		skip();
+	}
+	readable_make();
+	check(pipe2(out, O_CLOEXEC) == 0 && pipe2(in, O_CLOEXEC) == 0);
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0) {
+		close(in[1]);
+		probe_system(&c, parent, out[1], in[0]);
+	}
+	close(out[1]);
+	close(in[0]);
+	check(read(out[0], &r, sizeof r) == sizeof r && r.confined);
+	status_read(pid, status, sizeof status);
+	close(in[1]);
+	close(out[0]);
+	check(waitpid(pid, NULL, 0) == pid);
+	readable_remove();
+	for (size_t i = 0; i < TABLE_ROWS(readable); i++)
+		check_row(i, readable[i].name, r.went[i] == readable[i].may);
+	check(strstr(status, "Groups:\t20042 \n") && strstr(status, "CapPrm:\t0000000000000000\n"));
+	check(strstr(status, "Gid:\t65534\t65534\t65534\t65534\n"));
+}
+
 /* No role ever runs as root, and none takes a parent that has gone. */
 static void test_refuses(void **state)
 {
 	(void)state;
-	struct privs root = {.change = true};
+	struct privs root = {.change = true}, group = {.change = true, .id = {NOBODY, NOBODY}, .in_group = true};
 	struct why why = {""};
 
 	check(privs_drop(&root, &why) != OK && strstr(why.text, "root"));
+	check(privs_drop(&group, &why) != OK && (geteuid() != 0 || strstr(why.text, "group root")));
 	check(confine_finish(ROLE_HASH, getpid(), &why) != OK && strstr(why.text, "parent"));
 }
 
@@ -409,16 +512,6 @@ static void test_system_dirs(void **state)
 		check_row(i, tops[i].name, confine_is_system(tops[i].name) == tops[i].system);
 }
 
-static void file_make(const char *path, mode_t mode, uid_t owner)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-
-	check(fd >= 0 && write(fd, "x", 1) == 1);
-	if (geteuid() == 0)
-		check(fchown(fd, owner, owner) == 0);
-	close(fd);
-}
-
 static void dir_make(const char *path, mode_t mode, uid_t owner)
 {
 	check(mkdir(path, mode) == 0);
@@ -442,6 +535,7 @@ static int world_make(void **state)
 	check(mkdtemp(w.top) && chmod(w.top, 0755) == 0);
 	PATH(empty, "%s/empty", w.top);
 	PATH(look, "%s/domains", w.top);
+	PATH(etc, "%s/etc", w.top);
 	PATH(record, "%s/example.org", w.look);
 	PATH(mail, "%s/mail", w.top);
 	PATH(message, "%s/message", w.mail);
@@ -450,6 +544,7 @@ static int world_make(void **state)
 	(void)snprintf(nobody_there.sun_path, sizeof nobody_there.sun_path, "%s/nobody", w.mail);
 	dir_make(w.empty, 0555, 0);
 	dir_make(w.look, 0755, 0);
+	dir_make(w.etc, 0755, 0);
 	file_make(w.record, 0400, 0); /* only root may read it: auth does so by its capability */
 	dir_make(w.mail, 0700, OWNER);
 	file_make(w.message, 0600, OWNER);
@@ -466,17 +561,18 @@ static int world_remove(void **state)
 	(void)unlink(nobody_there.sun_path);
 	(void)unlink(w.moved);
 	(void)unlink(w.made);
-	return unlink(w.message) || unlink(w.record) || rmdir(w.mail) || rmdir(w.look) || rmdir(w.empty) ||
-	       rmdir(w.top);
+	return unlink(w.message) || unlink(w.record) || rmdir(w.mail) || rmdir(w.look) || rmdir(w.etc) ||
+	       rmdir(w.empty) || rmdir(w.top);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_walls), cmocka_unit_test(test_as_root),
-		cmocka_unit_test(test_as_user),  cmocka_unit_test(test_kernel_agrees),
-		cmocka_unit_test(test_abort),    cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_users),    cmocka_unit_test(test_system_dirs),
+		cmocka_unit_test(test_no_walls),    cmocka_unit_test(test_as_root),
+		cmocka_unit_test(test_as_user),     cmocka_unit_test(test_kernel_agrees),
+		cmocka_unit_test(test_abort),       cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_users),       cmocka_unit_test(test_auth_of_system_users),
+		cmocka_unit_test(test_system_dirs),
 	};
 
 	return cmocka_run_group_tests(tests, world_make, world_remove);

@@ -1,0 +1,214 @@
+"""System users: passwd and shadow, default chains, many owners, workers that wait ahead."""
+
+import os
+import time
+
+import pytest
+
+from server import SANITIZED, wait_for
+from system import SystemDaemon, hashed
+from test_auth import hashes, try_login
+from test_counts import Trace
+from test_sandbox import status
+
+pytestmark = pytest.mark.needs_root
+
+DEFAULTS = "auth { authorization clear; authentication clear; }\n"
+SYSTEM = "auth { authorization clear:system; authentication clear:system; }\n"
+
+
+@pytest.fixture
+def daemon(make_daemon):
+    return make_daemon(kind=SystemDaemon)
+
+
+def started(daemon, extra=SYSTEM, **kw):
+    daemon.start(extra, **kw)
+    daemon.wait_log(r"started\n")
+    return daemon
+
+
+def test_login(daemon):
+    """The mailbox is the spool's, and the owner of the mail serves it."""
+    user = daemon.system_user("bob")
+    user.deliver("Subject: x\n\nx\n")
+    started(daemon)
+    with daemon.login(user) as c:
+        assert c.stat()[0] == 1
+        pids = [p for p in daemon.role_pids("pop3d-store") if status(p)["Uid"].split()[0] == str(user.uid)]
+        assert len(pids) == 1 and status(pids[0])["Gid"].split() == [str(user.gid)] * 4
+
+
+def test_pattern(daemon):
+    user = daemon.system_user("bob")
+    home = daemon.top / "homes" / "bob"
+    home.mkdir(parents=True)
+    (daemon.spool / "bob").rename(home / "Maildir")
+    user.inbox.path = home / "Maildir"
+    user.deliver("Subject: x\n\nx\n")
+    daemon.options = ["--set", f"mailbox.mailbox-pattern=maildir:{daemon.top}/homes/${{user}}/Maildir"]
+    started(daemon)
+    with daemon.login(user) as c:
+        assert c.stat()[0] == 1
+
+
+PASSWORDS = [
+    # field of passwd, hash in shadow, what follows it, password, right
+    ("x", None, ":19000:0:99999:7:::", "secret", True),
+    ("x", None, ":19000:0:99999:7:::", "Secret", False),
+    ("x", None, ":19000:0:99999:7:::", "x", False),
+    ("x", None, ":::::::", "secret", True),
+    ("x", None, ":19000:0:1:7:1::", "secret", False),
+    ("x", None, "::::::1:", "secret", False),
+    ("x", None, "::::::99999:", "secret", True),
+    ("x", None, None, "x", False),
+    ("x", None, None, "", False),
+    ("x", "", ":::::::", "", False),
+    ("x", "*", ":::::::", "*", False),
+    ("x", "!", ":::::::", "!", False),
+    ("x", "x", ":::::::", "x", False),
+    ("x", "!" + hashed("secret"), ":::::::", "secret", False),
+    ("x", hashed("secret", "$y$j1T$"), ":::::::", "secret", True),
+    ("*", None, ":::::::", "secret", False),
+    ("", None, ":::::::", "", False),
+    ("", None, ":::::::", "secret", False),
+    (hashed("old"), None, ":::::::", "old", True),
+    (hashed("old"), None, ":::::::", "secret", False),
+]
+
+
+def test_passwords(daemon):
+    """x, *, ! and nothing are nobody's password; accounts that have expired have none."""
+    users = [daemon.system_user(f"user{i}", hash=row[1], shadow=row[2], field=row[0])
+             for i, row in enumerate(PASSWORDS)]
+    started(daemon)
+    for user, row in zip(users, PASSWORDS):
+        reply = try_login(daemon, user.login, row[3])
+        assert reply.startswith(b"+OK") == row[4], (row, reply)
+        assert row[4] or reply == b"-ERR [AUTH] Bad login", (row, reply)
+    daemon.wait_log(r'login-failed user="user4" .*the password has expired')
+    daemon.wait_log(r'login-failed user="user5" .*the account has expired')
+
+
+def test_unknown_looks_like_wrong(daemon):
+    """The same words and the same work, whatever is wrong with the account."""
+    daemon.system_user("bob")
+    daemon.system_user("gone", shadow="::::::1:")
+    daemon.system_user("locked", hash="!")
+    daemon.system_user("lost", shadow=None)
+    started(daemon)
+    logins = ["bob", "nobody", "gone", "locked", "lost", "root", "../bob"]
+    assert len({try_login(daemon, login, "wrong") for login in logins}) == 1
+    assert [hashes(daemon, login) for login in logins] == [1] * len(logins)
+
+
+@pytest.mark.parametrize("least", [0, 1, 40000])
+def test_uid_is_refused(daemon, least):
+    """root never, others as min-uid says; only who has the right password hears of it."""
+    daemon.system_user("bob")
+    started(daemon, SYSTEM + f"auth {{ min-uid {least}; }}\n")
+    assert try_login(daemon, "root", "wrong").startswith(b"-ERR [AUTH]")
+    assert try_login(daemon, "root", "root").startswith(b"-ERR [SYS/PERM]")
+    daemon.wait_log(r"login-refused user=\"root\" .*uid=0 .*fix=")
+    assert try_login(daemon, "bob", "secret").startswith(b"-ERR [SYS/PERM]" if least > 1 else b"+OK")
+
+
+def test_changes_count_at_once(daemon):
+    """As passwd(1), usermod(8) and useradd(8) make them, while it runs."""
+    daemon.system_user("bob")
+    started(daemon)
+    assert try_login(daemon, "bob", "secret").startswith(b"+OK")
+    daemon.etc.line("shadow", "bob", 1, hashed("new"))
+    assert try_login(daemon, "bob", "secret").startswith(b"-ERR [AUTH]")
+    assert try_login(daemon, "bob", "new").startswith(b"+OK")
+    daemon.etc.line("shadow", "bob", 7, "1")  # expires
+    assert try_login(daemon, "bob", "new").startswith(b"-ERR [AUTH]")
+    daemon.system_user("ann")
+    assert try_login(daemon, "ann", "secret").startswith(b"+OK")
+
+
+CHAINS = [DEFAULTS, "auth { authorization clear:virtdomain:system; authentication clear:system:generic; }\n"]
+
+
+@pytest.mark.parametrize("chains", CHAINS)
+def test_both_kinds_of_users(daemon, chains):
+    """bob is a system user, bob@example.test another person, whatever the order; nobody's password opens another's mail."""
+    bob = daemon.system_user("bob", password="system")
+    other = daemon.user("bob", password="virtual")
+    bob.deliver("Subject: system\n\nx\n")
+    other.deliver("Subject: virtual\n\nx\n")
+    started(daemon, chains)
+    for user, subject in ((bob, b"system"), (other, b"virtual")):
+        with daemon.login(user) as c:
+            assert subject in c.retr(1)
+    assert try_login(daemon, "bob", "virtual").startswith(b"-ERR [AUTH]")
+    assert try_login(daemon, "bob@example.test", "system").startswith(b"-ERR [AUTH]")
+    assert try_login(daemon, "bob", "x").startswith(b"-ERR [AUTH]")
+
+
+def test_generic_does_not_check_shadow(daemon):
+    """A chain without `system' for passwords: only what stands in passwd itself is checked."""
+    daemon.system_user("bob")
+    daemon.system_user("old", field=hashed("old"))
+    started(daemon, "auth { authorization clear:system; authentication clear:generic; }\n")
+    assert try_login(daemon, "bob", "secret").startswith(b"-ERR [AUTH]")
+    assert try_login(daemon, "old", "old").startswith(b"+OK")
+    assert all(status(pid)["Groups"].split() == [] for pid in daemon.role_pids("pop3d-auth"))
+
+
+def test_rights_of_auth(daemon):
+    """Group shadow and no capability, with `system' in both chains: what only root may read stays closed."""
+    daemon.system_user("bob")
+    hidden = daemon.user("hidden")
+    (daemon.domains / "example.test").chmod(0o600)
+    started(daemon, DEFAULTS)
+    group = str(os.stat(daemon.etc.path / "shadow").st_gid)
+    for pid in daemon.role_pids("pop3d-auth"):
+        s = status(pid)
+        assert s["Groups"].split() == [group] and int(s["CapEff"], 16) == int(s["CapPrm"], 16) == 0
+    assert try_login(daemon, hidden.login, "secret").startswith(b"-ERR [SYS/PERM]")
+    daemon.wait_log(r"open .*/example.test: Permission denied; .*chgrp")
+    for role in ("front", "hash", "store"):
+        assert all(status(pid)["Groups"].split() == [] for pid in daemon.role_pids("pop3d-" + role))
+
+
+def test_unreadable_shadow_is_told(daemon):
+    """At the start, with what helps; and nobody hears that his password is wrong."""
+    daemon.system_user("bob")
+    os.chown(daemon.etc.path / "shadow", 0, 0)
+    started(daemon)
+    daemon.wait_log(r"system: /etc/shadow: Permission denied; .*chgrp shadow /etc/shadow")
+    assert try_login(daemon, "bob", "secret").startswith(b"-ERR [SYS/TEMP]")
+
+
+def test_other_sources_are_told(daemon):
+    daemon.system_user("bob")
+    daemon.etc.write("nsswitch.conf", "passwd: files sss\n")
+    started(daemon)
+    daemon.wait_log(r"system: users that only `sss' knows \(/etc/nsswitch.conf\) are not found")
+    assert try_login(daemon, "bob", "secret").startswith(b"+OK")
+
+
+def counted_login(daemon):
+    """What auth reads for a login whose answer it knows, once it trusts its index: two seconds after the last change."""
+    files = [daemon.etc.path / name for name in ("passwd", "shadow")]
+    assert wait_for(lambda: all(time.time() - f.stat().st_ctime > 4 for f in files))
+    for _ in range(2):
+        assert try_login(daemon, "bob", "secret").startswith(b"+OK")
+    with Trace(daemon) as trace:
+        assert try_login(daemon, "bob", "secret").startswith(b"+OK")
+    return trace.count("auth", "openat"), trace.count("auth", "pread64"), trace.count("auth")
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own system calls would be counted")
+def test_look_up_does_not_grow(daemon):
+    """Among 20,000 users a login costs the system calls that it costs among two."""
+    daemon.system_user("bob")
+    started(daemon, server="single-process yes;")
+    few = counted_login(daemon)
+    daemon.etc.add("passwd", "".join(f"u{i}:x:{40000 + i}:1::/:/\n" for i in range(20000)))
+    daemon.etc.add("shadow", "".join(f"u{i}:{hashed('x')}:::::::\n" for i in range(20000)))
+    daemon.system_user("zoe")
+    assert try_login(daemon, "zoe", "secret").startswith(b"+OK")
+    assert counted_login(daemon) == few
+    assert few[:2] == (2, 2)
