@@ -55,7 +55,7 @@ struct auth {
  * it. */
 struct login {
 	struct hash_job job; /* first: this is how hashers know it */
-	uint64_t sid;
+	uint64_t sid, log_id;
 	uint32_t front;
 	struct address client;
 	struct cache_key key;
@@ -177,6 +177,7 @@ static bool is_uid_fit(const struct auth *a, const struct login *l)
 static void login_grant(struct auth *a, struct login *l)
 {
 	struct msg_grant m = {.sid = l->sid,
+			      .log_id = l->log_id,
 			      .front = l->front,
 			      .uid = l->uid,
 			      .gid = l->gid,
@@ -184,6 +185,7 @@ static void login_grant(struct auth *a, struct login *l)
 			      .mailbox_len = (uint16_t)l->mailbox.n,
 			      .home_len = (uint16_t)l->home.n};
 
+	(void)snprintf(m.source, sizeof m.source, "%s", l->source->name);
 	if (!is_uid_fit(a, l)) {
 		login_deny(a, l, ERR_PERM, "a uid that may not log in");
 		return;
@@ -215,6 +217,7 @@ static void on_answer(void *arg, struct hash_job *j, enum verdict v)
 	struct auth *a = arg;
 	struct login *l = (struct login *)j;
 
+	log_session(l->log_id);
 	if (v == VERDICT_NONE) {
 		login_deny(a, l, ERR_TEMP, "no hash process");
 		return;
@@ -234,6 +237,7 @@ static bool is_known(void *arg, struct hash_job *j)
 
 	if (v == VERDICT_NONE)
 		return false;
+	log_session(l->log_id);
 	login_end(a, l, v);
 	return true;
 }
@@ -270,6 +274,7 @@ static struct login *login_new(const struct front *f, const struct msg_login *m,
 	if (!l)
 		return NULL;
 	l->sid = m->sid;
+	l->log_id = m->log_id;
 	l->front = f->chan.peer_serial;
 	l->client = m->client;
 	l->source = r->source;
@@ -352,6 +357,7 @@ static enum err on_login(struct chan *c, struct msg *m, struct why *why)
 	if ((size_t)login->user_len + login->password_len != m->bulk.n || login->user_len > NAME_MOST ||
 	    login->password_len > SECRET_MOST)
 		return fail(why, ERR_PERM, "a login with %zu octets", m->bulk.n);
+	log_session(login->log_id);
 	login_handle(c->owner, login, (struct slice){m->bulk.p, login->user_len},
 		     (struct slice){m->bulk.p + login->user_len, login->password_len});
 	return OK;

@@ -91,6 +91,7 @@ static void on_none(struct ev_loop *loop, ev_timer *t, int revents)
 	log_line(LOG_ERR, "auth: no hash process; %zu logins are refused", h->waiting);
 	for (size_t n = h->waiting; n > 0; n--)
 		h->answer(h->arg, take_first(h), VERDICT_NONE);
+	log_session(0);
 }
 
 static enum err on_hashed(struct chan *c, struct msg *m, struct why *why)

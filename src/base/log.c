@@ -2,9 +2,12 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,11 +20,34 @@ static struct log_setup setup = {
 static void (*on_lost)(void);
 static uint64_t lost_told_ms; /* when on_lost was called last */
 static unsigned dropped;
+static uint64_t session; /* whose lines these are; 0: nobody's */
+
+/* How a line is written without ever waiting. */
+static enum { HOW_WRITE, HOW_SEND, HOW_ASK } how;
+
+const char *const debug_topic_name[DEBUG_TOPICS] = {"auth",   "acl",    "mailbox", "locker",
+						    "server", "config", "stream",  "tls"};
+uint16_t debug_levels[DEBUG_TOPICS];
+
+/* A pipe or terminal that somebody else made blocking is asked first. Where several processes write to it, another one
+ * may be faster than ours between question and write: master opens such a descriptor anew (master/tell.c), if it can. */
+static int how_to_write(int fd)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if ((flags >= 0 && flags & O_NONBLOCK) || fstat(fd, &st) < 0 || S_ISREG(st.st_mode))
+		return HOW_WRITE;
+	return S_ISSOCK(st.st_mode) ? HOW_SEND : HOW_ASK;
+}
 
 void log_setup(const struct log_setup *s)
 {
 	tzset(); /* now, while the zone file can still be read */
 	setup = *s;
+	how = how_to_write(s->fd);
+	for (size_t i = 0; i < DEBUG_TOPICS; i++)
+		debug_levels[i] = log_wants(LOG_DEBUG) ? s->debug[i] : 0;
 }
 
 const struct log_setup *log_current(void)
@@ -46,6 +72,29 @@ static const char *severity_word(int severity)
 	return words[severity & 7];
 }
 
+void log_session(uint64_t id)
+{
+	session = id;
+}
+
+void log_session_text(uint64_t id, char text[static LOG_SESSION_CHARS + 1])
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+	text[LOG_SESSION_CHARS] = '\0';
+	for (size_t i = LOG_SESSION_CHARS; i-- > 0; id /= 62)
+		text[i] = digits[id % 62];
+}
+
+static void put_session(struct buf *b)
+{
+	char text[LOG_SESSION_CHARS + 1];
+
+	log_session_text(session, text);
+	buf_str(b, text);
+	buf_char(b, ' ');
+}
+
 static void put_head(struct buf *b, int severity)
 {
 	if (setup.form == LOG_TO_SYSLOG) {
@@ -64,18 +113,34 @@ static void put_head(struct buf *b, int severity)
 		buf_str(b, setup.tag);
 		buf_str(b, ": ");
 	}
+	if (setup.session_id && session != 0)
+		put_session(b);
 	if (setup.print_severity) {
 		buf_str(b, severity_word(severity));
 		buf_str(b, ": ");
 	}
 }
 
+/* As write(2), and never waits: where there is no room now the error is EAGAIN. */
+static ssize_t write_now(const char *p, size_t n)
+{
+	struct iovec io = {(void *)p, n};
+	struct pollfd room = {.fd = setup.fd, .events = POLLOUT};
+
+	if (how == HOW_SEND)
+		return sendmsg(setup.fd, &(struct msghdr){.msg_iov = &io, .msg_iovlen = 1},
+			       MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (how == HOW_ASK && (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(setup.fd, p, n);
+}
+
 /* Whether the line was taken. A datagram socket whose receiver went away says so here. */
 static bool deliver(const char *p, size_t n)
 {
-	ssize_t done = write(setup.fd, p, n);
-
-	if (done >= 0)
+	if (write_now(p, n) >= 0)
 		return true;
 	bool gone = errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET || errno == EPIPE;
 	uint64_t now = gone ? clock_ms() : 0;
@@ -85,6 +150,29 @@ static bool deliver(const char *p, size_t n)
 		on_lost();
 	}
 	return false;
+}
+
+/* Printable ASCII as it is, \\ before what is in `quoted`, other octets as \\xNN. What does not fit is cut, and no half of
+ * an octet's text is left. */
+static void put_visible(struct buf *b, struct slice text, const char *quoted)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+		size_t before = b->len;
+
+		if (c < 0x20 || c >= 0x7F)
+			buf_put(b, (struct slice){(char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4});
+		else if (strchr(quoted, c))
+			buf_put(b, (struct slice){(char[]){'\\', (char)c}, 2});
+		else
+			buf_char(b, (char)c);
+		if (b->full) {
+			buf_rewind(b, before);
+			return;
+		}
+	}
 }
 
 static void emit(int severity, struct slice text)
@@ -100,11 +188,9 @@ static void emit(int severity, struct slice text)
 		if (n > 0)
 			buf_put(&b, (struct slice){note, (size_t)n});
 	}
-	size_t room = b.cap - b.len - 1; /* for the line's end */
-
-	if (text.n > room)
-		text.n = room;
-	buf_put(&b, text);
+	b.cap--; /* for the line's end */
+	put_visible(&b, text, "");
+	b.cap++;
 	if (setup.form == LOG_TO_STDERR)
 		buf_char(&b, '\n');
 	if (deliver(b.p, b.len))
@@ -113,36 +199,47 @@ static void emit(int severity, struct slice text)
 		dropped++;
 }
 
-void log_line(int severity, const char *fmt, ...)
+static void vline(int severity, const char *place, const char *fmt, va_list ap)
 {
 	char text[LINE_MOST];
+	struct buf b = BUF(text);
+
+	buf_str(&b, place);
+	int n = vsnprintf(text + b.len, sizeof text - b.len, fmt, ap);
+
+	if (n < 0)
+		return;
+	b.len += (size_t)n < sizeof text - b.len ? (size_t)n : sizeof text - b.len - 1;
+	emit(severity, buf_slice(&b));
+}
+
+void log_line(int severity, const char *fmt, ...)
+{
 	va_list ap;
 
 	if (!log_wants(severity))
 		return;
 	va_start(ap, fmt);
-	int n = vsnprintf(text, sizeof text, fmt, ap);
-
+	vline(severity, "", fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return;
-	emit(severity, (struct slice){text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1});
+}
+
+void debug_line(const char *file, int line, const char *fmt, ...)
+{
+	char place[128] = "";
+	const char *name = strrchr(file, '/');
+	va_list ap;
+
+	if (setup.line_info)
+		(void)snprintf(place, sizeof place, "%s:%d: ", name ? name + 1 : file, line);
+	va_start(ap, fmt);
+	vline(LOG_DEBUG, place, fmt, ap);
+	va_end(ap);
 }
 
 void log_escape(struct buf *b, struct slice text)
 {
-	static const char hex[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-
-		if (c == '"' || c == '\\')
-			buf_put(b, (struct slice){(char[]){'\\', (char)c}, 2});
-		else if (c >= 0x20 && c < 0x7F)
-			buf_char(b, (char)c);
-		else
-			buf_put(b, (struct slice){(char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4});
-	}
+	put_visible(b, text, "\"\\");
 }
 
 void event_new(struct event *e, const char *name)
@@ -197,6 +294,14 @@ void event_word(struct event *e, const char *key, const char *word)
 
 	buf_str(&e->b, word);
 	pair_end(e, at);
+}
+
+void event_session(struct event *e, uint64_t id)
+{
+	char text[LOG_SESSION_CHARS + 1];
+
+	log_session_text(id, text);
+	event_word(e, "session", text);
 }
 
 void event_log(struct event *e, int severity)

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "base/debug.h"
 #include "base/secret.h"
 #include "base/why.h"
 
@@ -61,8 +62,7 @@ struct conf_owner {
 	bool given;
 };
 
-/* Categories and levels of debugging: bit LEVEL of levels[CATEGORY]. DEBUG_ALL is what `all' sets in each. */
-enum conf_debug_level { DEBUG_ERROR, DEBUG_TRACE0, DEBUG_TRACE9 = DEBUG_TRACE0 + 9, DEBUG_PROT, DEBUG_LEVELS };
+/* Categories of debugging: bit LEVEL (enum debug_level) of levels[CATEGORY]. */
 enum { CONF_DEBUG_CATEGORIES = 31 };
 struct conf_debug {
 	uint16_t levels[CONF_DEBUG_CATEGORIES]; /* in the order of conf_debug_category */

@@ -267,7 +267,7 @@ const struct statement statements[] = {
 	{"logging", "print-severity", TOP(logging.print_severity), "arg", "no", "Write the severity into each line.",
 	 HONOURED, "e2e/test_statements.py::test_lines_of_the_log"},
 	{"logging", "session-id", TOP(logging.session_id), "arg", "no", "Write the session's id into each line.",
-	 LATER},
+	 HONOURED, "e2e/test_logs.py::test_session_id_in_all_processes"},
 	{"logging", "tag", TOP(logging.tag), "name", NULL, "Begin lines with this name. Unset: the program's.",
 	 HONOURED, "e2e/test_statements.py::test_lines_of_the_log"},
 	{"logging", "compatible", TOP(logging.compatible), "arg", "no", "Write lines as Mailutils does.", LATER},

@@ -1,4 +1,6 @@
 /* front/cmd_auth.c - commands before the login, and those that are legal everywhere */
+#include <string.h>
+
 #include "base/log.h"
 #include "front/commands.h"
 #include "front/flow.h"
@@ -101,11 +103,14 @@ enum next cmd_quit(struct session *s, const struct args *a)
 	return NEXT_CLOSE;
 }
 
-static void log_login(const struct session *s)
+/* Who knew the user, and whose mail it is. */
+static void log_login(const struct session *s, const struct msg_scan *m)
 {
 	struct event e;
 
 	session_event(s, &e, "login");
+	event_kv(&e, "source", (struct slice){m->source, strnlen(m->source, sizeof m->source)});
+	event_u64(&e, "uid", m->uid);
 	event_u64(&e, "messages", s->view.count);
 	event_u64(&e, "octets", s->view.octets);
 	event_log(&e, LOG_INFO);
@@ -118,14 +123,30 @@ static void log_failure(const struct session *s, enum err err, struct slice reas
 	struct event e;
 
 	session_event(s, &e, "login-failed");
+	event_word(&e, "code", reply_code_text(err));
 	event_kv(&e, "reason", reason);
 	event_log(&e, is_trouble ? LOG_ERR : LOG_INFO);
 }
 
+/* The user's name as the back end knows it stands in front of the records. */
+static enum err take_name(struct session *s, struct msg *m, struct why *why)
+{
+	size_t n = ((const struct msg_scan *)m->payload)->name_len;
+
+	if (n > NAME_MOST || n > m->bulk.n)
+		return fail(why, ERR_PERM, "a scan listing with a name of %zu octets", n);
+	s->name = (struct slice){arena_str(s->arena, (struct slice){m->bulk.p, n}), n};
+	m->bulk = (struct slice){m->bulk.p + n, m->bulk.n - n};
+	return s->name.p ? OK : fail(why, ERR_TEMP, "no memory for a name");
+}
+
 enum err login_open(struct session *s, struct msg *m, struct why *why)
 {
-	enum err err = view_open(&s->view, s->arena, m, why);
+	const struct msg_scan *scan = m->payload;
+	enum err err = take_name(s, m, why);
 
+	if (err == OK)
+		err = view_open(&s->view, s->arena, m, why);
 	if (err != OK) {
 		peers_leave(s, true);
 		login_denied(s, ERR_TEMP, slice_str(why->text));
@@ -136,7 +157,7 @@ enum err login_open(struct session *s, struct msg *m, struct why *why)
 	s->opened = true;
 	s->since = ev_now(s->front->loop);
 	if (log_wants(LOG_INFO))
-		log_login(s);
+		log_login(s, scan);
 	if (output_room(s))
 		reply_numbers(&s->out, "maildrop has ", s->view.count, " messages (", s->view.octets, " octets)");
 	return OK;

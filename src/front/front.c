@@ -71,7 +71,7 @@ static size_t output_octets(const struct conf *cf)
 bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *env)
 {
 	struct {
-		uint64_t seed;
+		uint64_t seed, log_id;
 		uint32_t key[4];
 	} random;
 
@@ -86,6 +86,7 @@ bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *en
 		return false;
 	}
 	pool_init(&f->pool, output_octets(env->conf));
+	f->log_id = random.log_id % LOG_SESSIONS;
 	places_open(&f->places, env->places, env->conf, env->slot, random.seed);
 	return true;
 }

@@ -33,6 +33,7 @@ struct front {
 	struct window window;     /* of the scan listing being read at the moment */
 	char *input;              /* conf->line_limit + READ_OCTETS: what the session at work reads */
 	char *chunk;              /* CHUNK_OCTETS: raw octets on their way to the wire */
+	uint64_t log_id;          /* of the session that came last */
 	size_t ahead;             /* octets of fetched messages that wait for their clients */
 	struct session *sessions; /* all */
 	struct chan master;

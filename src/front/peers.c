@@ -83,7 +83,6 @@ static void sid_give(struct peers *p, struct session *s)
 	do
 		s->sid = (uint64_t)p->serial << 32 | encrypt(++p->counter, p->key);
 	while (sid_find(p, s->sid));
-	s->login = s->sid;
 	sid_insert(p, s);
 	p->used++;
 }
@@ -156,6 +155,7 @@ bool peers_login(struct session *s, struct slice password)
 {
 	struct peer *auth = least_busy(&s->front->peers);
 	struct msg_login m = {
+		.log_id = s->log_id,
 		.client = s->client,
 		.local = door_address(s->server),
 		.failures = s->failures,
@@ -172,13 +172,17 @@ bool peers_login(struct session *s, struct slice password)
 	return chan_send(&auth->chan, MSG_LOGIN, &(struct chan_out){.payload = &m, .bulk = {s->user, password}});
 }
 
-/* The session that store's message is for; NULL: it has ended meanwhile, or never had to do with this store. */
+/* The session that store's message is for, whose lines are logged from here on. NULL: it has ended meanwhile, or never
+ * had to do with this store. */
 static struct session *session_of(const struct chan *c, uint64_t sid, enum wait wait)
 {
 	const struct peer *peer = c->owner;
 	struct session *s = sid_find(&peer->front->peers, sid);
 
-	return s && s->peer == peer && s->wait == wait ? s : NULL;
+	if (!s || s->peer != peer || s->wait != wait)
+		return NULL;
+	log_session(s->log_id);
+	return s;
 }
 
 /* A login that nobody waits for any more: the maildrop is to be left alone. */
@@ -192,6 +196,7 @@ static enum err on_scan(struct chan *c, struct msg *m, struct why *why)
 		send_close(store, scan->sid);
 		return OK;
 	}
+	log_session(s->log_id);
 	leave_peer(s);
 	join_peer(s, store);
 	enum err err = login_open(s, m, why);
@@ -219,6 +224,7 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 		reason = slice_str(reasons[deny->err]);
 	if (!s)
 		return OK;
+	log_session(s->log_id);
 	if (s->wait == WAIT_LOGIN)
 		login_denied(s, (enum err)deny->err, reason);
 	else if (s->peer == from)
@@ -288,6 +294,7 @@ static void peer_free(struct peer *p)
 
 static void lose_peer(struct session *s, enum role role)
 {
+	log_session(s->log_id);
 	leave_peer(s);
 	if (role == ROLE_AUTH)
 		login_denied(s, ERR_TEMP, SLICE("the auth process has ended"));

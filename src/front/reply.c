@@ -39,6 +39,11 @@ static void put_code(struct buf *out, enum err err, const char *text)
 	put_line(out, answers[err].code, text);
 }
 
+const char *reply_code_text(enum err err)
+{
+	return answers[err].code;
+}
+
 void reply_code(struct buf *out, enum err err)
 {
 	put_code(out, err, answers[err].text);

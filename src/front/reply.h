@@ -12,6 +12,9 @@ struct message;
 void reply_ok(struct buf *out, const char *text);
 void reply_err(struct buf *out, const char *text);
 
+/* "[AUTH]", ...: the response code for `err`. */
+const char *reply_code_text(enum err err);
+
 /* "-ERR [CODE] text" with the response code and the text for `err`: no login. */
 void reply_code(struct buf *out, enum err err);
 /* The same where the maildrop is open: it cannot be read, or its deletions cannot be made. */

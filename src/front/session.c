@@ -2,6 +2,7 @@
 #include "front/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,8 +33,19 @@ void session_drop(struct session *s, const char *reason)
 		s->reason = reason;
 }
 
+/* server=192.0.2.1:110, server=[2001:db8::1]:110, server=unix: where the client's connection arrived. */
+static void event_server(struct event *e, const struct address *a)
+{
+	char text[ADDRESS_TEXT], whole[ADDRESS_TEXT + sizeof "[]:65535"];
+
+	(void)snprintf(whole, sizeof whole, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address_text(a, text),
+		       (unsigned)a->port);
+	event_word(e, "server", a->family != 0 ? whole : text);
+}
+
 void session_event(const struct session *s, struct event *e, const char *name)
 {
+	const struct address local = door_address(s->server);
 	char text[ADDRESS_TEXT];
 
 	event_new(e, name);
@@ -41,8 +53,8 @@ void session_event(const struct session *s, struct event *e, const char *name)
 	event_word(e, "address", address_text(&s->client, text));
 	if (s->client.family != 0)
 		event_u64(e, "port", s->client.port);
-	if (s->front->conf->logging.session_id && s->login > 0)
-		event_u64(e, "session", s->login);
+	event_server(e, &local);
+	event_session(e, s->log_id);
 }
 
 void session_fault(const struct session *s, const char *what, uint32_t msgno)
@@ -71,6 +83,7 @@ static void log_end(const struct session *s)
 		event_u64(&e, "octets", deleted ? octets : s->view.octets);
 	}
 	event_u64(&e, "sent", s->sent);
+	event_u64(&e, "seconds", (uint64_t)(ev_now(s->front->loop) - s->begun));
 	event_log(&e, s->opened ? LOG_INFO : LOG_DEBUG);
 }
 
@@ -242,7 +255,7 @@ static void finish_output(struct session *s)
 		say_goodbye(s);
 }
 
-bool session_run(struct session *s)
+static bool run(struct session *s)
 {
 	s->front->turn = TURN_OCTETS;
 	while (session_step(s))
@@ -260,11 +273,22 @@ bool session_run(struct session *s)
 	return true;
 }
 
+/* The lines that are logged meanwhile are this session's, those behind it are not. */
+bool session_run(struct session *s)
+{
+	log_session(s->log_id);
+	bool goes_on = run(s);
+
+	log_session(0);
+	return goes_on;
+}
+
 static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct session *s = w->data;
 
 	(void)loop;
+	log_session(s->log_id);
 	if (revents & EV_WRITE)
 		s->blocked = s->yields = false;
 	if (revents & EV_READ && s->wait == WAIT_GOODBYE)
@@ -328,9 +352,20 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	double deadline = session_deadline(s);
 
 	(void)revents;
+	log_session(s->log_id);
 	if (deadline > 0 && deadline <= ev_now(loop))
 		on_expiry[s->wait](s);
 	session_run(s);
+}
+
+/* Ids are all numbers below LOG_SESSIONS in an order that begins anywhere: two processes, or two lives of the daemon, would
+ * have to begin as near to each other as they have sessions to give the same id twice. */
+static uint64_t next_id(uint64_t id)
+{
+	static const uint64_t step = UINT64_C(134941606347813); /* has no factor in common with 62 */
+
+	id = (id + step) % LOG_SESSIONS;
+	return id != 0 ? id : step;
 }
 
 bool session_new(struct front *f, int fd, const struct conf_server *server, const struct address *client)
@@ -348,7 +383,8 @@ bool session_new(struct front *f, int fd, const struct conf_server *server, cons
 	if (s->next)
 		s->next->at = &s->next;
 	f->sessions = s;
-	s->since = ev_now(f->loop);
+	s->since = s->begun = ev_now(f->loop);
+	s->log_id = f->log_id = next_id(f->log_id);
 	s->before_user = arena_mark(a);
 	s->view.file = FILE_ABSENT;
 	transfer_init(&s->transfer);

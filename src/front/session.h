@@ -45,6 +45,8 @@ struct session {
 	struct arena *arena;
 	const struct conf_server *server;
 	struct address client;
+	uint64_t log_id; /* of this connection, in log lines of all processes */
+	double begun;    /* ev_now */
 	ev_io io;
 	ev_timer timer;
 	double since;    /* ev_now: connected; from login on, of the last command or when the client took all output */
@@ -72,8 +74,8 @@ struct session {
 
 	struct arena_mark before_user;
 	struct slice user; /* as the client typed it; n 0: none */
+	struct slice name; /* as the back end knows it, once the maildrop is open */
 	uint64_t sid;      /* of the login; 0: none */
-	uint64_t login;    /* the last sid, for the log */
 	struct session *sid_next;
 	struct peer *peer; /* auth while it has the login, then store; NULL: neither */
 	struct session *peer_next, **peer_at;

@@ -46,8 +46,9 @@ enum msg_type {
 enum {
 	MSG_BULK_MOST = 128 * 1024, /* octets behind a payload */
 	MSG_FDS_MOST = 2,
-	NAME_MOST = 255, /* octets of a user name, a host name */
-	URL_MOST = 4095, /* octets of a mailbox URL or a path */
+	NAME_MOST = 255,  /* octets of a user name, a host name */
+	SOURCE_MOST = 16, /* octets of a module's name, and what fills it up */
+	URL_MOST = 4095,  /* octets of a mailbox URL or a path */
 };
 
 struct msg_peer {
@@ -64,6 +65,7 @@ struct msg_forget {
 
 struct msg_login {
 	uint64_t sid;
+	uint64_t log_id; /* of the client's connection, for log lines: any number */
 	struct address client, local;
 	uint32_t failures;               /* of this connection so far */
 	uint16_t user_len, password_len; /* octets of bulk, in this order */
@@ -84,10 +86,12 @@ struct msg_hashed {
 /* Bulk: the user's name as the back end knows it, mailbox URL, home directory. */
 struct msg_grant {
 	uint64_t sid;
+	uint64_t log_id;   /* as in the login */
 	uint32_t front;    /* serial of the front that asked */
 	uint32_t uid, gid; /* the owner: store refuses what is not its own */
 	uint16_t name_len, mailbox_len, home_len, pad;
 	uint32_t pad2;
+	char source[SOURCE_MOST]; /* the module that made the record; filled up with NUL */
 };
 
 /* Bulk: for the log, the reason where the sender knows more than err says. */
@@ -97,7 +101,7 @@ struct msg_deny {
 	uint32_t pad;
 };
 
-/* Bulk: `count` records (mail/listing.h) where the listing is small; else one descriptor, in which they start at records_at;
+/* Bulk: the user's name as the back end knows it, then `count` records (mail/listing.h) where the listing is small; else one descriptor, in which they start at records_at;
  * neither where the file may not be handed over (ipc/handover.h): front asks with MSG_READ. */
 struct msg_scan {
 	uint64_t sid;
@@ -105,6 +109,10 @@ struct msg_scan {
 	uint64_t records_at;
 	uint32_t count;
 	uint32_t rules; /* enum wire_rule bits of mail/wire.h: how stored octets become wire octets */
+	/* for the log alone */
+	uint32_t uid; /* of the owner */
+	uint16_t name_len, pad;
+	char source[SOURCE_MOST]; /* as in the grant */
 };
 
 struct msg_fetch {

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 enum {
 	QUEUE_MOST = 4 * 1024 * 1024, /* octets that wait for one peer */
 	BATCH = 32,                   /* messages taken from one channel before others get their turn */
@@ -175,13 +177,22 @@ static bool receive_one(struct chan *c)
 	return err == OK && !c->shut;
 }
 
+/* A session that a handler took up is done with. */
+static bool receive(struct chan *c)
+{
+	bool more = receive_one(c);
+
+	log_session(0);
+	return more;
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct chan *c = w->data;
 
 	(void)loop;
 	(void)revents;
-	for (int i = 0; i < BATCH && receive_one(c); i++)
+	for (int i = 0; i < BATCH && receive(c); i++)
 		if (!ev_is_active(&c->in)) /* paused by a handler */
 			break;
 }

@@ -141,6 +141,7 @@ enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
 	struct chan_out out = {.payload = g, .bulk = {msg->bulk}};
 	struct why reason = {""};
 
+	log_session(g->log_id);
 	if (msg->bulk.n != (size_t)g->name_len + g->mailbox_len + g->home_len)
 		return fail(why, ERR_PERM, "a grant with lengths that do not add up");
 	struct slice name = {msg->bulk.p, g->name_len};

@@ -1,9 +1,11 @@
 /* master/tell.c - see tell.h */
 #include "master/tell.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,22 +28,50 @@ static bool syslog_connect(int fd)
 	return connect(fd, (const struct sockaddr *)&log, sizeof log) == 0;
 }
 
+/* Standard error where lines go to it for good. A pipe that nobody reads, or a stopped terminal, must stop no process, and
+ * its flags belong to whoever gave it to us: so we open it anew. Where we may not, base/log.c asks before each line. */
+static int stderr_open(const struct conf *cf)
+{
+	struct stat st;
+	bool stays = cf->foreground || cf->mode != MODE_DAEMON;
+
+	if (!stays || fstat(STDERR_FILENO, &st) < 0 || (!S_ISFIFO(st.st_mode) && !isatty(STDERR_FILENO)))
+		return STDERR_FILENO;
+	int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : STDERR_FILENO;
+}
+
+/* What `debug { level }' says of the topics that we have; others are for programs that we are not. */
+static void debug_fill(struct log_setup *s, const struct conf_debug *d)
+{
+	for (size_t i = 0; i < DEBUG_TOPICS; i++)
+		for (size_t j = 0; j < CONF_DEBUG_CATEGORIES; j++)
+			if (strcmp(debug_topic_name[i], conf_debug_category[j]) == 0)
+				s->debug[i] = d->levels[j];
+}
+
 void tell_setup(const struct conf *cf)
 {
 	struct log_setup s = {
-		.fd = STDERR_FILENO,
 		.form = LOG_TO_STDERR,
 		.facility = cf->logging.facility,
 		.severity = cf->logging.severity,
 		.print_severity = cf->logging.print_severity,
+		.session_id = cf->logging.session_id,
+		.compatible = cf->logging.compatible,
+		.line_info = cf->debug.line_info,
 	};
 
 	(void)slice_cstr(slice_str(cf->logging.tag), s.tag, sizeof s.tag);
+	debug_fill(&s, &cf->debug.level);
 	if (cf->logging.syslog) {
 		/* Without a receiver it stays unconnected: the first line finds out, and we try again later. */
 		s.fd = syslog_socket();
 		s.form = LOG_TO_SYSLOG;
 		(void)syslog_connect(s.fd);
+	} else {
+		s.fd = stderr_open(cf);
 	}
 	log_setup(&s);
 }

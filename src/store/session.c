@@ -22,6 +22,8 @@ struct session {
 	struct store *store;
 	struct peer *front; /* NULL: its channel has not come yet */
 	uint32_t front_serial;
+	uint64_t log_id;
+	char source[SOURCE_MOST]; /* who made the record, for front's log */
 	bool open;
 	struct maildrop md;
 	struct lock lock;
@@ -97,12 +99,16 @@ static void send_scan(const struct session *s)
 				.octets = ix->octets,
 				.records_at = inlined ? 0 : sizeof(struct index_head),
 				.count = ix->count,
-				.rules = s->md.rules};
+				.rules = s->md.rules,
+				.uid = s->store->uid,
+				.name_len = s->user_len};
 	struct chan_out out = {
 		.payload = &scan, .fds = {ix->fd}, .nfds = !inlined && handover_kind(ix->fd) != HANDOVER_NOT};
 
+	memcpy(scan.source, s->source, sizeof scan.source);
+	out.bulk[0] = user_of(s);
 	if (inlined)
-		out.bulk[0] = (struct slice){(const char *)first.rec, ix->count * sizeof *first.rec};
+		out.bulk[1] = (struct slice){(const char *)first.rec, ix->count * sizeof *first.rec};
 	store_answer(s->front, MSG_SCAN, &out);
 }
 
@@ -141,7 +147,9 @@ static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	(void)loop;
 	(void)revents;
+	log_session(((struct session *)w->data)->log_id);
 	session_try(w->data);
+	log_session(0);
 }
 
 /* NULL: no memory, or the id is in use. */
@@ -158,6 +166,8 @@ static struct session *session_new(struct store *st, const struct msg_grant *g, 
 	s->store = st;
 	s->front_serial = g->front;
 	s->md = MAILDROP_CLOSED;
+	s->log_id = g->log_id;
+	memcpy(s->source, g->source, sizeof s->source);
 	s->user_len = (uint16_t)user.n;
 	if (user.n > 0)
 		memcpy(s->user, user.p, user.n);
@@ -214,6 +224,7 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 	const struct msg_grant *g = m->payload;
 	struct slice user = {m->bulk.p, g->name_len};
 
+	log_session(g->log_id);
 	if ((size_t)g->name_len + g->mailbox_len + g->home_len != m->bulk.n || g->sid >> 32 != g->front)
 		return fail(why, ERR_PERM, "a grant that contradicts itself");
 	if (table_find(&st->sessions, g->sid))
@@ -236,13 +247,16 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 
 /* ---- what front asks ---- */
 
-/* The open session that a front speaks of, if it is its own. */
+/* The open session that a front speaks of, if it is its own. Lines are logged for it from here on. */
 static struct session *session_of(const struct chan *c, uint64_t sid)
 {
 	const struct peer *front = c->owner;
 	struct session *s = (struct session *)table_find(&front->store->sessions, sid);
 
-	return s && s->front == front && s->open ? s : NULL;
+	if (!s || s->front != front || !s->open)
+		return NULL;
+	log_session(s->log_id);
+	return s;
 }
 
 enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)

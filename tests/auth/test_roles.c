@@ -264,6 +264,7 @@ static int teardown(void **state)
 static void login_send(struct slice user, struct slice password)
 {
 	struct msg_login m = {.sid = ++t.sid,
+			      .log_id = 4711,
 			      .client = {.family = AF_INET, .ip = {192, 0, 2, 1}},
 			      .user_len = (uint16_t)user.n,
 			      .password_len = (uint16_t)password.n};
@@ -351,6 +352,7 @@ static void test_grant(void **state)
 	check(login("bob@d", "password") == OK);
 	check(t.seen.from == &t.master);
 	check(t.seen.grant.front == FRONT && t.seen.grant.uid == UID && t.seen.grant.gid == GID);
+	check(t.seen.grant.log_id == 4711 && strcmp(t.seen.grant.source, "virtdomain") == 0);
 	check(t.seen.grant.name_len == 3 && t.seen.grant.mailbox_len == 15 && t.seen.grant.home_len == 9);
 	check(memcmp(t.seen.bulk, bulk, sizeof bulk - 1) == 0);
 }

@@ -267,6 +267,163 @@ static void test_dropped_lines_are_told(void **state)
 	check(strcmp(sink_read(s), "pop3d: and again\n") == 0);
 }
 
+/* Standard error as others give it to us: blocking, and read by nobody. */
+static bool pipe_new(int fds[2])
+{
+	return pipe2(fds, O_CLOEXEC) == 0;
+}
+
+static bool stream_new(int fds[2])
+{
+	int pair[2];
+	bool made = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0;
+
+	fds[0] = pair[1]; /* as with pipes: the end that is read */
+	fds[1] = pair[0];
+	return made;
+}
+
+static const struct {
+	const char *name;
+	bool (*make)(int fds[2]);
+} receivers[] = {{"pipe", pipe_new}, {"stream socket", stream_new}};
+
+/* Lines that there are to read. */
+static unsigned drain(int fd, char *text, size_t cap)
+{
+	unsigned n = 0;
+	ssize_t got;
+
+	check(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+	while ((got = read(fd, text, cap)) > 0)
+		for (ssize_t i = 0; i < got; i++)
+			n += text[i] == '\n';
+	return n;
+}
+
+static void test_receiver_that_does_not_read(void **state)
+{
+	struct sink *s = *state;
+
+	for (size_t i = 0; i < TABLE_ROWS(receivers); i++) {
+		static char text[1 << 20];
+		struct log_setup setup = setup_of(s);
+		unsigned lost = 0;
+		int fds[2];
+
+		check_row(i, receivers[i].name, receivers[i].make(fds));
+		setup.fd = fds[1];
+		log_setup(&setup);
+		alarm(60); /* instead of waiting for ever */
+		for (unsigned n = 0; n < 20000; n++)
+			log_line(LOG_INFO, "line of some length, number %u", n);
+		alarm(0);
+		check_row(i, "flags are the owner's", (fcntl(fds[1], F_GETFL) & O_NONBLOCK) == 0);
+		unsigned taken = drain(fds[0], text, sizeof text);
+
+		check_row(i, "some", taken > 0 && taken < 20000);
+		log_line(LOG_INFO, "after");
+		ssize_t n = read(fds[0], text, sizeof text - 1);
+
+		text[n > 0 ? n : 0] = '\0';
+		check_row(i, text, sscanf(text, "pop3d: (%u lines lost before this one) after", &lost) == 1);
+		check_row(i, "all are accounted for", taken + lost == 20000);
+		close(fds[0]);
+		close(fds[1]);
+	}
+}
+
+static const struct {
+	uint64_t id;
+	const char *text;
+} ids[] = {
+	{0, "00000000"},          {1, "00000001"}, {61, "0000000z"}, {62, "00000010"}, {LOG_SESSIONS - 1, "zzzzzzzz"},
+	{UINT64_MAX, "Ha16AHYF"},
+};
+
+/* The id stands in front of the severity, and only in lines that belong to a session. */
+static void test_session_id(void **state)
+{
+	struct sink *s = *state;
+	struct log_setup setup = setup_of(s);
+	char text[LOG_SESSION_CHARS + 1], line[64];
+
+	setup.print_severity = true;
+	for (size_t i = 0; i < TABLE_ROWS(ids); i++) {
+		log_session_text(ids[i].id, text);
+		check_row(i, text, strcmp(text, ids[i].text) == 0);
+		check_row(i, text, strlen(text) == LOG_SESSION_CHARS);
+		for (int on = 0; on <= 1; on++) {
+			setup.session_id = on;
+			log_setup(&setup);
+			log_session(ids[i].id);
+			log_line(LOG_INFO, "x");
+			snprintf(line, sizeof line, "pop3d: %s%sinfo: x\n", on && ids[i].id ? text : "",
+				 on && ids[i].id ? " " : "");
+			check_row(i, line, strcmp(sink_read(s), line) == 0);
+		}
+	}
+	log_session(0);
+}
+
+/* Whatever stands in a line, it is one. */
+static void test_one_line(void **state)
+{
+	struct sink *s = *state;
+	struct log_setup setup = setup_of(s);
+
+	log_setup(&setup);
+	log_line(LOG_INFO, "a%sb", "\n\r\x1b\xff\"\\");
+	check(strcmp(sink_read(s), "pop3d: a\\x0a\\x0d\\x1b\\xff\"\\b\n") == 0);
+}
+
+static const struct {
+	uint16_t levels;
+	int severity;
+	enum debug_level level;
+	bool written;
+} debugging[] = {
+	{0, LOG_DEBUG, DEBUG_TRACE1, false},
+	{1 << DEBUG_TRACE1, LOG_DEBUG, DEBUG_TRACE1, true},
+	{1 << DEBUG_TRACE1, LOG_DEBUG, DEBUG_TRACE2, false},
+	{0xFFFF, LOG_DEBUG, DEBUG_PROT, true},
+	{0xFFFF, LOG_INFO, DEBUG_ERROR, false},
+};
+
+static void test_debug(void **state)
+{
+	struct sink *s = *state;
+
+	for (size_t i = 0; i < TABLE_ROWS(debugging); i++) {
+		struct log_setup setup = setup_of(s);
+
+		setup.severity = debugging[i].severity;
+		setup.debug[TOPIC_AUTH] = debugging[i].levels;
+		log_setup(&setup);
+		debug(TOPIC_AUTH, debugging[i].level, "Trying %s...", "x");
+		check_row(i, "written", strcmp(sink_read(s), debugging[i].written ? "pop3d: Trying x...\n" : "") == 0);
+		debug(TOPIC_ACL, debugging[i].level, "another topic");
+		check_row(i, "another topic", sink_read(s)[0] == '\0');
+	}
+}
+
+/* "test_log.c:NUMBER: text". */
+static void test_line_info(void **state)
+{
+	struct sink *s = *state;
+	struct log_setup setup = setup_of(s);
+	int line, at = 0;
+
+	setup.debug[TOPIC_AUTH] = 1 << DEBUG_TRACE1;
+	setup.line_info = setup.print_severity = true;
+	log_setup(&setup);
+	debug(TOPIC_AUTH, DEBUG_TRACE1, "hello");
+	check(sscanf(sink_read(s), "pop3d: debug: test_log.c:%d: %n", &line, &at) == 1);
+	check(line == __LINE__ - 2 && strcmp(s->line + at, "hello\n") == 0);
+	log_line(LOG_DEBUG, "no debugging line");
+	check(strcmp(sink_read(s), "pop3d: debug: no debugging line\n") == 0);
+}
+
 static unsigned told;
 
 static void count_lost(void)
@@ -308,10 +465,22 @@ int main(void)
 {
 #define SINK_TEST(f) cmocka_unit_test_setup_teardown(f, sink_open, sink_close)
 	const struct CMUnitTest tests[] = {
-		SINK_TEST(test_lines),         SINK_TEST(test_syslog_form),   SINK_TEST(test_escape),
-		SINK_TEST(test_escape_cuts),   SINK_TEST(test_event),         SINK_TEST(test_event_full),
-		SINK_TEST(test_value_is_cut),  SINK_TEST(test_long_line),     SINK_TEST(test_dropped_lines_are_told),
-		SINK_TEST(test_receiver_gone), SINK_TEST(test_no_log_at_all),
+		SINK_TEST(test_lines),
+		SINK_TEST(test_syslog_form),
+		SINK_TEST(test_escape),
+		SINK_TEST(test_escape_cuts),
+		SINK_TEST(test_event),
+		SINK_TEST(test_event_full),
+		SINK_TEST(test_value_is_cut),
+		SINK_TEST(test_long_line),
+		SINK_TEST(test_session_id),
+		SINK_TEST(test_one_line),
+		SINK_TEST(test_debug),
+		SINK_TEST(test_line_info),
+		SINK_TEST(test_dropped_lines_are_told),
+		SINK_TEST(test_receiver_that_does_not_read),
+		SINK_TEST(test_receiver_gone),
+		SINK_TEST(test_no_log_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,7 +176,7 @@ def test_unusable_file_is_no_wrong_password(either):
     os.symlink("gone.test", either.domains / "gone.test")
     started(either)
     assert try_login(either, "bob@gone.test", "secret").startswith(b"-ERR [SYS/PERM]")
-    either.wait_log(r'login-failed user="bob@gone.test" address=127.0.0.1 port=\d+ reason="open .*gone.test')
+    either.wait_log(r'login-failed user="bob@gone.test" address=127.0.0.1 port=\d+ .* reason="open .*gone.test')
     assert try_login(either, "bob@example.test", "secret").startswith(b"+OK")
 
 
@@ -217,7 +217,7 @@ def test_failures_are_logged_with_their_reason(daemon):
     for login, reason in ((user.login, "wrong password"), ("eve@example.test", "no such user"),
                           ("eve@nowhere.test", "no such domain"), ("eve", "no such domain")):
         assert try_login(daemon, login, "wr0ng").startswith(b"-ERR [AUTH]")
-        daemon.wait_log(rf'login-failed user="{login}" address=127.0.0.1 port=\d+ reason="{reason}"')
+        daemon.wait_log(rf'login-failed user="{login}" address=127.0.0.1 port=\d+ .* reason="{reason}"')
     assert "wr0ng" not in daemon.log()
 
 

@@ -290,6 +290,7 @@ static void send_grant(struct chan *c, const struct msg_grant *how, const char *
 	struct msg_grant g = *how;
 
 	g.name_len = 3;
+	strcpy(g.source, "virtdomain");
 	g.mailbox_len = (uint16_t)(g.mailbox_len + strlen(mailbox));
 	check(chan_send(c, MSG_GRANT, &(struct chan_out){.payload = &g, .bulk = {SLICE("bob"), slice_str(mailbox)}}));
 }
@@ -330,7 +331,9 @@ static void test_a_session(void **state)
 	struct got *g = next(MSG_SCAN);
 
 	check(g->u.scan.sid == sid(1) && g->u.scan.count == 3 && g->u.scan.octets == 24 && g->u.scan.rules == 1);
-	check(g->bulk == 3 * sizeof(struct listing_rec) && g->fd < 0);
+	check(g->bulk == strlen("bob") + 3 * sizeof(struct listing_rec) && g->fd < 0);
+	check(g->u.scan.name_len == strlen("bob") && g->u.scan.uid == owner());
+	check(memcmp(g->start, "bob", 3) == 0 && strcmp(g->u.scan.source, "virtdomain") == 0);
 	send_fetch(1, 2, 1000);
 	g = next(MSG_BODY);
 	check(g->u.body.err == OK && g->u.body.msgno == 2 && g->u.body.count == 2 && g->bulk == 12);
@@ -368,7 +371,7 @@ static void test_large_listing(void **state)
 	grant(1);
 	const struct got *g = next(MSG_SCAN);
 
-	check(g->u.scan.count == 203 && g->bulk == 0 && g->fd >= 0);
+	check(g->u.scan.count == 203 && g->bulk == strlen("bob") && g->fd >= 0);
 	check((fcntl(g->fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
 	check(pread(g->fd, rec, sizeof rec, (off_t)g->u.scan.records_at) == sizeof rec);
 	for (size_t i = 0; i < TABLE_ROWS(rec); i++)

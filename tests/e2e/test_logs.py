@@ -1,0 +1,203 @@
+"""What an administrator reads: the lines of whole sessions, their ids, and what clients cannot make of them."""
+
+import fcntl
+import os
+import re
+import socket
+import subprocess
+
+import pytest
+
+from pop3 import Pop3
+from server import wait_for
+
+MESSAGE = "Subject: a\n\none\n"
+OCTETS = len(MESSAGE) + MESSAGE.count("\n")
+WORD = r'[^" ]+'
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+ID = "[0-9A-Za-z]{8}"
+
+# User names that would like to be something else: a second pair, a second line, an address, a colour.
+HOSTILE = [
+    'x" address=192.0.2.66 port=1 code=[AUTH] reason="',
+    "x\\\" address=192.0.2.66",
+    "x\rpop3d: login-failed user=y address=192.0.2.66 code=[AUTH]",
+    "\x1b[31mx\x9b\x07",
+    "x' address=192.0.2.66 code=[AUTH] '",
+    "%s%n%d",
+    "\u202eevil\xff",
+]
+
+
+def lines(daemon, what=""):
+    return [line for line in daemon.log().splitlines() if what in line]
+
+
+def pairs(line):
+    """The pairs of an event as a dict, and nothing may be left over."""
+    event = re.search(rf"(?:^|: )([a-z-]+)((?: [a-z-]+=(?:{QUOTED}|{WORD}))+)$", line)
+    assert event, f"no event: {line}"
+    return {"event": event[1], **{k: v[1:-1] if v[0] == '"' else v
+                                  for k, v in re.findall(rf" ([a-z-]+)=({QUOTED}|{WORD})", event[2])}}
+
+
+def fail(daemon, user, password="wrong"):
+    """A failed login of a connection of its own."""
+    c = daemon.connect()
+    c.send(b"USER " + user.encode("latin-1", "replace") + b"\r\nPASS " + password.encode() + b"\r\n")
+    c.line()
+    c.line()
+    c.quit()
+
+
+def test_lines_of_a_session(daemon):
+    """One line each for login, failure and logout, with all that is promised in it."""
+    user = daemon.user()
+    for _ in range(3):
+        user.deliver(MESSAGE)
+    daemon.start(extra="auth { failure-delay 0; }")
+    c = daemon.connect()
+    port = str(c.sock.getsockname()[1])
+    c.ok(f"USER {user.login}")
+    c.err("PASS wrong", "AUTH")
+    c.login(user)
+    c.retr(1)
+    c.ok("DELE 1")
+    c.quit()
+    daemon.wait_log("logout ")
+    common = {"user": user.login, "address": "127.0.0.1", "port": port, "server": f"127.0.0.1:{daemon.port}"}
+    [failed], [login], [logout] = (lines(daemon, f" {what} ") for what in ("login-failed", "login", "logout"))
+    id = pairs(login)["session"]
+    assert re.fullmatch(ID, id)
+    common["session"] = id
+    assert pairs(failed) == {"event": "login-failed", **common, "code": "[AUTH]", "reason": "wrong password"}
+    assert pairs(login) == {"event": "login", **common, "source": "virtdomain", "uid": str(user.uid), "messages": "3",
+                            "octets": str(3 * OCTETS)}
+    said = pairs(logout)
+    assert int(said.pop("seconds")) < 300 and int(said.pop("sent")) > OCTETS
+    assert said == {"event": "logout", **common, "reason": "quit", "retrieved": "1", "deleted": "1", "left": "2",
+                    "octets": str(2 * OCTETS)}
+
+
+def test_how_sessions_end(daemon):
+    """`reason` tells; only a QUIT deletes."""
+    user = daemon.user()
+    user.deliver(MESSAGE)
+    daemon.start(extra="timeout 1;")
+    for reason in ("disconnected", "timeout"):
+        c = daemon.login(user)
+        c.ok("DELE 1")
+        if reason == "disconnected":
+            c.close()
+        said = pairs(daemon.wait_log(rf'.*logout .*reason="{reason}".*')[0])
+        assert (said["deleted"], said["left"]) == ("0", "1")
+
+
+def test_hostile_user_names(daemon):
+    """They stay in their quotes, in one line, and the address is the real one."""
+    daemon.user()
+    daemon.start(extra="auth { failure-delay 0; }")
+    for name in HOSTILE:
+        fail(daemon, name)
+    found = [pairs(line) for line in lines(daemon, "login-failed ")]
+    assert len(found) >= len([name for name in HOSTILE if " " not in name])
+    assert all(said["address"] == "127.0.0.1" and said["code"] == "[AUTH]" for said in found)
+    assert not re.search(r"[^\x20-\x7e\n]", daemon.log())
+    assert not re.search(r'(?m)^(?!pop3d: )', daemon.log().rstrip("\n"))
+
+
+def test_session_id_in_all_processes(daemon):
+    """From the connection on: front, auth and store write the same id, each session has its own, and processes without one
+    write none."""
+    user = daemon.user()
+    user.deliver(MESSAGE)
+    daemon.start(extra="logging { session-id yes; } auth { failure-delay 0; }")
+    ids = []
+    for _ in range(3):
+        c = daemon.login(user)
+        c.ok("DELE 1")
+        user.inbox.file(user.inbox.files()[0]).unlink()
+        c.quit()  # of a message that is gone
+        user.deliver(MESSAGE)
+        ids.append(pairs(lines(daemon, " login ")[-1])["session"])
+    assert len(set(ids)) == 3
+    assert wait_for(lambda: len(lines(daemon, "logout ")) == 3)
+    first = [line for line in lines(daemon, ids[0])]
+    assert all(line.startswith(f"pop3d: {ids[0]} ") for line in first), first
+    for word in ("auth-hashed ", "deleted ", "login ", "logout "):  # auth, store, front, front
+        assert any(f": {word}" in line for line in first), (word, first)
+    assert re.search(r"(?m)^pop3d: info: pop3d \(.*\) started$", daemon.log())
+    assert re.fullmatch(rf"pop3d: {ids[0]} info: login .*", lines(daemon, " login ")[0])
+    daemon.restart()
+    daemon.login(user).quit()
+    assert pairs(lines(daemon, " login ")[-1])["session"] not in ids
+
+
+@pytest.mark.needs_root
+def test_log_facility_option(daemon):
+    """--log-facility wins over the statement; one line of a session is one datagram, with its id behind the tag."""
+    if os.path.exists("/dev/log"):
+        pytest.skip("test_log_facility_option needs a machine without a system log")
+    user = daemon.user()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind("/dev/log")
+        try:
+            os.chmod("/dev/log", 0o666)
+            log.settimeout(20)
+            daemon.start(extra="logging { syslog yes; facility local3; print-severity no; session-id yes; }",
+                         options=["--log-facility=local4"])
+            daemon.login(user).quit()
+            line = b""
+            while not re.fullmatch(rb"<%d>\w{3} [ \d]\d [\d:]{8} pop3d\[\d+\]: (\w{8}) login .* session=\1 .*" % (20 * 8 + 6),
+                                   line):
+                line = log.recv(65536)
+        finally:
+            os.unlink("/dev/log")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_log_that_nobody_reads(daemon, kind):
+    """Standard error is a pipe or a socket that is full: mail is served all the same, and the lines that were lost are
+    counted. Its flags stay what they were."""
+    user = daemon.user()
+    user.deliver(MESSAGE)
+    if kind == "pipe":
+        read, write = os.pipe()
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+        ours = write
+    else:
+        a, b = socket.socketpair()
+        b.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        read, ours = a.detach(), b.detach()
+    daemon.write_config()
+    daemon.process = subprocess.Popen(daemon.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=ours,
+                                      env=daemon.environment(), start_new_session=True, cwd="/", **daemon.identity())
+    try:
+        assert wait_for(lambda: not refused(daemon))
+        for _ in range(60):
+            daemon.login(user).quit()
+        assert fcntl.fcntl(ours, fcntl.F_GETFL) & os.O_NONBLOCK == 0
+        os.set_blocking(read, False)
+        before = os.read(read, 1 << 20)
+        assert before.count(b"logout ") < 60
+        daemon.login(user).quit()
+        assert wait_for(lambda: b"lines lost before this one" in try_read(read), 20)
+    finally:
+        os.close(ours)
+        daemon.stop()
+        os.close(read)
+
+
+def try_read(fd):
+    try:
+        return os.read(fd, 1 << 20)
+    except BlockingIOError:
+        return b""
+
+
+def refused(daemon):
+    try:
+        Pop3(daemon.address).quit()
+        return False
+    except ConnectionRefusedError:
+        return True
