@@ -118,7 +118,9 @@ const struct statement statements[] = {
 	 "$XDG_CACHE_HOME/pop3d.",
 	 HONOURED, "e2e/test_statements.py::test_cache_dir"},
 	{"", "transcript", TOP(transcript), "arg", "no",
-	 "Log what client and server say, without passwords. Servers may say otherwise for themselves.", LATER},
+	 "Log what client and server say, without passwords and mail, at severity debug. Servers may say otherwise for "
+	 "themselves.",
+	 HONOURED, "e2e/test_logs.py::test_transcript"},
 	{"", "scan-lines", TOP(scan_lines), "arg", "no",
 	 "Show a message's number of lines behind its octets in scan listings.", HONOURED,
 	 "e2e/test_statements.py::test_scan_lines"},
@@ -171,7 +173,8 @@ const struct statement statements[] = {
 
 	{"server", "single-process", FIELD(struct conf_server, single_process), "arg", "no",
 	 "For debugging: one process of each role.", HONOURED, "e2e/test_statements.py::test_single_process"},
-	{"server", "transcript", FIELD(struct conf_server, transcript), "arg", NULL, "As the global statement.", LATER},
+	{"server", "transcript", FIELD(struct conf_server, transcript), "arg", NULL, "As the global statement.",
+	 HONOURED, "e2e/test_logs.py::test_transcript_of_one_server"},
 	{"server", "timeout", FIELD(struct conf_server, timeout), "time", NULL, "As the global statement.", HONOURED,
 	 "e2e/test_limits.py::test_timeout_of_a_server_wins", RANGE(0, YEAR)},
 	{"server", "backlog", FIELD(struct conf_server, backlog), "number", "512",

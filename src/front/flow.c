@@ -8,6 +8,7 @@
 
 #include "front/front.h"
 #include "front/reply.h"
+#include "front/transcript.h"
 
 void input_drop(struct session *s)
 {
@@ -144,6 +145,8 @@ void output_flush(struct session *s)
 {
 	size_t end = s->out.p ? sendable(s) : 0;
 
+	if (s->transcript)
+		transcript_server(s);
 	while (s->out_sent < end && !s->blocked && !s->over)
 		send_some(s, end);
 	if (s->over || !s->out.p || s->out_sent < end)
@@ -154,6 +157,8 @@ void output_flush(struct session *s)
 		output_drop(s);
 	else
 		memmove(s->out.p, s->out.p + end, s->out.len);
+	if (s->transcript)
+		transcript_moved(s);
 	if (s->state == TRANSACTION)
 		s->since = ev_now(s->front->loop);
 }

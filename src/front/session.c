@@ -11,6 +11,7 @@
 #include "front/flow.h"
 #include "front/front.h"
 #include "front/reply.h"
+#include "front/transcript.h"
 
 enum {
 	TURN_OCTETS = 256 * 1024,   /* that a session moves before others get their turn */
@@ -217,6 +218,8 @@ static bool next_command(struct session *s)
 		session_close(s, "disconnected");
 	if (what != LINE_WHOLE)
 		return what == LINE_TOO_LONG;
+	if (s->transcript)
+		transcript_client(s, line);
 	enum next next = session_command(s, line);
 
 	if (next != NEXT_AGAIN)
@@ -258,8 +261,10 @@ static void finish_output(struct session *s)
 static bool run(struct session *s)
 {
 	s->front->turn = TURN_OCTETS;
-	while (session_step(s))
-		;
+	do
+		if (s->transcript)
+			transcript_server(s);
+	while (session_step(s));
 	if (!s->over)
 		finish_output(s);
 	transfer_keep(s);
@@ -385,6 +390,7 @@ bool session_new(struct front *f, int fd, const struct conf_server *server, cons
 	f->sessions = s;
 	s->since = s->begun = ev_now(f->loop);
 	s->log_id = f->log_id = next_id(f->log_id);
+	transcript_open(s);
 	s->before_user = arena_mark(a);
 	s->view.file = FILE_ABSENT;
 	transfer_init(&s->transfer);

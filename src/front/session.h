@@ -45,8 +45,9 @@ struct session {
 	struct arena *arena;
 	const struct conf_server *server;
 	struct address client;
-	uint64_t log_id; /* of this connection, in log lines of all processes */
-	double begun;    /* ev_now */
+	struct transcript *transcript; /* NULL: none */
+	uint64_t log_id;               /* of this connection, in log lines of all processes */
+	double begun;                  /* ev_now */
 	ev_io io;
 	ev_timer timer;
 	double since;    /* ev_now: connected; from login on, of the last command or when the client took all output */

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from pop3 import Pop3
-from server import wait_for
+from server import free_port, wait_for
 
 MESSAGE = "Subject: a\n\none\n"
 OCTETS = len(MESSAGE) + MESSAGE.count("\n")
@@ -201,3 +201,72 @@ def refused(daemon):
         return False
     except ConnectionRefusedError:
         return True
+
+
+def said(daemon):
+    """The transcript without what stands in front of it."""
+    return [m[1] for m in re.finditer(r"(?m)^pop3d: (?:\w{8} )?debug: ([CS]: .*|[CS]:)$", daemon.log())]
+
+
+def test_transcript(daemon):
+    """A session, line by line; of messages and listings the octets alone; no password, wherever it stands."""
+    user = daemon.user(password="Geheim8")
+    message = MESSAGE + "wort\n" * 30000
+    user.deliver(message)
+    octets = len(message) + message.count("\n")
+    daemon.start(extra="transcript yes; output-buffer-size 4096; auth { failure-delay 0; } logging { session-id yes; }")
+    c = daemon.connect()
+    for odd in ("Geheim8", f"{user.login} Geheim8", "AUTH PLAIN Geheim8", "Geheim8=", "APOP bob Geheim8", "PASS Geheim8",
+                f"USER {user.login} Geheim8", "NOOP Geheim8", "pass\tGeheim8"):
+        c.cmd(odd)
+    c.login(user)
+    c.send(b"PASS Geheim8\r\nGeheim8\r\nLIST Geheim8\r\nLIST 1\r\nSTAT\r\n")
+    for _ in range(5):
+        c.line()
+    c.list()
+    c.retr(1)
+    c.top(1, 0)
+    c.ok("CAPA")
+    capa = sum(len(line) + 2 for line in c.lines()) + 3
+    c.quit()
+    daemon.wait_log("logout ")
+    expected = [
+        "S: +OK POP3 Ready",
+        "C: ***", "S: -ERR Invalid command", "C: ***", "S: -ERR Invalid command", "C: AUTH ***", "S: -ERR Not implemented",
+        "C: ***", "S: -ERR Invalid command", "C: ***", "S: -ERR Invalid command", "C: PASS ***", "S: -ERR Invalid command",
+        f"C: USER {user.login} ***", "S: -ERR Invalid arguments", "C: NOOP ***", "S: -ERR Invalid arguments",
+        "C: pass ***", "S: -ERR Invalid command",
+        f"C: USER {user.login}", "S: +OK", "C: PASS ***", f"S: +OK maildrop has 1 messages ({octets} octets)",
+        "C: PASS ***", "S: -ERR Incorrect state", "C: ***", "S: -ERR Invalid command", "C: LIST ***",
+        "S: -ERR Invalid arguments", "C: LIST 1", f"S: +OK 1 {octets}", "C: STAT", f"S: +OK 1 {octets}",
+        "C: LIST", "S: +OK", f"S: (data: {len(str(octets)) + 7} octets)",
+        "C: RETR 1", f"S: +OK {octets} octets", f"S: (data: {octets + 3} octets)",
+        "C: TOP 1 0", "S: +OK", "S: (data: 17 octets)",
+        "C: CAPA", "S: +OK Capability list follows", f"S: (data: {capa} octets)",
+        "C: QUIT", "S: +OK"]
+    assert said(daemon)[-len(expected):] == expected
+    assert "Geheim8" not in daemon.log()
+    session = pairs(lines(daemon, " login ")[-1])["session"]
+    assert f"pop3d: {session} debug: C: QUIT" in lines(daemon, "C: QUIT")
+
+
+def test_transcript_of_one_server(daemon):
+    """A server says otherwise for itself; not at all where lines of severity debug are dropped."""
+    user = daemon.user()
+    other = free_port()
+    daemon.start(servers=f"server 127.0.0.1:{daemon.port} {{ transcript yes; }} server 127.0.0.1:{other} {{ }}")
+    daemon.wait_log("started")
+    Pop3(("127.0.0.1", other)).quit()
+    assert not said(daemon)
+    daemon.login(user).quit()
+    assert "C: QUIT" in said(daemon)
+    daemon.stop()
+    before = len(said(daemon))
+    daemon.start(servers=f"server 127.0.0.1:{daemon.port} {{ transcript no; }}", extra="transcript yes;")
+    daemon.wait_log("(?s)started.*started")
+    daemon.login(user).quit()
+    daemon.stop()
+    daemon.start(servers=f"server 127.0.0.1:{daemon.port} {{ }}", extra="transcript yes; logging { severity info; }")
+    assert wait_for(lambda: not refused(daemon))
+    daemon.login(user).quit()
+    assert len(said(daemon)) == before
