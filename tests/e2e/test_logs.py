@@ -3,8 +3,10 @@
 import fcntl
 import os
 import re
+import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from pop3 import Pop3
 from server import free_port, wait_for
 
 MESSAGE = "Subject: a\n\none\n"
+DIST = Path(__file__).parents[2] / "dist" / "fail2ban"
 OCTETS = len(MESSAGE) + MESSAGE.count("\n")
 WORD = r'[^" ]+'
 QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -41,9 +44,9 @@ def pairs(line):
                                   for k, v in re.findall(rf" ([a-z-]+)=({QUOTED}|{WORD})", event[2])}}
 
 
-def fail(daemon, user, password="wrong"):
+def fail(daemon, user, password="wrong", **kw):
     """A failed login of a connection of its own."""
-    c = daemon.connect()
+    c = daemon.connect(**kw)
     c.send(b"USER " + user.encode("latin-1", "replace") + b"\r\nPASS " + password.encode() + b"\r\n")
     c.line()
     c.line()
@@ -104,6 +107,44 @@ def test_hostile_user_names(daemon):
     assert all(said["address"] == "127.0.0.1" and said["code"] == "[AUTH]" for said in found)
     assert not re.search(r"[^\x20-\x7e\n]", daemon.log())
     assert not re.search(r'(?m)^(?!pop3d: )', daemon.log().rstrip("\n"))
+
+
+def fail2ban(path):
+    """The addresses that fail2ban would count for the lines of a file."""
+    filters = path.parent / "filter.d"  # as in /etc/fail2ban
+    filters.mkdir()
+    for source in (Path("/etc/fail2ban/filter.d/common.conf"), DIST / "filter.d" / "pop3d.conf"):
+        shutil.copy(source, filters)
+    result = subprocess.run(["fail2ban-regex", "-o", "ip", path, filters / "pop3d.conf"], capture_output=True, text=True,
+                            timeout=60)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+@pytest.mark.skipif(not shutil.which("fail2ban-regex"), reason="test_fail2ban_filter needs fail2ban")
+@pytest.mark.parametrize("logging", ["print-severity yes;", "print-severity no;", "session-id yes;", "compatible yes; session-id yes;"])
+def test_fail2ban_filter(daemon, logging):
+    """Each wrong password gives the address it came from; no name forges another; right passwords, maildrops in use and
+    storage that is broken give none."""
+    user, broken = daemon.user(), daemon.user()
+    broken.inbox.path.joinpath("cur").rmdir()
+    broken.inbox.path.joinpath("cur").write_text("no directory")
+    daemon.start(extra=f"auth {{ failure-delay 0; }} mailbox {{ session-lock-wait 0; }} logging {{ {logging} }}")
+    names = [name for name in HOSTILE + ["nobody@nowhere.test", user.login] if " " not in name]
+    for name in names:
+        fail(daemon, name, source="127.0.0.2")
+    c = daemon.login(user, source="127.0.0.3")
+    for owner, password, code in ((user, user.password, b"[IN-USE]"), (broken, broken.password, b"[SYS/")):
+        other = daemon.connect(source="127.0.0.4")
+        other.ok(f"USER {owner.login}")
+        assert code in other.err(f"PASS {password}")
+        other.quit()
+    c.quit()
+    daemon.wait_log(" logout | session ended ")
+    # As a system log writes them to its file.
+    lines = daemon.top / "mail.log"
+    lines.write_text(re.sub(r"(?m)^pop3d: ", "Nov 25 09:30:01 mail pop3d[4711]: ", daemon.log()), encoding="utf-8")
+    assert fail2ban(lines) == ["127.0.0.2"] * len(names)
 
 
 def test_session_id_in_all_processes(daemon):
