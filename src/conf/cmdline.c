@@ -239,6 +239,7 @@ int cmdline_parse(struct cmdline *cl, int argc, char **argv)
 static void lay_over(const struct cmdline *cl, struct conf *cf)
 {
 	struct conf_debug debug = {0};
+	FILE *err = cl->source.err ? cl->source.err : stderr;
 	struct why why;
 
 	if (cl->daemon != GIVEN_NOT)
@@ -250,11 +251,11 @@ static void lay_over(const struct cmdline *cl, struct conf *cf)
 	if (cl->debug_line_info != GIVEN_NOT)
 		cf->debug.line_info = cl->debug_line_info == GIVEN_YES;
 	if (cl->log_facility && conf_facility(cl->log_facility, &cf->logging.facility, &why) != OK)
-		fprintf(stderr, "%s: %s\n", cl->program, why.text);
+		fprintf(err, "%s: %s\n", cl->program, why.text);
 	if (!cl->debug_level)
 		return;
 	if (conf_debug_spec(&debug, slice_str(cl->debug_level), &why) != OK)
-		fprintf(stderr, "%s: %s\n", cl->program, why.text);
+		fprintf(err, "%s: %s\n", cl->program, why.text);
 	cf->debug.level = debug;
 }
 

@@ -98,7 +98,7 @@ const struct statement statements[] = {
 	 "e2e/test_limits.py::test_waiting_ends_with_a_reason", RANGE(0, DAY)},
 	{"", "shutdown-timeout", TOP(shutdown_timeout), "time", "30",
 	 "Time that sessions have to end when the daemon does.", HONOURED,
-	 "e2e/test_statements.py::test_shutdown_timeout", RANGE(0, DAY)},
+	 "e2e/test_run.py::test_shutdown_timeout", RANGE(0, DAY)},
 	{"", "line-limit", TOP(line_limit), "octets", "1024", "Longest command line.", HONOURED,
 	 "e2e/test_statements.py::test_line_limit", RANGE(255, 65536), .unit = "octets"},
 	{"", "sasl-line-limit", TOP(sasl_line_limit), "octets", "12288", "Longest line within AUTH.", LATER,

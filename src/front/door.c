@@ -61,7 +61,7 @@ static void refuse(int fd, const char *why)
 	close(fd);
 }
 
-static const char too_many[] = "Too many clients";
+static const char too_many[] = "Too many clients", ending[] = "Shutting down";
 
 /* The client has a place. */
 static void enter(struct front *f, const struct arrival *a)
@@ -111,13 +111,13 @@ static void admit(struct front *f)
 	if (d->admits)
 		return;
 	d->admits = true;
-	while ((slot = places_next(&f->places)) == (int)f->env->slot && d->first && places_take(&f->places)) {
+	while ((slot = places_next(&f->places)) == (int)f->env->places.slot && d->first && places_take(&f->places)) {
 		struct waiting w = waiting_take(f);
 
 		enter(f, &w.who);
 	}
 	d->admits = false;
-	if (slot >= 0 && slot != (int)f->env->slot)
+	if (slot >= 0 && slot != (int)f->env->places.slot)
 		wake(f, slot);
 }
 
@@ -173,6 +173,7 @@ void door_left(struct front *f, const struct address *client)
 	places_address_give(&f->places, client);
 	places_give(&f->places);
 	admit(f);
+	front_left(f);
 }
 
 /* Those whose time is up; and a look at the places, in case that a front died which had some. */
@@ -189,6 +190,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 		refuse(gone.who.fd, too_many);
 	}
 	admit(f);
+	front_left(f);
 }
 
 /* One connection. False: there is none, or it could not be taken. */
@@ -272,6 +274,8 @@ static void on_wake(struct ev_loop *loop, ev_io *w, int revents)
 	(void)revents;
 	(void)!read(w->fd, &times, sizeof times); /* only resets it */
 	admit(f);
+	if (d->shut)
+		return;
 	if (ev_is_active(&d->look)) {
 		reopen(f);
 		return;
@@ -284,7 +288,7 @@ static void on_wake(struct ev_loop *loop, ev_io *w, int revents)
 	if (is_crowded(f))
 		shut(f);
 	else if (!all)
-		wake(f, (int)f->env->slot); /* they woke nobody else */
+		wake(f, (int)f->env->places.slot); /* they woke nobody else */
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
@@ -361,7 +365,7 @@ bool door_open(struct front *f)
 	ev_timer_init(&d->look, on_look, LOOK_AGAIN, LOOK_AGAIN);
 	ev_timer_init(&d->tick, on_tick, TICK, TICK);
 	ev_io_init(&d->arrivals, on_arrivals, d->epfd, EV_READ);
-	ev_io_init(&d->wake, on_wake, f->env->wake[f->env->slot], EV_READ);
+	ev_io_init(&d->wake, on_wake, f->env->wake[f->env->places.slot], EV_READ);
 	d->look.data = d->tick.data = d->arrivals.data = d->wake.data = d;
 	no_delay(f);
 	watch_listeners(f, EPOLL_CTL_ADD);
@@ -371,17 +375,58 @@ bool door_open(struct front *f)
 	return true;
 }
 
+/* Nobody waits here any more. */
+static void waiting_refuse(struct front *f)
+{
+	while (f->door.first) {
+		struct waiting w = waiting_take(f);
+
+		places_address_give(&f->places, &w.who.client);
+		refuse(w.who.fd, ending);
+	}
+}
+
+/* What the kernel has completed at one socket. Others are told to leave at the same time, so it is not much. */
+static void listener_leave(struct front *f, size_t i, bool come_in)
+{
+	unsigned left = f->conf->servers[i].backlog;
+	int fd;
+
+	if (come_in)
+		(void)accept_some(f, i, left);
+	else
+		while (left-- > 0 &&
+		       (fd = accept4(f->env->listeners[i], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+			refuse(fd, ending);
+	close(f->env->listeners[i]);
+}
+
+void door_leave(struct front *f, bool come_in)
+{
+	struct door *d = &f->door;
+
+	places_leave(&f->places);
+	if (!d->shut) {
+		d->shut = true;
+		/* Others have these sockets too: closing ours would not end the watch. */
+		if (!ev_is_active(&d->look))
+			watch_listeners(f, EPOLL_CTL_DEL);
+		ev_timer_stop(f->loop, &d->look);
+		ev_io_stop(f->loop, &d->arrivals);
+		for (size_t i = 0; i < f->conf->nservers; i++)
+			if (f->env->listeners[i] >= 0)
+				listener_leave(f, i, come_in);
+	}
+	if (!come_in)
+		waiting_refuse(f);
+}
+
 void door_close(struct front *f)
 {
 	struct door *d = &f->door;
 
 	d->admits = true; /* nobody comes in any more */
-	while (d->first) {
-		struct waiting w = waiting_take(f);
-
-		places_address_give(&f->places, &w.who.client);
-		refuse(w.who.fd, "Shutting down");
-	}
+	waiting_refuse(f);
 	ev_timer_stop(f->loop, &d->look);
 	ev_io_stop(f->loop, &d->arrivals);
 	ev_io_stop(f->loop, &d->wake);

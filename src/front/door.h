@@ -25,6 +25,7 @@ struct door {
 	uint64_t descriptors;         /* that clients and channels may have */
 	uint32_t waits;               /* clients that wait */
 	bool admits;                  /* door_admit is at work */
+	bool shut;                    /* for good */
 	bool starved;                 /* the machine has no descriptor or memory for another client */
 };
 
@@ -33,6 +34,10 @@ struct address door_address(const struct conf_server *server);
 
 /* False, and the reason is logged: it cannot be watched. */
 bool door_open(struct front *f);
+
+/* Takes the connections that the kernel has completed, and then no more: they come in as ever, or are told that we end,
+ * as are those who wait for a place. A second call looks at those only. */
+void door_leave(struct front *f, bool come_in);
 
 /* Those who wait are refused. */
 void door_close(struct front *f);

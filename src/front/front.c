@@ -42,6 +42,43 @@ static enum err on_log(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
+/* Who is not in the state that lets him stay. */
+static bool must_go(const struct session *s, enum leave stay)
+{
+	return stay == LEAVE_COMMITS ? s->wait != WAIT_COMMIT : stay == LEAVE_SESSIONS && s->state == AUTHORIZATION;
+}
+
+void front_left(struct front *f)
+{
+	if (f->leaves && !f->sessions && f->door.waits == 0)
+		ev_break(f->loop, EVBREAK_ALL);
+}
+
+void front_leave(struct front *f, enum leave stay)
+{
+	door_leave(f, stay == LEAVE_CLIENTS);
+	f->leaves = true;
+	for (struct session *s = f->sessions, *next; s; s = next) {
+		next = s->next;
+		if (!must_go(s, stay))
+			continue;
+		session_shut(s);
+		session_run(s);
+	}
+	front_left(f);
+}
+
+static enum err on_leave(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_leave *leave = m->payload;
+
+	if (leave->stay >= LEAVE_COUNT)
+		return fail(why, ERR_PERM, "nobody knows who may stay");
+	front_leave(c->owner, (enum leave)leave->stay);
+	(void)chan_send(c, MSG_LEFT, NULL); /* without master we are at our end anyway */
+	return OK;
+}
+
 static void on_master_closed(struct chan *c, const char *reason)
 {
 	if (reason)
@@ -50,7 +87,7 @@ static void on_master_closed(struct chan *c, const char *reason)
 }
 
 static const struct chan_ops master_ops = {
-	.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny, [MSG_LOG] = on_log},
+	.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny, [MSG_LOG] = on_log, [MSG_LEAVE] = on_leave},
 	.closed = on_master_closed,
 };
 
@@ -87,7 +124,7 @@ bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *en
 	}
 	pool_init(&f->pool, output_octets(env->conf));
 	f->log_id = random.log_id % LOG_SESSIONS;
-	places_open(&f->places, env->places, env->conf, env->slot, random.seed);
+	places_open(&f->places, &env->places, env->conf, random.seed);
 	return true;
 }
 

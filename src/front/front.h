@@ -37,11 +37,18 @@ struct front {
 	size_t ahead;             /* octets of fetched messages that wait for their clients */
 	struct session *sessions; /* all */
 	struct chan master;
+	bool leaves;    /* no client comes in any more; ends with the last one */
 	ptrdiff_t turn; /* octets that the session at work may still move before others get their turn */
 };
 
 /* Without channels and listeners. False: no memory. */
 bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *env);
+
+/* No more clients; those that may not stay are ended. */
+void front_leave(struct front *f, enum leave stay);
+
+/* A client has gone. Where no other may come, that ends the loop. */
+void front_left(struct front *f);
 
 /* Ends all sessions and gives everything back. */
 void front_done(struct front *f);

@@ -178,6 +178,14 @@ void session_fail(struct session *s, enum err err, const char *reason)
 	session_close(s, reason);
 }
 
+void session_shut(struct session *s)
+{
+	if (s->wait == WAIT_ACKNOWLEDGED)
+		update_done(s, ERR_TEMP);
+	else if (s->wait != WAIT_GOODBYE)
+		session_fail(s, ERR_TEMP, "shutdown");
+}
+
 /* Everything is sent. Octets that the client sent and nobody read would make the kernel reset the connection, and
  * the last reply might be lost with it. */
 static void say_goodbye(struct session *s)

@@ -110,6 +110,9 @@ void session_wait(struct session *s, enum wait wait, double seconds);
 /* The maildrop is not to be had any more: says so, where no other reply is under way, and closes. */
 void session_fail(struct session *s, enum err err, const char *reason);
 
+/* We end, not the client: says so, where no other reply is under way, and closes. Then session_run goes on. */
+void session_shut(struct session *s);
+
 /* Logs that what store says does not hold together; msgno 0: of no message in particular. */
 void session_fault(const struct session *s, const char *what, uint32_t msgno);
 

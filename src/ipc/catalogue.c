@@ -23,9 +23,12 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_PEER] =     {"peer",     M,             F | A | H | S, 1, 1, PAYLOAD(msg_peer),   0,             0},
 	[MSG_FORGET] =   {"forget",   M,             A,             0, 0, PAYLOAD(msg_forget), 0,             0},
 	[MSG_LOG] =      {"log",      M,             F | A | H | S, 1, 1, 0,                   0,             0},
-	[MSG_READY] =    {"ready",    F | A | H | S, M,             0, 0, 0,                   0,             0},
+	[MSG_READY] =    {"ready",    M | F | A | H | S, M,             0, 0, 0,                   0,             0},
 	[MSG_LOG_LOST] = {"log-lost", F | A | H | S, M,             0, 0, 0,                   0,             0},
 	[MSG_IDLE] =     {"idle",     S,             M,             0, 0, 0,                   0,             0},
+	[MSG_LEAVE] =    {"leave",    M,             M | F,         0, 0, PAYLOAD(msg_leave),  0,             0},
+	[MSG_LEFT] =     {"left",     M | F,         M,             0, 0, 0,                   0,             0},
+	[MSG_FAILED] =   {"failed",   M,             M,             0, 0, 0,                   REASON_BULK,   0},
 
 	[MSG_LOGIN] =    {"login",    F,             A,             0, 0, PAYLOAD(msg_login),  LOGIN_BULK,    1},
 	[MSG_HASH] =     {"hash",     A,             H,             0, 0, PAYLOAD(msg_hash),   HASH_BULK,     1},

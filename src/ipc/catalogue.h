@@ -25,6 +25,9 @@ enum msg_type {
 	MSG_READY,    /* to master: set up, confined, serving */
 	MSG_LOG_LOST, /* to master: the log's receiver is gone */
 	MSG_IDLE,     /* store to master: no session for a while, may I go? */
+	MSG_LEAVE, /* master to front (and to the master of these fronts): no more clients, and end when the last has gone */
+	MSG_LEFT,   /* the answer: no client comes in any more */
+	MSG_FAILED, /* a master to the one above it: what it started cannot serve, and why */
 	/* a login */
 	MSG_LOGIN,  /* front to auth: a user name and a password */
 	MSG_HASH,   /* auth to hash: does this password have that hash? */
@@ -61,6 +64,18 @@ struct msg_peer {
 
 struct msg_forget {
 	uint32_t serial;
+};
+
+/* Who may stay until he goes by himself. */
+enum leave {
+	LEAVE_CLIENTS,  /* all that there are */
+	LEAVE_SESSIONS, /* who is logged in; the others are ended */
+	LEAVE_COMMITS,  /* whose deletions are being made durable */
+	LEAVE_COUNT
+};
+
+struct msg_leave {
+	uint32_t stay; /* enum leave */
 };
 
 struct msg_login {

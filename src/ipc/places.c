@@ -1,19 +1,24 @@
 /* ipc/places.c - see places.h
  *
- * In the shared memory: the head, a part per slot, the waiting clients per slot and server, the addresses per slot. All
- * atomics are sequentially consistent: "count, then add up" needs it. */
+ * In the shared memory: the head, a part per slot, and then for each slot a stretch of pages of its own: clients that wait,
+ * per server, and clients per address. Most of these pages are never touched, and so take no memory. No size depends on
+ * the configuration, of which old and new fronts have different ones; how much of its table of addresses a front
+ * uses, its part says.
+ *
+ * All atomics are sequentially consistent: "count, then add up" needs it. */
 #include "ipc/places.h"
 
 #include <stdalign.h>
 #include <string.h>
-
-#include "ipc/role.h"
+#include <sys/mman.h>
 
 enum {
-	LINE = 64,   /* octets of a cache line: parts of two fronts never share one */
-	BUCKET = 16, /* addresses that share a place in the table */
-	SPARE = 4,   /* the table has room for so many times the clients: a full bucket is next to impossible */
-	BUCKETS_MOST = 1 << 16, /* per front */
+	LINE = 64, /* octets of a cache line: parts of two fronts never share one */
+	PAGE = 4096,
+	SERVERS = PAGE / sizeof(uint32_t), /* that are counted apart; those beyond share their counts with the first */
+	BUCKET = 16,                       /* addresses that share a place in the table */
+	SPARE = 4, /* the table has room for so many times the clients: a full bucket is next to impossible */
+	BUCKETS_MOST = 1 << 14, /* per front */
 	AHEAD_LEAST = 32,       /* clients by which a front may lead in any case */
 };
 
@@ -27,13 +32,20 @@ struct places_head {
 struct places_part {
 	alignas(LINE) _Atomic uint64_t ticket; /* the lowest that waits here; 0: none */
 	_Atomic uint32_t clients;
-	_Atomic uint32_t alive;
+	_Atomic uint32_t takes;   /* its front takes new clients */
+	_Atomic uint32_t buckets; /* of its table of addresses; 0: the slot was never used */
 };
 
 /* Clients of an address that a front holds. An entry without clients may be used for another address. */
 struct places_address {
 	_Atomic uint64_t key;
 	_Atomic uint32_t clients;
+};
+
+/* What a slot has for itself. */
+struct places_pages {
+	alignas(PAGE) _Atomic uint32_t waiting[SERVERS];
+	struct places_address address[BUCKETS_MOST * BUCKET];
 };
 
 static uint32_t most_clients(const struct conf *cf)
@@ -47,37 +59,22 @@ static uint32_t buckets_for(const struct conf *cf)
 {
 	uint32_t buckets = 1;
 
-	if (cf->max_per_address == 0)
-		return 0;
 	while (buckets < BUCKETS_MOST && (uint64_t)buckets * BUCKET < (uint64_t)SPARE * most_clients(cf))
 		buckets *= 2;
 	return buckets;
 }
 
-static size_t round_up(size_t n)
+/* Where the pages of the slots begin. */
+static size_t pages_at(unsigned slots)
 {
-	return (n + LINE - 1) / LINE * LINE;
+	size_t n = sizeof(struct places_head) + slots * sizeof(struct places_part);
+
+	return (n + PAGE - 1) / PAGE * PAGE;
 }
 
-/* Where things are. */
-struct layout {
-	size_t waiting, waiting_slot, address, address_slot, end; /* octets; `_slot`: of one slot's part */
-};
-
-static struct layout layout_of(const struct conf *cf)
+size_t places_octets(unsigned slots)
 {
-	struct layout l = {.waiting = sizeof(struct places_head) + FRONTS_MOST * sizeof(struct places_part)};
-
-	l.waiting_slot = round_up(cf->nservers * sizeof(_Atomic uint32_t));
-	l.address = l.waiting + FRONTS_MOST * l.waiting_slot;
-	l.address_slot = round_up((size_t)buckets_for(cf) * BUCKET * sizeof(struct places_address));
-	l.end = l.address + FRONTS_MOST * l.address_slot;
-	return l;
-}
-
-size_t places_octets(const struct conf *cf)
-{
-	return layout_of(cf).end;
+	return pages_at(slots) + slots * sizeof(struct places_pages);
 }
 
 static struct places_part *parts_of(void *shared)
@@ -85,41 +82,48 @@ static struct places_part *parts_of(void *shared)
 	return (struct places_part *)((char *)shared + sizeof(struct places_head));
 }
 
-void places_reset(void *shared, const struct conf *cf, unsigned slot)
+static struct places_pages *pages_of(void *shared, unsigned slots)
 {
-	struct layout l = layout_of(cf);
-	struct places_part *part = parts_of(shared) + slot;
-
-	part->alive = 0;
-	part->ticket = 0;
-	part->clients = 0;
-	memset((char *)shared + l.waiting + slot * l.waiting_slot, 0, l.waiting_slot);
-	memset((char *)shared + l.address + slot * l.address_slot, 0, l.address_slot);
+	return (struct places_pages *)((char *)shared + pages_at(slots));
 }
 
-void places_open(struct places *p, void *shared, const struct conf *cf, unsigned slot, uint64_t seed)
+void places_reset(void *shared, unsigned slots, unsigned slot)
 {
-	struct layout l = layout_of(cf);
+	struct places_part *part = parts_of(shared) + slot;
+	struct places_pages *pages = pages_of(shared, slots) + slot;
+
+	part->takes = 0;
+	part->ticket = 0;
+	part->clients = 0;
+	if (part->buckets != 0 && madvise(pages, sizeof *pages, MADV_REMOVE) < 0)
+		memset(pages, 0, sizeof *pages);
+	part->buckets = 0;
+}
+
+void places_open(struct places *p, const struct places_seat *seat, const struct conf *cf, uint64_t seed)
+{
 	uint64_t no_seed = 0;
 
 	*p = (struct places){
-		.head = shared,
-		.part = parts_of(shared),
-		.mine = parts_of(shared) + slot,
-		.waiting = (void *)((char *)shared + l.waiting),
+		.seat = *seat,
+		.head = seat->shared,
+		.part = parts_of(seat->shared),
+		.mine = parts_of(seat->shared) + seat->slot,
+		.pages = pages_of(seat->shared, seat->slots),
 		.most = most_clients(cf),
 		.per_address = cf->max_per_address,
-		.buckets = buckets_for(cf),
-		.slot = slot,
-		.servers = (unsigned)(l.waiting_slot / sizeof(_Atomic uint32_t)),
 	};
-	if (p->buckets > 0)
-		p->address = (void *)((char *)shared + l.address);
 	atomic_compare_exchange_strong(&p->head->seed, &no_seed, seed | 1);
-	for (uint32_t used = p->head->slots; used <= slot;)
-		if (atomic_compare_exchange_weak(&p->head->slots, &used, slot + 1))
+	for (uint32_t used = p->head->slots; used <= seat->slot;)
+		if (atomic_compare_exchange_weak(&p->head->slots, &used, seat->slot + 1))
 			break;
-	p->mine->alive = 1;
+	p->mine->buckets = buckets_for(cf);
+	p->mine->takes = 1;
+}
+
+void places_leave(struct places *p)
+{
+	p->mine->takes = 0;
 }
 
 /* How many slots there may be something in. Other processes write that number, so it is not believed. */
@@ -127,7 +131,7 @@ static unsigned slots(const struct places *p)
 {
 	uint32_t n = p->head->slots;
 
-	return n < FRONTS_MOST ? n : FRONTS_MOST;
+	return n < p->seat.slots ? n : p->seat.slots;
 }
 
 static uint64_t clients(const struct places *p)
@@ -163,7 +167,7 @@ bool places_are_ahead(const struct places *p)
 	uint32_t least = UINT32_MAX, mine = p->mine->clients;
 
 	for (unsigned i = 0, n = slots(p); i < n; i++)
-		if (p->part[i].alive && p->part[i].clients < least)
+		if (p->part[i].takes && p->part[i].clients < least)
 			least = p->part[i].clients;
 	return mine > least && mine - least > AHEAD_LEAST + least / 4;
 }
@@ -174,7 +178,7 @@ int places_idlest(const struct places *p)
 	int idlest = -1;
 
 	for (unsigned i = 0, n = slots(p); i < n; i++)
-		if (i != p->slot && p->part[i].alive && p->part[i].clients < least) {
+		if (i != p->seat.slot && p->part[i].takes && p->part[i].clients < least) {
 			least = p->part[i].clients;
 			idlest = (int)i;
 		}
@@ -231,13 +235,14 @@ void places_spell_over(struct places *p)
 		atomic_store(&p->head->spell, 0);
 }
 
+/* Servers are those of a configuration, so only the fronts that have the same one are asked. */
 bool places_wait(struct places *p, size_t server, uint32_t most)
 {
 	uint64_t sum = 0;
 
-	p->waiting[p->slot * p->servers + server]++;
-	for (unsigned i = 0, n = slots(p); i < n; i++)
-		sum += p->waiting[i * p->servers + server];
+	p->pages[p->seat.slot].waiting[server % SERVERS]++;
+	for (unsigned i = 0; i < p->seat.peers; i++)
+		sum += p->pages[p->seat.first + i].waiting[server % SERVERS];
 	if (sum <= most)
 		return true;
 	places_wait_over(p, server);
@@ -246,7 +251,7 @@ bool places_wait(struct places *p, size_t server, uint32_t most)
 
 void places_wait_over(struct places *p, size_t server)
 {
-	p->waiting[p->slot * p->servers + server]--;
+	p->pages[p->seat.slot].waiting[server % SERVERS]--;
 }
 
 /* 0: this address is not counted. */
@@ -263,21 +268,25 @@ static uint64_t address_key(const struct address *a)
 	return a->family == 0 ? 0 : key ^ (uint64_t)a->family << 32;
 }
 
-/* The bucket of a key in a slot's table. Mixed with a seed, so that nobody can choose addresses that share one. */
+/* The bucket of a key in a slot's table; NULL: it has none. Mixed with a seed, so that nobody can choose addresses that share
+ * one. */
 static struct places_address *bucket_of(const struct places *p, unsigned slot, uint64_t key)
 {
 	uint64_t h = (key ^ p->head->seed) * 0x9E3779B97F4A7C15U; /* 2^64 / golden ratio, as Knuth has it */
+	uint32_t buckets = p->part[slot].buckets;
 
+	if (buckets == 0 || buckets > BUCKETS_MOST) /* other processes write that number, so it is not believed */
+		return NULL;
 	h = (h ^ h >> 32) * (p->head->seed | 1);
 	h ^= h >> 29;
-	return p->address + ((size_t)slot * p->buckets + (h & (p->buckets - 1))) * BUCKET;
+	return p->pages[slot].address + (h & (buckets - 1)) * BUCKET;
 }
 
 static struct places_address *address_find(const struct places *p, unsigned slot, uint64_t key)
 {
 	struct places_address *bucket = bucket_of(p, slot, key);
 
-	for (unsigned i = 0; i < BUCKET; i++)
+	for (unsigned i = 0; bucket && i < BUCKET; i++)
 		if (bucket[i].clients > 0 && bucket[i].key == key) /* in this order: see address_add */
 			return &bucket[i];
 	return NULL;
@@ -286,9 +295,9 @@ static struct places_address *address_find(const struct places *p, unsigned slot
 /* The key is set while nobody counts here: who sees the clients of the new key sees the new key. */
 static struct places_address *address_add(struct places *p, uint64_t key)
 {
-	struct places_address *bucket = bucket_of(p, p->slot, key);
+	struct places_address *bucket = bucket_of(p, p->seat.slot, key);
 
-	for (unsigned i = 0; i < BUCKET; i++)
+	for (unsigned i = 0; bucket && i < BUCKET; i++)
 		if (bucket[i].clients == 0) {
 			bucket[i].key = key;
 			return &bucket[i];
@@ -296,19 +305,22 @@ static struct places_address *address_add(struct places *p, uint64_t key)
 	return NULL;
 }
 
+/* Clients are counted without a limit too: the next configuration may have one. */
 bool places_address_take(struct places *p, const struct address *a)
 {
-	uint64_t key = p->address ? address_key(a) : 0, sum = 0;
+	uint64_t key = address_key(a), sum = 0;
 
 	if (key == 0)
 		return true;
-	struct places_address *own = address_find(p, p->slot, key);
+	struct places_address *own = address_find(p, p->seat.slot, key);
 
 	if (!own)
 		own = address_add(p, key);
 	if (!own)
-		return false;
+		return p->per_address == 0;
 	own->clients++;
+	if (p->per_address == 0)
+		return true;
 	for (unsigned i = 0, n = slots(p); i < n; i++) {
 		const struct places_address *e = address_find(p, i, key);
 
@@ -322,8 +334,8 @@ bool places_address_take(struct places *p, const struct address *a)
 
 void places_address_give(struct places *p, const struct address *a)
 {
-	uint64_t key = p->address ? address_key(a) : 0;
-	struct places_address *own = key != 0 ? address_find(p, p->slot, key) : NULL;
+	uint64_t key = address_key(a);
+	struct places_address *own = key != 0 ? address_find(p, p->seat.slot, key) : NULL;
 
 	if (own)
 		own->clients--;

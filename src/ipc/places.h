@@ -1,7 +1,8 @@
 /* ipc/places.h - who has a place: clients counted over all fronts, and who waits for one
  *
- * Memory that all fronts share. Each front has its own part, which it alone writes and all read; master clears the
- * part of one that died, and with it all that this front counted. Nothing here makes a system call or waits.
+ * Memory that all fronts share, those that were started before a reload and those of after it. Each front has a slot, which it
+ * alone writes and all read; master clears the slot of one that died, and with it all that this front counted. For a front
+ * nothing here makes a system call or waits.
  *
  * A place is taken by counting oneself first and adding up all counts then: two fronts that do so at the same moment may
  * both find one too many and both step back, but never are there more clients than places. Who steps back publishes a
@@ -18,34 +19,44 @@
 
 enum { PLACES_UNSET = 10000 }; /* clients at once where max-children is not set */
 
-/* Octets of the shared memory, zeroed, that this configuration needs. */
-size_t places_octets(const struct conf *cf);
+/* Octets of the shared memory, zeroed, that so many slots need. */
+size_t places_octets(unsigned slots);
 
 /* Master: the front in this slot is gone. */
-void places_reset(void *shared, const struct conf *cf, unsigned slot);
+void places_reset(void *shared, unsigned slots, unsigned slot);
+
+/* Where a front finds its slot. */
+struct places_seat {
+	void *shared;
+	unsigned slots;        /* that there are in it */
+	unsigned slot;         /* of this front */
+	unsigned first, peers; /* slots of the fronts with the same configuration */
+};
 
 /* A front's view; all members are private. */
 struct places {
+	struct places_seat seat;
 	struct places_head *head;
 	struct places_part *part, *mine; /* of all slots; of this one */
-	_Atomic uint32_t *waiting;       /* clients that wait, per slot and server */
-	struct places_address *address;  /* NULL: addresses are not counted */
-	uint32_t most, per_address, buckets;
-	unsigned slot, servers;
+	struct places_pages *pages;      /* of all slots */
+	uint32_t most, per_address;
 };
 
-/* Takes the slot of a new front; its part must be clear. `seed`: anything that strangers cannot guess. */
-void places_open(struct places *p, void *shared, const struct conf *cf, unsigned slot, uint64_t seed);
+/* Takes the slot of a new front, which must be clear. `seed`: anything that strangers cannot guess. */
+void places_open(struct places *p, const struct places_seat *seat, const struct conf *cf, uint64_t seed);
+
+/* It takes no new clients any more; those that it has still count. */
+void places_leave(struct places *p);
 
 /* Takes a place, or not. It is given back with places_give, and then places_next tells who is to have it. */
 bool places_take(struct places *p);
 void places_give(struct places *p);
 uint32_t places_mine(const struct places *p);
 
-/* This front has clearly more clients than another one that runs. */
+/* This front has clearly more clients than another one that takes some. */
 bool places_are_ahead(const struct places *p);
 
-/* The slot of the other front that has the fewest clients; -1: there is no other. */
+/* The slot of the other front that has the fewest clients and takes more; -1: there is none. */
 int places_idlest(const struct places *p);
 
 /* A ticket, higher than all before; never 0. */

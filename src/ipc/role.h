@@ -9,9 +9,11 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "ipc/places.h"
 
 enum {
-	FRONTS_MOST = 64,         /* slots of fronts */
+	FRONTS_MOST = 64,         /* fronts that are started together */
+	SLOTS_MOST = 256,         /* of fronts, over all reloads */
 	STORES_MOST = 4096,       /* slots of store workers */
 	STORE_SLOT_OCTETS = 4096, /* a page each, so that a worker can be given its own alone */
 };
@@ -33,8 +35,8 @@ struct role_env {
 	const int *listeners;          /* bound and listening, one per conf->servers entry; -1: could not be opened */
 	const int *certs;              /* ipc/certificate.h: one per conf->servers entry; -1: no TLS */
 	const struct tickets *tickets; /* ipc/tickets.h, for reading */
-	void *places;                  /* ipc/places.h: counts of clients, of all fronts */
-	int wake[FRONTS_MOST];         /* eventfds, one per front slot: a place has become free */
+	struct places_seat places;     /* counts of clients, of all fronts */
+	int wake[SLOTS_MOST]; /* eventfds, one per slot of a front: a place has become free; -1: no such slot */
 
 	/* store */
 	uid_t uid;

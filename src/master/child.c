@@ -36,7 +36,7 @@ static void on_again(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (c->master->stopping || child_start(c, &why) == OK)
+	if (c->master->stopping || (c->master->leaving && c->role == ROLE_FRONT) || child_start(c, &why) == OK)
 		return;
 	log_line(LOG_ERR, "cannot start %s: %s", role_name(c->role), why.text);
 	c->early++;
@@ -174,6 +174,6 @@ void child_end(struct child *c, int status)
 	c->early = failed && clock_ms() - c->started_ms < EARLY_MS ? c->early + 1 : 0;
 	c->again_ms = clock_ms() + again_after(c->early);
 	c->pid = 0;
-	c->ready = c->leaving = false;
+	c->ready = c->left = c->leaving = false;
 	c->master->running--;
 }

@@ -50,6 +50,18 @@ enum err daemon_detach(struct daemon *d, struct why *why)
 	return OK;
 }
 
+void daemon_silence(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		(void)dup2(null, fd);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
 void daemon_started(struct daemon *d, int status)
 {
 	unsigned char octet = (unsigned char)status;
@@ -61,12 +73,5 @@ void daemon_started(struct daemon *d, int status)
 	(void)n; /* whoever waited has gone: nobody to tell */
 	close(d->report);
 	d->report = -1;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null < 0)
-		return;
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		(void)dup2(null, fd);
-	if (null > STDERR_FILENO)
-		close(null);
+	daemon_silence();
 }

@@ -16,3 +16,6 @@ enum err daemon_detach(struct daemon *d, struct why *why);
 /* Tells the outcome, an exit status, and lets go of the standard descriptors. For a daemon that did not detach it
  * does nothing. */
 void daemon_started(struct daemon *d, int status);
+
+/* Lets go of the standard descriptors: they lead nowhere from here on. */
+void daemon_silence(void);

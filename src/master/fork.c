@@ -16,3 +16,17 @@ pid_t fork_quietly(void)
 		(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
 }
+
+void fork_leave(struct ev_loop *loop, ev_signal *watchers, size_t n)
+{
+	static const int not_for_us[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	sigset_t none;
+
+	for (size_t i = 0; i < n; i++)
+		ev_signal_stop(loop, &watchers[i]);
+	for (size_t i = 0; i < sizeof not_for_us / sizeof *not_for_us; i++)
+		(void)signal(not_for_us[i], SIG_IGN); /* these can be ignored: there is no other error */
+	ev_loop_destroy(loop);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}

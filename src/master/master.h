@@ -1,19 +1,20 @@
-/* master/master.h - the process that starts and watches all others: its state
+/* master/master.h - the process that starts and watches the roles of one configuration: its state
  *
- * Master makes what the roles share (sockets, pages, channels), starts a process for each, hands out the channels, and starts
+ * Master makes what the roles share (pages, channels), starts a process for each, hands out the channels, and starts
  * another one when one ends. It carries no session and reads nothing that a client sent. One thread, one loop; all it does
- * follows from a signal, a timer or a message. */
+ * follows from a signal, a timer or a message.
+ *
+ * There is a master for each configuration that still has sessions; what all of them share (the listening sockets, the counts
+ * of clients) they have from the keeper (keeper.h), which tells them when to leave. */
 #pragma once
 #include <ev.h>
 
 #include "ipc/chan.h"
 #include "ipc/region.h"
 #include "ipc/role.h"
-#include "ipc/tickets.h"
 #include "master/certs.h"
-#include "master/daemon.h"
+#include "master/commons.h"
 #include "master/paths.h"
-#include "master/pidfile.h"
 #include "master/privs.h"
 #include "master/sockets.h"
 
@@ -29,6 +30,7 @@ struct child {
 	struct identity owner; /* store: whose mail */
 	struct chan chan;      /* while a process runs */
 	bool ready;            /* it serves */
+	bool left;             /* front: it takes no more clients */
 	bool leaving;          /* store: it was told that it may go, and gets no more work */
 	uint64_t started_ms;
 	unsigned early;    /* how often in a row it ended soon after its start */
@@ -54,18 +56,21 @@ struct master {
 	struct paths paths;
 	struct listeners listeners;
 	struct certs certs;
-	struct region places, slots, cache, tickets;
-	int wake[FRONTS_MOST];
+	struct commons *commons; /* of the fronts of all masters */
+	unsigned first;          /* slot there of our first front */
+	struct region slots, cache;
 	struct pool pool[ROLE_COUNT];
 	const struct chan_ops *child_ops; /* of the channels to all of them */
 	uint32_t serial;                  /* the last one given to a process */
 	unsigned running;                 /* processes */
-	struct daemon daemon;
-	struct pidfile pidfile;
-	bool starting, stopping;
-	int status; /* to exit with */
+	int keeper_fd;                    /* the channel to the keeper; -1: there is none, and signals are for us */
+	struct chan keeper;               /* once the loop runs */
+	bool starting;
+	bool leaving;    /* no new clients: fronts end when they have none left, and then the others */
+	bool stopping;   /* all are told to end */
+	enum leave stay; /* who may, while leaving */
+	int status;      /* to exit with */
 	ev_signal signal[SIGNALS_WATCHED];
-	ev_timer patience; /* while starting and stopping */
+	ev_timer patience; /* while starting, leaving and stopping */
 	ev_timer log_again;
-	ev_timer ticket_key; /* the next */
 };

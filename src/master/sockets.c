@@ -122,26 +122,66 @@ static void opened_log(int fd)
 	log_line(LOG_INFO, "listening on %s", name);
 }
 
-enum err listeners_open(struct listeners *l, const struct conf *cf, struct why *why)
+static bool has(const struct listeners *l, int fd)
+{
+	for (size_t i = 0; l && i < l->n; i++)
+		if (l->fd[i] == fd)
+			return true;
+	return false;
+}
+
+/* The socket that `old` has at this address, unless a server before this one has taken it; -1: none. *was_there: it tried. */
+static int socket_keep(const struct listeners *l, const struct conf_server *s, const struct listeners *old,
+		       bool *was_there)
+{
+	*was_there = false;
+	for (size_t i = 0; old && i < old->n; i++) {
+		const struct conf_server *was = &old->cf->servers[i];
+
+		if (was->addr_len != s->addr_len || memcmp(&was->addr, &s->addr, s->addr_len) != 0)
+			continue;
+		*was_there = true;
+		/* listen() once more, for the backlog, which may be another one. */
+		if (old->fd[i] >= 0 && !has(l, old->fd[i]) && listen(old->fd[i], (int)s->backlog) == 0)
+			return old->fd[i];
+	}
+	return -1;
+}
+
+static void listener_add(struct listeners *l, const struct listeners *old)
+{
+	const struct conf_server *s = &l->cf->servers[l->n];
+	struct why reason = {""};
+	char name[SOCKET_NAME_MOST];
+	bool was_there;
+	int fd = socket_keep(l, s, old, &was_there);
+	bool kept = fd >= 0;
+
+	if (!kept)
+		fd = socket_open(s, &reason);
+	l->fd[l->n++] = fd;
+	l->open += fd >= 0;
+	l->missing += fd < 0 && !was_there;
+	socket_name(&s->addr, name);
+	if (fd < 0)
+		tell(LOG_ERR, "cannot open connection on %s: %s", name, reason.text);
+	else if (!kept)
+		opened_log(fd);
+}
+
+enum err listeners_open(struct listeners *l, const struct conf *cf, const struct listeners *old, struct why *why)
 {
 	*l = (struct listeners){.cf = cf, .fd = calloc(cf->nservers + 1, sizeof *l->fd)};
 	if (!l->fd)
 		return fail(why, ERR_TEMP, "no memory for the list of servers");
-	for (; l->n < cf->nservers; l->n++) {
-		const struct conf_server *s = &cf->servers[l->n];
-		struct why reason = {""};
-		char name[SOCKET_NAME_MOST];
-
-		l->fd[l->n] = socket_open(s, &reason);
-		socket_name(&s->addr, name);
-		if (l->fd[l->n] < 0) {
-			tell(LOG_ERR, "cannot open connection on %s: %s", name, reason.text);
-			continue;
-		}
-		l->open++;
-		opened_log(l->fd[l->n]);
+	while (l->n < cf->nservers)
+		listener_add(l, old);
+	if (l->open == 0 || (old && l->missing > 0)) {
+		listeners_close(l, old);
+		return fail(why, ERR_TEMP, "%s",
+			    old ? "not all servers can be opened" : "no servers configured: exiting");
 	}
-	return l->open > 0 ? OK : fail(why, ERR_TEMP, "no servers configured: exiting");
+	return OK;
 }
 
 /* Nothing but a socket: somebody may have put something else in its place. */
@@ -155,14 +195,23 @@ static void file_remove(const struct conf_server *s)
 		log_line(LOG_WARNING, "cannot remove %s: %s", un->sun_path, strerror(errno));
 }
 
-void listeners_close(struct listeners *l)
+void listeners_close(struct listeners *l, const struct listeners *stay)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		if (l->fd[i] < 0)
+		if (l->fd[i] < 0 || has(stay, l->fd[i]))
 			continue;
 		file_remove(&l->cf->servers[i]);
 		close(l->fd[i]);
 	}
+	free(l->fd);
+	*l = (struct listeners){0};
+}
+
+void listeners_let_go(struct listeners *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->fd[i] >= 0)
+			close(l->fd[i]);
 	free(l->fd);
 	*l = (struct listeners){0};
 }

@@ -23,7 +23,7 @@
 #include "master/fork.h"
 #include "master/tell.h"
 
-enum { KEPT_MOST = FRONTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
+enum { KEPT_MOST = SLOTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
 
 static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
 	[ROLE_FRONT] = front_main,
@@ -39,21 +39,11 @@ static _Noreturn void give_up(const struct child *c, const struct why *why)
 	_exit(EX_OSERR);
 }
 
-/* Signals and the loop are master's own. A terminal, or whoever stops a service, signals all its processes at once; the
- * end of a child is that of its channel, so that a commit under way is finished and answered. */
+/* The end of a child is that of its channel, so that a commit under way is finished and answered. */
 static void loop_leave(struct master *m)
 {
-	static const int not_for_us[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-	sigset_t none;
-
-	for (size_t i = 0; i < SIGNALS_WATCHED; i++)
-		ev_signal_stop(m->loop, &m->signal[i]);
-	for (size_t i = 0; i < sizeof not_for_us / sizeof *not_for_us; i++)
-		(void)signal(not_for_us[i], SIG_IGN); /* these can be ignored: there is no other error */
-	ev_loop_destroy(m->loop);
+	fork_leave(m->loop, m->signal, SIGNALS_WATCHED);
 	m->loop = NULL;
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static enum err map(void **out, const struct region *r, bool write, size_t at, size_t len, struct why *why)
@@ -67,14 +57,21 @@ static enum err env_front(const struct child *c, struct role_env *env, struct wh
 	const struct master *m = c->master;
 
 	env->listeners = m->listeners.fd;
+	const struct commons *commons = m->commons;
 	void *tickets;
 
 	env->certs = m->certs.fd;
-	memcpy(env->wake, m->wake, sizeof env->wake);
-	if (map(&tickets, &m->tickets, false, 0, m->tickets.size, why) != OK)
+	memcpy(env->wake, commons->wake, sizeof env->wake);
+	env->places = (struct places_seat){
+		.slots = commons->fronts * commons->generations,
+		.slot = m->first + c->slot,
+		.first = m->first,
+		.peers = m->pool[ROLE_FRONT].n,
+	};
+	if (map(&tickets, &commons->tickets, false, 0, commons->tickets.size, why) != OK)
 		return ERR_TEMP;
 	env->tickets = tickets;
-	return map(&env->places, &m->places, true, 0, m->places.size, why);
+	return map(&env->places.shared, &commons->places, true, 0, commons->places.size, why);
 }
 
 static enum err env_auth(const struct child *c, struct role_env *env, struct why *why)
@@ -212,7 +209,7 @@ static enum err descriptors_leave(const struct child *c, const struct role_env *
 	keep[n++] = log_current()->fd;
 	keep[n++] = env->master_fd;
 	keep[n++] = env->session_fd;
-	for (size_t i = 0; c->role == ROLE_FRONT && i < FRONTS_MOST; i++)
+	for (size_t i = 0; c->role == ROLE_FRONT && i < SLOTS_MOST; i++)
 		keep[n++] = env->wake[i];
 	for (size_t i = 0; i < listeners; i++)
 		keep[n++] = env->listeners[i];
@@ -253,7 +250,7 @@ static _Noreturn void child_run(struct child *c, int master_fd, pid_t parent)
 	struct confinement con;
 	struct why why = {""};
 
-	for (size_t i = 0; i < FRONTS_MOST; i++)
+	for (size_t i = 0; i < SLOTS_MOST; i++)
 		env.wake[i] = -1;
 	loop_leave(m);
 	environment_leave();
@@ -306,7 +303,7 @@ enum err spawn(struct child *c, int child_fd, struct why *why)
 	if (pid < 0)
 		return fail_errno(why, ERR_TEMP, "fork");
 	c->pid = pid;
-	c->ready = c->leaving = false;
+	c->ready = c->left = c->leaving = false;
 	c->started_ms = clock_ms();
 	m->running++;
 	return OK;

@@ -1,63 +1,78 @@
 /* master/supervise.c - see supervise.h */
 #include "master/supervise.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "ipc/places.h"
 #include "master/child.h"
+#include "master/daemon.h"
 #include "master/grant.h"
 #include "master/tell.h"
 
 enum {
 	AUTHS = 2,       /* processes of the pool that looks users up */
 	START_S = 30,    /* for all roles together to be ready */
+	END_S = 30,      /* for commits under way, and for processes that were told to end */
 	KILL_S = 2,      /* what is killed must be gone by then */
 	LOG_AGAIN_S = 2, /* between tries to reach the system's log */
 };
 
-/* What this front counted is not there any more. */
-static void places_clear(const struct child *c)
-{
-	struct master *m = c->master;
-	void *p = region_map(&m->places, true, 0, m->places.size);
+static void stop(struct master *m, int status);
 
-	if (!p) {
-		log_line(LOG_ERR, "cannot clear the places of a front: %s", strerror(errno));
-		return;
-	}
-	places_reset(p, m->cf, c->slot);
-	munmap(p, m->places.size);
-	/* Clients that wait in other fronts may have their places. */
-	for (unsigned i = 0; i < m->pool[ROLE_FRONT].n; i++)
-		(void)eventfd_write(m->wake[i], 1);
+/* Fronts that run, and those of them that still take clients. */
+static unsigned fronts_count(const struct master *m, bool taking)
+{
+	const struct pool *fronts = &m->pool[ROLE_FRONT];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < fronts->n; i++)
+		n += child_runs(&fronts->child[i]) && !(taking && fronts->child[i].left);
+	return n;
 }
 
-static void stop(struct master *m, int status);
+/* While leaving: a front takes no more clients, or is gone. */
+static void front_left(struct master *m)
+{
+	if (fronts_count(m, true) == 0 && m->keeper_fd >= 0)
+		(void)chan_send(&m->keeper, MSG_LEFT, NULL); /* without a keeper we are at our end anyway */
+	if (fronts_count(m, false) == 0)
+		stop(m, EX_OK);
+}
+
+static void start_failed(struct master *m, int status, const char *reason)
+{
+	struct chan_out out = {.bulk = {slice_str(reason)}};
+
+	tell(LOG_ERR, "%s", reason);
+	if (m->keeper_fd >= 0)
+		(void)chan_send(&m->keeper, MSG_FAILED, &out);
+	stop(m, status);
+}
 
 static void child_ended(struct child *c, int status)
 {
 	struct master *m = c->master;
 	bool was_ready = c->ready;
+	struct why why;
 
 	child_end(c, status);
 	if (c->role == ROLE_FRONT)
-		places_clear(c);
+		commons_clear(m->commons, m->first + c->slot);
 	if (m->stopping) {
 		if (m->running == 0)
 			ev_break(m->loop, EVBREAK_ALL);
 	} else if (m->starting && c->role != ROLE_STORE && !was_ready) {
-		tell(LOG_ERR, "%s ended before it was ready", role_name(c->role));
-		stop(m, WIFEXITED(status) && WEXITSTATUS(status) >= EX__BASE ? WEXITSTATUS(status) : EX_SOFTWARE);
+		(void)fail(&why, ERR_TEMP, "%s ended before it was ready", role_name(c->role));
+		start_failed(m,
+			     WIFEXITED(status) && WEXITSTATUS(status) >= EX__BASE ? WEXITSTATUS(status) : EX_SOFTWARE,
+			     why.text);
+	} else if (m->leaving && c->role == ROLE_FRONT) {
+		front_left(m);
 	} else if (c->role != ROLE_STORE) {
 		child_start_later(c);
 	}
@@ -115,6 +130,18 @@ static enum err on_ready(struct chan *ch, struct msg *msg, struct why *why)
 	return OK;
 }
 
+static enum err on_left(struct chan *ch, struct msg *msg, struct why *why)
+{
+	struct child *c = ch->owner;
+
+	(void)msg;
+	if (!c->master->leaving)
+		return fail(why, ERR_PERM, "it leaves, and was not told to");
+	c->left = true;
+	front_left(c->master);
+	return OK;
+}
+
 static void log_lost(void *arg)
 {
 	struct master *m = arg;
@@ -147,18 +174,6 @@ static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
 		for (unsigned i = 0; i < m->pool[r].n; i++)
 			if (child_runs(&m->pool[r].child[i]))
 				(void)chan_send(&m->pool[r].child[i].chan, MSG_LOG, &out); /* a child that ends */
-}
-
-/* A failure: the key before stays in use, and the next one is tried in its time. */
-static void on_ticket_key(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	const struct master *m = w->data;
-	struct why why;
-
-	(void)loop;
-	(void)revents;
-	if (tickets_rotate(&m->tickets, &why) != OK)
-		log_line(LOG_ERR, "%s", why.text);
 }
 
 /* A store worker had no session for a while. Once every auth has let go of it, no grant can reach it, and it ends. */
@@ -196,6 +211,7 @@ static const struct chan_ops child_ops = {
 	.on =
 		{
 			[MSG_READY] = on_ready,
+			[MSG_LEFT] = on_left,
 			[MSG_LOG_LOST] = on_log_lost,
 			[MSG_IDLE] = on_idle,
 			[MSG_GRANT] = on_grant,
@@ -207,15 +223,14 @@ static const struct chan_ops child_ops = {
 
 static void started(struct master *m)
 {
-	struct why why = {""};
-
 	m->starting = false;
 	ev_timer_stop(m->loop, &m->patience);
-	if (m->cf->pidfile && pidfile_write(&m->pidfile, m->cf->pidfile, &why) != OK)
-		tell(LOG_ERR, "%s", why.text);
 	tell_started();
-	daemon_started(&m->daemon, EX_OK);
-	log_line(LOG_INFO, "pop3d (Poplar %s) started", POPLAR_VERSION);
+	if (m->keeper_fd < 0)
+		return;
+	if (!m->cf->foreground)
+		daemon_silence();
+	(void)chan_send(&m->keeper, MSG_READY, NULL); /* if it fails, the loop hears of it */
 }
 
 static void kill_all(struct master *m, int sig)
@@ -240,24 +255,54 @@ static void stop(struct master *m, int status)
 		return;
 	m->stopping = true;
 	m->status = status;
-	listeners_close(&m->listeners);
+	listeners_let_go(&m->listeners);
 	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
 		for (unsigned i = 0; i < m->pool[r].n; i++)
 			if (child_runs(&m->pool[r].child[i]))
 				chan_done(&m->pool[r].child[i].chan);
-	patience_set(m, (double)m->cf->shutdown_timeout.n);
+	patience_set(m, END_S);
 	if (m->running == 0)
 		ev_break(m->loop, EVBREAK_ALL);
+}
+
+/* No more clients; the roles end behind the last one that may stay. Fewer may, when it comes again. */
+static void leave(struct master *m, enum leave stay)
+{
+	const struct pool *fronts = &m->pool[ROLE_FRONT];
+	struct msg_leave message = {.stay = stay};
+	struct chan_out out = {.payload = &message};
+
+	if (m->stopping || (m->leaving && stay <= m->stay))
+		return;
+	if (m->starting) {
+		stop(m, EX_TEMPFAIL);
+		return;
+	}
+	m->leaving = true;
+	m->stay = stay;
+	listeners_let_go(&m->listeners);
+	for (unsigned i = 0; i < fronts->n; i++)
+		if (child_runs(&fronts->child[i]))
+			(void)chan_send(&fronts->child[i].chan, MSG_LEAVE, &out); /* one that ends leaves too */
+	if (stay != LEAVE_CLIENTS)
+		patience_set(m, stay == LEAVE_SESSIONS ? (double)m->cf->shutdown_timeout.n : END_S);
+	front_left(m);
 }
 
 static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct master *m = w->data;
+	struct why why;
 
 	(void)revents;
 	if (m->starting && !m->stopping) {
-		tell(LOG_ERR, "not all processes were ready after %d seconds", START_S);
-		stop(m, EX_SOFTWARE);
+		(void)fail(&why, ERR_TEMP, "not all processes were ready after %d seconds", START_S);
+		start_failed(m, EX_SOFTWARE, why.text);
+		return;
+	}
+	if (m->leaving && m->stay == LEAVE_SESSIONS) {
+		log_line(LOG_WARNING, "clients are still logged in after shutdown-timeout: ending their sessions");
+		leave(m, LEAVE_COMMITS);
 		return;
 	}
 	log_line(LOG_WARNING, "%u processes do not end: killing them", m->running);
@@ -266,15 +311,41 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_timer_start(loop, w);
 }
 
+/* --- who tells us to end: the keeper, or without one a signal --- */
+
+static enum err on_leave(struct chan *ch, struct msg *msg, struct why *why)
+{
+	const struct msg_leave *message = msg->payload;
+
+	if (message->stay >= LEAVE_COUNT)
+		return fail(why, ERR_PERM, "nobody knows who may stay");
+	leave(ch->owner, (enum leave)message->stay);
+	return OK;
+}
+
+static void on_keeper_closed(struct chan *ch, const char *reason)
+{
+	if (reason)
+		log_line(LOG_ERR, "channel to the keeper: %s", reason);
+	chan_done(ch);
+	leave(ch->owner, LEAVE_COMMITS);
+}
+
+static const struct chan_ops keeper_ops = {.on = {[MSG_LEAVE] = on_leave}, .closed = on_keeper_closed};
+
+/* Another signal means: sooner. */
 static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
 {
 	struct master *m = w->data;
 
 	(void)loop;
 	(void)revents;
-	if (m->starting)
-		daemon_started(&m->daemon, EX_TEMPFAIL); /* whoever waits for it to serve */
-	stop(m, EX_OK);
+	if (!m->leaving)
+		leave(m, LEAVE_SESSIONS);
+	else if (m->stay < LEAVE_COMMITS)
+		leave(m, LEAVE_COMMITS);
+	else
+		kill_all(m, SIGKILL);
 }
 
 static void watch(struct master *m)
@@ -286,19 +357,21 @@ static void watch(struct master *m)
 		{SIGCHLD, on_child_signal}, {SIGTERM, on_stop_signal}, {SIGINT, on_stop_signal},
 		{SIGQUIT, on_stop_signal},  {SIGHUP, on_stop_signal},
 	};
+	bool for_us = m->keeper_fd < 0;
 
 	for (size_t i = 0; i < SIGNALS_WATCHED; i++) {
 		ev_signal_init(&m->signal[i], signals[i].on, signals[i].number);
 		/* Behind the messages: what a child said (that it serves) counts before its end, or ours. */
 		ev_set_priority(&m->signal[i], EV_MINPRI);
 		m->signal[i].data = m;
-		ev_signal_start(m->loop, &m->signal[i]);
+		if (for_us || signals[i].number == SIGCHLD)
+			ev_signal_start(m->loop, &m->signal[i]);
 	}
+	if (!for_us)
+		chan_init(&m->keeper, m->loop, m->keeper_fd, ROLE_MASTER, ROLE_MASTER, 0, &keeper_ops, m);
 	ev_timer_init(&m->patience, on_patience, START_S, 0.);
 	ev_timer_init(&m->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
-	ev_timer_init(&m->ticket_key, on_ticket_key, TICKETS_PERIOD_S, TICKETS_PERIOD_S);
-	m->patience.data = m->log_again.data = m->ticket_key.data = m;
-	ev_timer_start(m->loop, &m->ticket_key);
+	m->patience.data = m->log_again.data = m;
 	ev_timer_start(m->loop, &m->patience);
 	tell_on_lost(log_lost, m);
 }
@@ -306,12 +379,9 @@ static void watch(struct master *m)
 /* How many processes each role has: for store, how many it may have. */
 static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
 {
-	cpu_set_t set;
-	unsigned cores = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+	unsigned cores = m->commons->fronts;
 	bool single = m->cf->single_process;
 
-	if (cores > FRONTS_MOST)
-		cores = FRONTS_MOST;
 	size[ROLE_HASH] = single || cores < 2 ? 1 : cores - 1;
 	size[ROLE_AUTH] = single ? 1 : AUTHS;
 	size[ROLE_FRONT] = single ? 1 : cores;
@@ -333,26 +403,12 @@ static enum err pools_make(struct master *m, struct why *why)
 	return OK;
 }
 
-/* Memory and wake-up calls that the roles share. */
+/* Memory that the roles share. */
 static enum err shared_make(struct master *m, struct why *why)
 {
 	size_t cache = auth_cache_octets(m->cf);
+	enum err err = region_new(&m->slots, "pop3d stores", (size_t)STORES_MOST * STORE_SLOT_OCTETS, why);
 
-	for (unsigned i = 0; i < FRONTS_MOST; i++)
-		m->wake[i] = -1;
-	for (unsigned i = 0; i < m->pool[ROLE_FRONT].n; i++) {
-		m->wake[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (m->wake[i] < 0)
-			return fail_errno(why, ERR_TEMP, "eventfd");
-	}
-	enum err err = region_new(&m->places, "pop3d places", places_octets(m->cf), why);
-
-	if (err == OK)
-		err = region_new(&m->slots, "pop3d stores", (size_t)STORES_MOST * STORE_SLOT_OCTETS, why);
-	if (err == OK)
-		err = region_new(&m->tickets, "pop3d tickets", sizeof(struct tickets), why);
-	if (err == OK)
-		err = tickets_rotate(&m->tickets, why);
 	if (err == OK && cache > 0)
 		err = region_new(&m->cache, "pop3d cache", cache, why);
 	return err;
@@ -381,13 +437,9 @@ int supervise(struct master *m)
 	m->child_ops = &child_ops;
 	m->starting = true;
 	watch(m);
-	if (pools_make(m, &why) != OK || shared_make(m, &why) != OK || roles_start(m, &why) != OK) {
-		tell(LOG_ERR, "%s", why.text);
-		stop(m, EX_OSERR);
-	}
+	if (pools_make(m, &why) != OK || shared_make(m, &why) != OK || roles_start(m, &why) != OK)
+		start_failed(m, EX_OSERR, why.text);
 	if (!m->stopping || m->running > 0)
 		ev_run(m->loop, 0);
-	pidfile_remove(&m->pidfile);
-	log_line(LOG_INFO, "pop3d (Poplar %s) terminated", POPLAR_VERSION);
 	return m->status;
 }

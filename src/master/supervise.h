@@ -7,6 +7,6 @@
 #pragma once
 #include "master/master.h"
 
-/* Runs everything until the daemon is told to end; the status to exit with. The listeners are open, users and paths are
- * found. */
+/* Runs everything until it is told to leave and the last client has gone; the status to exit with. The listeners are open, users
+ * and paths are found. */
 int supervise(struct master *m);

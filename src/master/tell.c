@@ -65,6 +65,8 @@ void tell_setup(const struct conf *cf)
 
 	(void)slice_cstr(slice_str(cf->logging.tag), s.tag, sizeof s.tag);
 	debug_fill(&s, &cf->debug.level);
+	if (log_current()->form == LOG_TO_SYSLOG && log_current()->fd >= 0)
+		close(log_current()->fd); /* of the configuration before */
 	if (cf->logging.syslog) {
 		/* Without a receiver it stays unconnected: the first line finds out, and we try again later. */
 		s.fd = syslog_socket();

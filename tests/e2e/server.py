@@ -153,6 +153,7 @@ class Daemon:
         return f"""
 mode daemon;
 foreground yes;
+shutdown-timeout 0;
 runtime-dir "{self.top}/run";
 cache-dir "{self.top}/cache";
 logging {{ syslog no; print-severity yes; severity debug; }}

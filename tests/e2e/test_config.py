@@ -210,7 +210,7 @@ def test_pidfile(daemon):
     assert not pidfile.exists()
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_signals_end_it(daemon, sig):
     user = daemon.user()
     user.deliver("Subject: a\n\nx\n")

@@ -22,7 +22,7 @@ class Trace:
 
     def __init__(self, daemon):
         self.pids = {pid: process_name(pid).split()[-1].removeprefix("pop3d-") for pid in daemon.pids()}
-        self.pids[daemon.process.pid] = "master"
+        self.pids[daemon.process.pid] = "keeper"
         self.file = daemon.top / "trace"
 
     def __enter__(self):
@@ -99,7 +99,7 @@ def test_warm_sessions_start_nothing(mailed):
     assert t.count("front") > 100  # it did look
     assert t.count(None, *STARTS) == 0
     # The wait that each was in when strace came is all.
-    assert t.count("master") <= 1 and t.count("hash") <= 1
+    assert t.count("keeper") <= 1 and t.count("master") <= 1 and t.count("hash") <= 1
 
 
 def test_warm_login_is_three_messages(mailed):

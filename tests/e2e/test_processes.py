@@ -430,7 +430,7 @@ def test_processes_are_named(daemon):
     """ps shows what each process is."""
     daemon.login(daemon.user())
     names = [process_name(pid).split()[-1] for pid in daemon.pids()]
-    assert {"pop3d", "pop3d-front", "pop3d-auth", "pop3d-hash", "pop3d-store"} == set(names)
+    assert {"pop3d", "pop3d-master", "pop3d-front", "pop3d-auth", "pop3d-hash", "pop3d-store"} == set(names)
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])

@@ -52,18 +52,6 @@ def test_port(daemon):
     Pop3(("127.0.0.1", port)).quit()
 
 
-def test_shutdown_timeout(daemon):
-    """A process that does not end by itself is ended, long before the default of 30 seconds."""
-    daemon.start(extra="shutdown-timeout 0;")
-    daemon.connect().quit()
-    for pid in daemon.role_pids("front"):
-        os.kill(pid, signal.SIGSTOP)
-    daemon.process.send_signal(signal.SIGTERM)
-    assert wait_for(lambda: daemon.process.poll() is not None, 20), daemon.log()
-    daemon.process = None
-    daemon.alarms_expected = True
-
-
 def test_line_limit(daemon):
     user = daemon.user()
     daemon.start(extra="line-limit 300;")

@@ -11,7 +11,7 @@
 #include "check.h"
 #include "ipc/role.h"
 
-enum { FRONTS = 4, PLACES = 3, ROUNDS = 3000, PATIENCE = 60 };
+enum { SLOTS = 8, FRONTS = 4, PLACES = 3, ROUNDS = 3000, PATIENCE = 60 };
 
 static struct conf_server servers[2];
 static struct conf conf = {.max_children = PLACES, .max_per_address = 2, .servers = servers, .nservers = 2};
@@ -28,15 +28,22 @@ static void begin(void)
 {
 	int flags = MAP_SHARED | MAP_ANONYMOUS;
 
-	shared = mmap(NULL, places_octets(&conf), PROT_READ | PROT_WRITE, flags, -1, 0);
+	shared = mmap(NULL, places_octets(SLOTS), PROT_READ | PROT_WRITE, flags, -1, 0);
 	found = mmap(NULL, sizeof *found, PROT_READ | PROT_WRITE, flags, -1, 0);
 	check(shared != MAP_FAILED && found != MAP_FAILED);
 }
 
 static void end(void)
 {
-	munmap(shared, places_octets(&conf));
+	munmap(shared, places_octets(SLOTS));
 	munmap(found, sizeof *found);
+}
+
+static void seat_take(struct places *p, unsigned slot, uint64_t seed)
+{
+	struct places_seat seat = {.shared = shared, .slots = SLOTS, .slot = slot, .first = 0, .peers = SLOTS};
+
+	places_open(p, &seat, &conf, seed);
 }
 
 static void be_inside(void)
@@ -68,7 +75,7 @@ static _Noreturn void front(unsigned slot)
 	struct places p;
 
 	alarm(PATIENCE); /* whoever starves is killed, and that is a failure */
-	places_open(&p, shared, &conf, slot, 12345);
+	seat_take(&p, slot, 12345);
 	for (int i = 0; i < ROUNDS; i++)
 		serve(&p, slot);
 	_exit(0);
@@ -102,8 +109,8 @@ static void test_order(void **state)
 
 	(void)state;
 	begin();
-	places_open(&a, shared, &conf, 5, 1);
-	places_open(&b, shared, &conf, 2, 1);
+	seat_take(&a, 5, 1);
+	seat_take(&b, 2, 1);
 	for (int i = 0; i < PLACES; i++)
 		check(places_take(i % 2 ? &a : &b));
 	check(!places_take(&a) && !places_take(&b));
@@ -120,7 +127,7 @@ static void test_order(void **state)
 	places_publish(&a, 0);
 	check(places_next(&a) == -1);
 	/* b's front dies: its client goes, and so does the one that waited. */
-	places_reset(shared, &conf, 2);
+	places_reset(shared, SLOTS, 2);
 	check(places_mine(&b) == 0 && !places_are_awaited(&a) && places_take(&a));
 	end();
 }
@@ -131,14 +138,14 @@ static void test_waiting_is_counted(void **state)
 
 	(void)state;
 	begin();
-	places_open(&a, shared, &conf, 0, 1);
-	places_open(&b, shared, &conf, 1, 1);
+	seat_take(&a, 0, 1);
+	seat_take(&b, 1, 1);
 	check(places_wait(&a, 1, 2) && places_wait(&b, 1, 2));
 	check(!places_wait(&a, 1, 2) && !places_wait(&b, 1, 2));
 	check(places_wait(&a, 0, 2)); /* another server */
 	places_wait_over(&b, 1);
 	check(places_wait(&a, 1, 2) && !places_wait(&b, 1, 2));
-	places_reset(shared, &conf, 0);
+	places_reset(shared, SLOTS, 0);
 	check(places_wait(&b, 1, 2) && places_wait(&b, 1, 2) && !places_wait(&b, 1, 2));
 	check(places_spell_begins(&a) && !places_spell_begins(&b));
 	places_spell_over(&b);
@@ -173,14 +180,14 @@ static void test_addresses(void **state)
 		struct places a, b;
 
 		begin();
-		places_open(&a, shared, &conf, 0, 77);
-		places_open(&b, shared, &conf, 1, 78);
+		seat_take(&a, 0, 77);
+		seat_take(&b, 1, 78);
 		check_row(i, name, places_address_take(&a, &address[i].a) && places_address_take(&b, &address[i].a));
 		check_row(i, name, places_address_take(&a, &address[i].b) == !address[i].same);
 		check_row(i, name, places_address_take(&b, &address[i].a) == (address[i].a.family == 0));
 		places_address_give(&b, &address[i].a);
 		check_row(i, name, places_address_take(&a, &address[i].a));
-		places_reset(shared, &conf, 0);
+		places_reset(shared, SLOTS, 0);
 		check_row(i, name, places_address_take(&b, &address[i].a) && places_address_take(&b, &address[i].a));
 		end();
 	}
@@ -195,7 +202,7 @@ static void test_address_table(void **state)
 	(void)state;
 	conf.max_children = CLIENTS;
 	begin();
-	places_open(&p, shared, &conf, 0, 99);
+	seat_take(&p, 0, 99);
 	for (int round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < CLIENTS; i++) {
 			struct address a = {AF_INET, 1, 0, {(uint8_t)round, 1, (uint8_t)(i >> 8), (uint8_t)i}};
@@ -219,16 +226,16 @@ static void test_balance(void **state)
 	(void)state;
 	conf.max_children = 0;
 	begin();
-	places_open(&a, shared, &conf, 0, 1);
+	seat_take(&a, 0, 1);
 	for (int i = 0; i < 100; i++)
 		check(places_take(&a));
 	check(!places_are_ahead(&a)); /* alone */
-	places_open(&b, shared, &conf, 1, 1);
+	seat_take(&b, 1, 1);
 	check(places_are_ahead(&a) && !places_are_ahead(&b));
 	for (int i = 0; i < 90; i++)
 		check(places_take(&b));
 	check(!places_are_ahead(&a));
-	places_reset(shared, &conf, 1);
+	places_reset(shared, SLOTS, 1);
 	check(!places_are_ahead(&a)); /* alone again */
 	end();
 	conf.max_children = PLACES;

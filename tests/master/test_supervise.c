@@ -149,7 +149,16 @@ int hash_main(const struct role_env *env)
 	return double_run();
 }
 
-/* --- front: notes denials --- */
+/* --- front: notes denials; its last client is gone when it is told to leave --- */
+
+static enum err on_leave(struct chan *c, struct msg *m, struct why *why)
+{
+	(void)m;
+	(void)why;
+	chan_send(c, MSG_LEFT, NULL);
+	ev_break(loop, EVBREAK_ALL);
+	return OK;
+}
 
 static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
 {
@@ -166,7 +175,8 @@ static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
 
 int front_main(const struct role_env *env)
 {
-	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny}, .closed = on_closed};
+	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny, [MSG_LEAVE] = on_leave},
+					    .closed = on_closed};
 
 	double_open(env, ROLE_FRONT, &ops);
 	return double_run();
@@ -309,12 +319,14 @@ static _Noreturn void master_run(void)
 		.runtime_dir = runtime,
 		.cache_dir = cache,
 	};
-	struct master m = {.cf = &cf, .privileged = true, .front = front, .auth = auth, .daemon = {.report = -1}};
+	static struct commons commons;
+	struct master m = {
+		.cf = &cf, .privileged = true, .front = front, .auth = auth, .commons = &commons, .keeper_fd = -1};
 	struct why why;
 
 	(void)snprintf(runtime, sizeof runtime, "%s/run", top);
 	(void)snprintf(cache, sizeof cache, "%s/cache", top);
-	if (paths_open(&m.paths, &cf, &why) != OK)
+	if (paths_open(&m.paths, &cf, &why) != OK || commons_open(&commons, 1, &why) != OK)
 		_exit(99);
 	_exit(supervise(&m));
 }

@@ -1,0 +1,104 @@
+/* master/prepare.c - see prepare.h */
+#include "master/prepare.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "master/landlock.h"
+#include "master/tell.h"
+
+enum { DESCRIPTORS_BESIDES = 8192 }; /* what a process may need besides its clients: channels to all stores, and more */
+
+/* Statements of the configuration that this version does not honour. Those that guard access cannot be left out. */
+int notices_tell(const struct conf *cf)
+{
+	size_t n;
+	const struct conf_notice *notice = conf_notices(cf, &n);
+	int status = EX_OK;
+
+	for (size_t i = 0; i < n; i++) {
+		char text[512];
+
+		tell(notice[i].refuses ? LOG_ERR : LOG_WARNING, "%s", conf_notice_text(&notice[i], text, sizeof text));
+		if (notice[i].refuses)
+			status = EX_CONFIG;
+	}
+	return status;
+}
+
+/* Every client needs a descriptor, and a front may have them all. */
+static void descriptors_raise(const struct conf *cf)
+{
+	struct rlimit now;
+	rlim_t want = DESCRIPTORS_BESIDES + (cf->max_children < 1U << 20 ? cf->max_children : 1U << 14);
+
+	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+		return;
+	struct rlimit more = {.rlim_cur = want, .rlim_max = want > now.rlim_max ? want : now.rlim_max};
+	struct rlimit most = {.rlim_cur = now.rlim_max, .rlim_max = now.rlim_max};
+
+	if (want > now.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) < 0 && setrlimit(RLIMIT_NOFILE, &most) < 0)
+		log_line(LOG_WARNING, "cannot raise the limit of open files: %s", strerror(errno));
+}
+
+/* Who we are, and who the roles will be. */
+static enum err users_find(struct master *m, struct why *why)
+{
+	enum err err = OK;
+
+	m->self = (struct identity){.uid = geteuid(), .gid = getegid()};
+	m->privileged = m->self.uid == 0;
+	if (!m->privileged) {
+		log_line(LOG_NOTICE,
+			 "not started as root: all processes run as uid %u, and only mail of this uid is served",
+			 (unsigned)m->self.uid);
+		return OK;
+	}
+	if ((err = identity_find(m->cf->front_user, &m->front, why)) == OK)
+		err = identity_find(m->cf->auth_user, &m->auth, why);
+	if (conf_list_has(&m->cf->auth.authorization, "system") &&
+	    conf_list_has(&m->cf->auth.authentication, "system") && !group_find("shadow", &m->shadow))
+		log_line(LOG_WARNING, "there is no group shadow: system users whose passwords are in " CONF_ETC
+				      "/shadow cannot log in");
+	if (err == OK && m->front.uid == m->auth.uid)
+		return fail(why, ERR_PERM,
+			    "front-user and auth-user must be two users: one must not reach the other's process");
+	return err;
+}
+
+static void landlock_tell(void)
+{
+	int abi = landlock_abi();
+
+	if (abi == 0)
+		log_line(LOG_WARNING,
+			 "this kernel has no Landlock: auth and store are held back by their users' rights only");
+	else
+		log_line(LOG_DEBUG, "Landlock version %d", abi);
+}
+
+int prepare(struct master *m, struct why *why)
+{
+	if (users_find(m, why) != OK)
+		return EX_CONFIG;
+	int status = certs_load(&m->certs, m->cf);
+
+	if (status != EX_OK) {
+		(void)fail(why, ERR_PERM, "certificates or keys cannot be used");
+		return status;
+	}
+	landlock_tell();
+	umask(022); /* directories above ours, where they are missing */
+	enum err err = paths_open(&m->paths, m->cf, why);
+
+	umask(007);
+	if (err != OK)
+		return EX_CANTCREAT;
+	descriptors_raise(m->cf);
+	return EX_OK;
+}
