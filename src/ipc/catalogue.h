@@ -24,7 +24,7 @@ enum msg_type {
 	MSG_LOG,      /* a fresh descriptor for the log */
 	MSG_READY,    /* to master: set up, confined, serving */
 	MSG_LOG_LOST, /* to master: the log's receiver is gone */
-	MSG_IDLE,     /* store to master: no session for a while, may I go? */
+	MSG_IDLE,     /* store to master: no session for a while, may I go? Master to store: go when you have none */
 	MSG_LEAVE, /* master to front (and to the master of these fronts): no more clients, and end when the last has gone */
 	MSG_LEFT,   /* the answer: no client comes in any more */
 	MSG_FAILED, /* a master to the one above it: what it started cannot serve, and why */

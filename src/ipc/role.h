@@ -21,8 +21,9 @@ enum {
 /* How a store worker is doing: written by it alone, read by auth (where to send a grant) and master. */
 struct store_slot {
 	_Atomic uint64_t busy_since_ms; /* clock_ms; 0: waits for work */
+	_Atomic uint64_t idle_since_ms; /* clock_ms; 0: it has a session */
 	_Atomic uint32_t sessions;      /* that are open */
-	char pad[STORE_SLOT_OCTETS - 12 - 4];
+	char pad[STORE_SLOT_OCTETS - 20 - 4];
 };
 
 struct role_env {

@@ -1,6 +1,7 @@
 /* master/child.c - see child.h */
 #include "master/child.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,7 +52,7 @@ struct child *place_add(struct master *m, enum role role)
 		return NULL;
 	struct child *c = &pool->child[pool->n];
 
-	*c = (struct child){.master = m, .role = role, .slot = pool->n++, .chan.in.fd = -1};
+	*c = (struct child){.master = m, .role = role, .slot = pool->n++, .chan.in.fd = -1, .order_fd = -1};
 	ev_timer_init(&c->again, on_again, 0., 0.);
 	c->again.data = c;
 	return c;
@@ -92,7 +93,7 @@ static enum err connect_pool(struct child *c, enum role role, struct why *why)
 	enum err err = OK;
 
 	for (unsigned i = 0; err == OK && i < pool->n; i++)
-		if (child_runs(&pool->child[i]) && !pool->child[i].leaving)
+		if (child_runs(&pool->child[i]) && !pool->child[i].leaving && !pool->child[i].spare)
 			err = connect_two(c, &pool->child[i], why);
 	return err;
 }
@@ -120,11 +121,75 @@ enum err child_start(struct child *c, struct why *why)
 		return err;
 	err = connect_all(c, why);
 	if (err == OK)
-		err = spawn(c, child_fd, why);
+		err = spawn(c, child_fd, -1, why);
 	if (err != OK)
 		chan_done(&c->chan); /* and with it its ends of the channels to its peers */
 	close(child_fd);
 	return err;
+}
+
+enum err child_start_spare(struct child *c, struct why *why)
+{
+	int child_fd, order[2];
+	enum err err = spawn_prepare(c, c->master->child_ops, &child_fd, why);
+
+	if (err != OK)
+		return err;
+	if (pipe2(order, O_CLOEXEC) < 0) {
+		err = fail_errno(why, ERR_TEMP, "pipe");
+	} else {
+		err = spawn(c, child_fd, order[0], why);
+		close(order[0]);
+		c->order_fd = order[1];
+		c->spare = true;
+	}
+	close(child_fd);
+	if (err != OK)
+		child_let_go(c);
+	return err;
+}
+
+/* What its peers and master say to it waits in its channel until it is what it must be. */
+enum err child_assign(struct child *c, struct why *why)
+{
+	enum err err = connect_all(c, why);
+
+	if (err == OK && write(c->order_fd, &c->owner, sizeof c->owner) != sizeof c->owner)
+		err = fail_errno(why, ERR_TEMP, "tell a spare store worker whose it is");
+	c->started_ms = clock_ms();
+	if (err != OK) {
+		child_let_go(c);
+		return err;
+	}
+	close(c->order_fd);
+	c->order_fd = -1;
+	c->spare = false;
+	return OK;
+}
+
+void child_let_go(struct child *c)
+{
+	chan_done(&c->chan);
+	if (c->order_fd >= 0)
+		close(c->order_fd);
+	c->order_fd = -1;
+}
+
+/* Once every auth has let go of it, no grant can reach it. */
+void child_retire(struct child *c)
+{
+	const struct pool *auths = &c->master->pool[ROLE_AUTH];
+	struct msg_forget forget = {.serial = c->serial};
+	struct chan_out out = {.payload = &forget};
+
+	if (c->leaving)
+		return;
+	c->leaving = true;
+	c->master->owners.retiring++;
+	for (unsigned i = 0; i < auths->n; i++)
+		if (child_runs(&auths->child[i]))
+			(void)chan_send(&auths->child[i].chan, MSG_FORGET, &out); /* an auth that ends lets go too */
+	(void)chan_send(&c->chan, MSG_IDLE, NULL);                                /* one that ends goes too */
 }
 
 /* How long to wait before the next try, after so many early ends in a row. */
@@ -170,10 +235,11 @@ void child_end(struct child *c, int status)
 	bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 
 	end_log(c, status);
-	chan_done(&c->chan);
+	child_let_go(c);
 	c->early = failed && clock_ms() - c->started_ms < EARLY_MS ? c->early + 1 : 0;
 	c->again_ms = clock_ms() + again_after(c->early);
 	c->pid = 0;
+	c->master->owners.retiring -= c->leaving;
 	c->ready = c->left = c->leaving = false;
 	c->master->running--;
 }

@@ -17,6 +17,18 @@ enum err child_start(struct child *c, struct why *why);
 /* The same from the loop: at once, or later the more often it ended soon after its start. Goes on until it succeeds. */
 void child_start_later(struct child *c);
 
+/* Store: starts a process that waits for its owner, in a place that is nobody's. */
+enum err child_start_spare(struct child *c, struct why *why);
+
+/* It is c->owner's from here on, and hears of its peers as they of it. After an error it ends. */
+enum err child_assign(struct child *c, struct why *why);
+
+/* It will see its channels close, and end by itself. */
+void child_let_go(struct child *c);
+
+/* Store: no auth sends it grants any more, and it ends when its sessions have. */
+void child_retire(struct child *c);
+
 /* The process that ran here has ended with this status of wait(2): logs it, closes its channel, and notes from when on another
  * may be started. */
 void child_end(struct child *c, int status);

@@ -49,9 +49,10 @@ static uint64_t busy_ms(const struct child *c)
 	return since > 0 && since < now ? now - since : 0;
 }
 
-/* An owner's workers, and a place for one more. */
+/* An owner's workers. */
 struct workers {
-	struct child *best, *place;
+	struct child *best;
+	struct child *kept; /* the place of one that failed, where another may be tried */
 	uint64_t best_busy_ms, again_ms;
 	unsigned n;
 };
@@ -67,54 +68,85 @@ static void worker_count(struct workers *w, struct child *c)
 	}
 }
 
-static struct workers workers_find(struct master *m, const struct msg_grant *g)
+static struct workers workers_find(const struct master *m, struct identity owner)
 {
-	struct pool *stores = &m->pool[ROLE_STORE];
 	struct workers w = {0};
 	uint64_t now = clock_ms();
 
-	for (unsigned i = 0; i < stores->n; i++) {
-		struct child *c = &stores->child[i];
-		bool same = c->serial != 0 && c->owner.uid == g->uid && c->owner.gid == g->gid;
-
-		if (child_runs(c)) {
-			if (same)
-				worker_count(&w, c);
-			continue;
-		}
-		/* A worker that failed keeps its place until it may be tried again. */
-		if (c->again_ms > now) {
-			if (same && c->again_ms > w.again_ms)
-				w.again_ms = c->again_ms;
-		} else if (!w.place || same) {
-			w.place = c;
-		}
+	for (struct child *c = owners_first(&m->owners, owner); c; c = owners_next(c)) {
+		if (child_runs(c))
+			worker_count(&w, c);
+		else if (c->again_ms <= now)
+			w.kept = c;
+		else if (c->again_ms > w.again_ms)
+			w.again_ms = c->again_ms;
 	}
-	if (!w.place)
-		w.place = place_add(m, ROLE_STORE);
 	return w;
+}
+
+/* A spare that lives, else a place for a new process. */
+static enum err worker_start(struct child *c, struct identity owner, struct why *why)
+{
+	c->owner = owner;
+	return c->spare ? child_assign(c, why) : child_start(c, why);
+}
+
+/* A new worker; `kept` is its owner's place of one that failed, or NULL. How often it failed counts for the new one. */
+static struct child *worker_new(struct master *m, struct identity owner, struct child *kept, struct why *why)
+{
+	struct child *c;
+	unsigned early = kept ? kept->early : 0;
+
+	while ((c = spares_take(m)) && worker_start(c, owner, why) != OK)
+		continue; /* it had died, which will be told */
+	if (kept) {
+		owners_remove(&m->owners, kept);
+		place_give(m, kept);
+	}
+	if (!c && !(c = place_take(m))) {
+		(void)fail(why, ERR_TEMP, "there are too many workers");
+		return NULL;
+	}
+	if (!child_runs(c) && worker_start(c, owner, why) != OK) {
+		place_give(m, c);
+		return NULL;
+	}
+	c->early = early;
+	owners_add(&m->owners, c);
+	owners_retire(m);
+	return c;
 }
 
 /* A worker for this owner: one that has time, else a new one, else any. NULL: `why` says why not. */
 static struct child *worker_get(struct master *m, const struct msg_grant *g, struct why *why)
 {
-	struct workers w = workers_find(m, g);
+	struct identity owner = {.uid = g->uid, .gid = g->gid};
+	struct workers w = workers_find(m, owner);
+	struct child *new = NULL;
 
 	if (w.best && w.best_busy_ms < BUSY_LONG_MS)
 		return w.best;
-	if (w.n >= WORKERS_MOST || !w.place || w.again_ms > 0) {
-		if (!w.best)
-			(void)fail(why, ERR_TEMP, "%s",
-				   w.again_ms > 0 ? "its last worker failed a moment ago"
-						  : "there are too many workers");
-		return w.best;
-	}
-	if (w.place->owner.uid != g->uid || w.place->owner.gid != g->gid)
-		w.place->early = 0;
-	w.place->owner = (struct identity){.uid = g->uid, .gid = g->gid};
-	if (child_start(w.place, why) == OK)
-		return w.place;
-	return w.best;
+	if (w.again_ms > 0)
+		(void)fail(why, ERR_TEMP, "its last worker failed a moment ago");
+	else if (w.n >= WORKERS_MOST)
+		(void)fail(why, ERR_TEMP, "there are too many workers");
+	else
+		new = worker_new(m, owner, w.kept, why);
+	return new ? new : w.best;
+}
+
+void worker_ended(struct child *c)
+{
+	struct master *m = c->master;
+
+	if (c->spare)
+		spares_lost(m, c);
+	else if (c->early > 0)
+		return;
+	else
+		owners_remove(&m->owners, c);
+	c->spare = false;
+	place_give(m, c);
 }
 
 /* Whether we may run a worker as this owner at all. */

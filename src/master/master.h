@@ -14,9 +14,11 @@
 #include "ipc/role.h"
 #include "master/certs.h"
 #include "master/commons.h"
+#include "master/owners.h"
 #include "master/paths.h"
 #include "master/privs.h"
 #include "master/sockets.h"
+#include "master/spares.h"
 
 struct master;
 
@@ -32,6 +34,9 @@ struct child {
 	bool ready;            /* it serves */
 	bool left;             /* front: it takes no more clients */
 	bool leaving;          /* store: it was told that it may go, and gets no more work */
+	bool spare;            /* store: it waits to hear whose it is ... */
+	int order_fd;          /* ... from here */
+	struct child *next;    /* store: of the same list of owners, or of free places */
 	uint64_t started_ms;
 	unsigned early;    /* how often in a row it ended soon after its start */
 	uint64_t again_ms; /* not started again before */
@@ -60,6 +65,8 @@ struct master {
 	unsigned first;          /* slot there of our first front */
 	struct region slots, cache;
 	struct pool pool[ROLE_COUNT];
+	struct owners owners;
+	struct spares spares;
 	const struct chan_ops *child_ops; /* of the channels to all of them */
 	uint32_t serial;                  /* the last one given to a process */
 	unsigned running;                 /* processes */

@@ -159,6 +159,13 @@ void paths_close(struct paths *p)
 	p->session_dir = p->cache_dir = -1;
 }
 
+size_t paths_descriptors(const struct paths *p, int fds[static PATHS_FDS])
+{
+	fds[0] = p->session_dir;
+	fds[1] = p->cache_dir;
+	return PATHS_FDS;
+}
+
 int paths_session_file(const struct paths *p, uid_t uid, struct why *why)
 {
 	char name[16];

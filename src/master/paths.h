@@ -24,6 +24,10 @@ struct paths {
 enum err paths_open(struct paths *p, const struct conf *cf, struct why *why);
 void paths_close(struct paths *p);
 
+/* What a process that will ask for session files and directories of indexes must not close; returns how many. */
+enum { PATHS_FDS = 2 };
+size_t paths_descriptors(const struct paths *p, int fds[static PATHS_FDS]);
+
 /* This owner's file of session locks, opened anew, so that its locks are the caller's own; -1 after an error. */
 int paths_session_file(const struct paths *p, uid_t uid, struct why *why);
 

@@ -234,15 +234,35 @@ static void environment_leave(void)
 	*keep = NULL;
 }
 
-static void name_set(enum role role)
+static void name_set(const char *role)
 {
 	char name[16];
 
-	(void)snprintf(name, sizeof name, "pop3d-%s", role_name(role));
+	(void)snprintf(name, sizeof name, "pop3d-%s", role);
 	(void)prctl(PR_SET_NAME, name, 0, 0, 0); /* for ps; no harm without */
 }
 
-static _Noreturn void child_run(struct child *c, int master_fd, pid_t parent)
+/* Waits to hear whose it is, holding nothing but what the set-up below needs. Ends with master's end of the pipe. */
+static void owner_wait(struct child *c, int master_fd, int order_fd)
+{
+	const struct master *m = c->master;
+	int keep[PATHS_FDS + 7] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, log_current()->fd,
+				   master_fd,    order_fd,      m->slots.rw};
+	struct why why = {""};
+	ssize_t n;
+
+	name_set("spare");
+	if (close_but(keep, 7 + paths_descriptors(&m->paths, keep + 7), &why) != OK)
+		give_up(c, &why);
+	do
+		n = read(order_fd, &c->owner, sizeof c->owner);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof c->owner)
+		_exit(EX_OK);
+	close(order_fd);
+}
+
+static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pid_t parent)
 {
 	struct master *m = c->master;
 	struct role_env env = {
@@ -254,9 +274,11 @@ static _Noreturn void child_run(struct child *c, int master_fd, pid_t parent)
 		env.wake[i] = -1;
 	loop_leave(m);
 	environment_leave();
-	name_set(c->role);
 	if (c->role != ROLE_AUTH)
 		conf_wipe_secrets(m->cf);
+	if (order_fd >= 0)
+		owner_wait(c, master_fd, order_fd);
+	name_set(role_name(c->role));
 	if (env_fill(c, &env, &why) != OK)
 		give_up(c, &why);
 	int null = m->cf->foreground ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -293,13 +315,13 @@ enum err spawn_prepare(struct child *c, const struct chan_ops *ops, int *child_f
 	return OK;
 }
 
-enum err spawn(struct child *c, int child_fd, struct why *why)
+enum err spawn(struct child *c, int child_fd, int order_fd, struct why *why)
 {
 	struct master *m = c->master;
 	pid_t parent = getpid(), pid = fork_quietly();
 
 	if (pid == 0)
-		child_run(c, child_fd, parent);
+		child_run(c, child_fd, order_fd, parent);
 	if (pid < 0)
 		return fail_errno(why, ERR_TEMP, "fork");
 	c->pid = pid;

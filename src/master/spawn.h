@@ -6,5 +6,6 @@
  * process, which will have *child_fd, the caller's until then. After OK c->chan is open. */
 enum err spawn_prepare(struct child *c, const struct chan_ops *ops, int *child_fd, struct why *why);
 
-/* Starts the process (for store, c->owner says for whom). After OK c->pid is set. */
-enum err spawn(struct child *c, int child_fd, struct why *why);
+/* Starts the process (for store, c->owner says for whom). After OK c->pid is set. order_fd: a store process that reads from
+ * there whose it is, when it is needed; -1: it knows. */
+enum err spawn(struct child *c, int child_fd, int order_fd, struct why *why);

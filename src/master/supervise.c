@@ -61,6 +61,8 @@ static void child_ended(struct child *c, int status)
 	struct why why;
 
 	child_end(c, status);
+	if (c->role == ROLE_STORE)
+		worker_ended(c);
 	if (c->role == ROLE_FRONT)
 		commons_clear(m->commons, m->first + c->slot);
 	if (m->stopping) {
@@ -176,22 +178,12 @@ static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
 				(void)chan_send(&m->pool[r].child[i].chan, MSG_LOG, &out); /* a child that ends */
 }
 
-/* A store worker had no session for a while. Once every auth has let go of it, no grant can reach it, and it ends. */
+/* A store worker had no session for a while. */
 static enum err on_idle(struct chan *ch, struct msg *msg, struct why *why)
 {
-	struct child *c = ch->owner;
-	const struct pool *auths = &c->master->pool[ROLE_AUTH];
-	struct msg_forget forget = {.serial = c->serial};
-	struct chan_out out = {.payload = &forget};
-
 	(void)msg;
 	(void)why;
-	if (c->leaving)
-		return OK;
-	c->leaving = true;
-	for (unsigned i = 0; i < auths->n; i++)
-		if (child_runs(&auths->child[i]))
-			(void)chan_send(&auths->child[i].chan, MSG_FORGET, &out); /* an auth that ends lets go too */
+	child_retire(ch->owner);
 	return OK;
 }
 
@@ -226,6 +218,7 @@ static void started(struct master *m)
 	m->starting = false;
 	ev_timer_stop(m->loop, &m->patience);
 	tell_started();
+	spares_open(m);
 	if (m->keeper_fd < 0)
 		return;
 	if (!m->cf->foreground)
@@ -256,10 +249,11 @@ static void stop(struct master *m, int status)
 	m->stopping = true;
 	m->status = status;
 	listeners_let_go(&m->listeners);
+	spares_close(m);
 	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
 		for (unsigned i = 0; i < m->pool[r].n; i++)
 			if (child_runs(&m->pool[r].child[i]))
-				chan_done(&m->pool[r].child[i].chan);
+				child_let_go(&m->pool[r].child[i]);
 	patience_set(m, END_S);
 	if (m->running == 0)
 		ev_break(m->loop, EVBREAK_ALL);
@@ -280,6 +274,7 @@ static void leave(struct master *m, enum leave stay)
 	}
 	m->leaving = true;
 	m->stay = stay;
+	spares_close(m);
 	listeners_let_go(&m->listeners);
 	for (unsigned i = 0; i < fronts->n; i++)
 		if (child_runs(&fronts->child[i]))

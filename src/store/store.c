@@ -38,7 +38,13 @@ void store_answer(struct peer *front, enum msg_type type, const struct chan_out 
 /* Gone when master, asked, has taken us out of all auths, and the last session has ended. */
 void store_count(struct store *st)
 {
-	atomic_store_explicit(&st->env->slot_page->sessions, (uint32_t)st->sessions.count, memory_order_relaxed);
+	struct store_slot *slot = st->env->slot_page;
+	bool idle = st->sessions.count == 0,
+	     was_idle = atomic_load_explicit(&slot->idle_since_ms, memory_order_relaxed) > 0;
+
+	atomic_store_explicit(&slot->sessions, (uint32_t)st->sessions.count, memory_order_relaxed);
+	if (idle != was_idle)
+		atomic_store_explicit(&slot->idle_since_ms, idle ? clock_ms() : 0, memory_order_relaxed);
 	if (st->sessions.count > 0)
 		ev_timer_stop(st->loop, &st->idle);
 	else if (st->leaving && !st->auths)
@@ -193,8 +199,20 @@ static enum err on_log(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
+/* Others need our place, and master sends us nobody any more. */
+static enum err on_go(struct chan *c, struct msg *m, struct why *why)
+{
+	struct store *st = c->owner;
+
+	(void)m;
+	(void)why;
+	st->leaving = true;
+	store_count(st);
+	return OK;
+}
+
 static const struct chan_ops master_ops = {
-	.on = {[MSG_PEER] = on_peer, [MSG_LOG] = on_log, [MSG_GRANT] = on_master_grant},
+	.on = {[MSG_PEER] = on_peer, [MSG_LOG] = on_log, [MSG_IDLE] = on_go, [MSG_GRANT] = on_master_grant},
 	.closed = on_master_closed,
 };
 

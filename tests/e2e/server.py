@@ -21,6 +21,7 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 BINARY = Path(os.environ.get("POP3D", BUILD / "pop3d")).resolve()
 SANITIZED = "asan" in str(BINARY)
 NOBODY = 65534
+SPARES = 4  # store workers that wait
 START_SECONDS = 30  # an upper bound for a busy machine, not a promise
 
 # What must never stand in a log: a sanitizer's report, a failed assertion.
@@ -293,6 +294,12 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
     def role_pids(self, role):
         """Processes whose name says that they have this role."""
         return [pid for pid in self.pids() if role in process_name(pid)]
+
+    def wait_spares(self):
+        """The store workers that wait for an owner, once all are there; started by an ordinary user, there are none."""
+        most = SPARES if self.privileged and os.getuid() == 0 else 0
+        assert wait_for(lambda: len(self.role_pids("pop3d-spare")) == most), self.log()
+        return set(self.role_pids("pop3d-spare"))
 
     def rss_kib(self):
         """Private memory of all processes (what they share, libraries and pages of before the fork, is not growth)."""

@@ -34,8 +34,8 @@ class Trace:
         return self
 
     def waits(self, pid):
-        """It sleeps in its loop, and no call of its own is being traced."""
-        return re.search("epoll_wait|ep_poll", Path(f"/proc/{pid}/wchan").read_text(encoding="ascii"))
+        """It sleeps in its loop (a spare worker: it waits for its owner), and no call of its own is being traced."""
+        return re.search("epoll_wait|ep_poll|pipe_read", Path(f"/proc/{pid}/wchan").read_text(encoding="ascii"))
 
     def __exit__(self, *_):
         assert wait_for(lambda: all(self.waits(pid) for pid in self.pids))

@@ -1,7 +1,9 @@
 """System users: passwd and shadow, default chains, many owners, workers that wait ahead."""
 
 import os
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +11,7 @@ from server import SANITIZED, wait_for
 from system import SystemDaemon, hashed
 from test_auth import hashes, try_login
 from test_counts import Trace
-from test_sandbox import status
+from test_sandbox import holds, listeners, status
 
 pytestmark = pytest.mark.needs_root
 
@@ -212,3 +214,66 @@ def test_look_up_does_not_grow(daemon):
     assert try_login(daemon, "zoe", "secret").startswith(b"+OK")
     assert counted_login(daemon) == few
     assert few[:2] == (2, 2)
+
+
+# --- workers that wait ahead
+
+
+OWNERS = 100 if SANITIZED else 300
+
+
+def serves(daemon, pid, uid):
+    return pid in daemon.role_pids("pop3d-store") and set(status(pid)["Uid"].split()) == {str(uid)}
+
+
+def test_first_login_forks_nothing(daemon):
+    """The worker of a new owner was there before; the next one is forked behind it, and the owner's stays his."""
+    users = [daemon.system_user() for _ in range(3)]
+    started(daemon)
+    for user in users:
+        before = daemon.wait_spares()
+        daemon.login(user).quit()
+        (taken,) = before - daemon.wait_spares()
+        assert serves(daemon, taken, user.uid)
+        daemon.login(user).quit()
+        assert before - daemon.wait_spares() == {taken}
+
+
+def test_spares_hold_nothing(daemon):
+    """No socket but the channel, no listener, no shared memory but the page-to-be; their end is the daemon's."""
+    daemon.system_user("bob")
+    started(daemon)
+    for pid in daemon.wait_spares():
+        fds = holds(pid)
+        assert sum(t.startswith("socket:") for t in fds.values()) == 1
+        assert not set(fds.values()) & listeners()
+        assert sum(t.startswith("pipe:") for t in fds.values()) == 1
+        assert not [t for t in fds.values() if "passwd" in t or "shadow" in t]
+        assert {t for t in fds.values() if t.startswith("/")} <= {
+            str(daemon.top / "run" / "session"), str(daemon.top / "cache"), "/memfd:pop3d stores (deleted)"}
+        assert "/memfd" not in Path(f"/proc/{pid}/maps").read_text(encoding="ascii")
+
+
+def test_spares_die(daemon):
+    """Whoever logs in then has a worker that is forked for him."""
+    daemon.alarms_expected = True
+    users = [daemon.system_user() for _ in range(3)]
+    started(daemon)
+    for pid in daemon.wait_spares():
+        os.kill(pid, signal.SIGKILL)
+    for user in users:
+        daemon.login(user).quit()
+    assert daemon.role_pids("pop3d-spare") == []  # not again at once
+
+
+def test_many_owners(daemon):
+    """Each is served by a process of his own uid, and all of them live side by side."""
+    users = [daemon.system_user() for _ in range(OWNERS)]
+    users[-1].deliver("Subject: last\n\nx\n")
+    started(daemon)
+    clients = [daemon.login(user) for user in users]
+    assert clients[-1].stat()[0] == 1
+    owners = sorted(int(status(pid)["Uid"].split()[0]) for pid in daemon.role_pids("pop3d-store"))
+    assert owners == [user.uid for user in users]
+    for c in clients:
+        c.quit()

@@ -70,7 +70,8 @@ static struct {
 	_Atomic uint32_t forgot; /* serial */
 	_Atomic bool pass;       /* the passers may begin */
 	_Atomic uint32_t passed; /* of them */
-	_Atomic uint32_t slot;   /* the highest that a worker had */
+	_Atomic pid_t first_passer;
+	_Atomic uint32_t slot; /* the highest that a worker had */
 } * seen;
 
 size_t auth_cache_octets(const struct conf *cf)
@@ -194,6 +195,8 @@ static enum err on_grant_note(struct chan *c, struct msg *m, struct why *why)
 		number = ++seen->workers;
 	if (role_env->slot > seen->slot)
 		seen->slot = role_env->slot;
+	if (g->sid == ROWS)
+		seen->first_passer = getpid();
 	if (g->sid >= ROWS || g->sid == IDLE_ROW)
 		chan_send(c, MSG_IDLE, NULL);
 	if (g->sid >= ROWS || !slice_eq(m->bulk, slice_str("namemaildir:/xhome")))
@@ -308,6 +311,7 @@ static _Noreturn void master_run(void)
 	static char runtime[96], cache[96];
 	struct identity front = {FRONT, FRONT}, auth = {AUTH, AUTH};
 	struct conf cf = {
+		.mode = MODE_DAEMON,
 		.foreground = true,
 		.single_process = true,
 		.max_children = 4,
@@ -360,9 +364,43 @@ static size_t descriptors_of(pid_t pid)
 	return n;
 }
 
+/* The spare worker of this master; 0: there is none at the moment. */
+static pid_t spare_of(pid_t master)
+{
+	char path[64], text[4096], name[32];
+	pid_t spare = 0;
+
+	(void)snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)master, (long)master);
+	FILE *f = fopen(path, "re");
+
+	check(f);
+	text[fread(text, 1, sizeof text - 1, f)] = '\0';
+	(void)fclose(f);
+	for (char *pid = strtok(text, " "); pid; pid = strtok(NULL, " ")) {
+		(void)snprintf(path, sizeof path, "/proc/%s/comm", pid);
+		f = fopen(path, "re");
+		if (f && fgets(name, sizeof name, f) && strcmp(name, "pop3d-spare\n") == 0)
+			spare = (pid_t)strtol(pid, NULL, 10);
+		if (f)
+			(void)fclose(f);
+	}
+	return spare;
+}
+
+static pid_t spare_wait(pid_t master)
+{
+	pid_t spare = 0;
+
+	for (unsigned i = 0; i < WAIT_S * 100 && !(spare = spare_of(master)); i++)
+		usleep(10000);
+	check(spare != 0);
+	return spare;
+}
+
 /* Lets them all come and go; the number of master's descriptors must be what it was. */
 static void passers_check(pid_t master)
 {
+	pid_t spare = spare_wait(master);
 	size_t before = descriptors_of(master), now = 0;
 
 	seen->pass = true;
@@ -373,6 +411,8 @@ static void passers_check(pid_t master)
 	check(seen->passed == PASSERS);
 	check(now == before);
 	check(seen->slot < ROWS); /* places are used again */
+	/* the first of them was served by who was there, and another one came */
+	check(seen->first_passer == spare && spare_wait(master) != spare);
 }
 
 static void rows_check(void)

@@ -1,0 +1,94 @@
+/* master/spares.c - see spares.h */
+#include "master/spares.h"
+
+#include "base/log.h"
+#include "master/child.h"
+#include "master/owners.h"
+
+static const double pause_s = 10; /* behind a failure: what went wrong does so again */
+
+static void refill(struct master *m)
+{
+	if (m->spares.n < m->spares.most && !ev_is_active(&m->spares.pause))
+		ev_idle_start(m->loop, &m->spares.idle);
+}
+
+static void pause_refill(struct master *m)
+{
+	ev_idle_stop(m->loop, &m->spares.idle);
+	ev_timer_again(m->loop, &m->spares.pause);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)revents;
+	ev_timer_stop(loop, w);
+	refill(w->data);
+}
+
+/* One at a time: between two of them whatever has happened is seen to. */
+static void on_idle_loop(struct ev_loop *loop, ev_idle *w, int revents)
+{
+	struct master *m = w->data;
+	struct child *c = place_take(m);
+	struct why why = {"there is no place for one"};
+
+	(void)revents;
+	if (!c || child_start_spare(c, &why) != OK) {
+		log_line(LOG_WARNING, "cannot start a spare store worker: %s", why.text);
+		if (c)
+			place_give(m, c);
+		pause_refill(m);
+		return;
+	}
+	m->spares.child[m->spares.n++] = c;
+	if (m->spares.n == m->spares.most)
+		ev_idle_stop(loop, w);
+}
+
+void spares_open(struct master *m)
+{
+	struct spares *s = &m->spares;
+
+	ev_idle_init(&s->idle, on_idle_loop);
+	ev_set_priority(&s->idle, EV_MINPRI);
+	ev_init(&s->pause, on_pause_over);
+	s->pause.repeat = pause_s;
+	s->idle.data = s->pause.data = m;
+	s->most = !m->privileged || m->cf->mode != MODE_DAEMON ? 0 : m->cf->single_process ? 1 : SPARES;
+	refill(m);
+}
+
+void spares_close(struct master *m)
+{
+	struct spares *s = &m->spares;
+
+	s->most = 0;
+	ev_idle_stop(m->loop, &s->idle);
+	ev_timer_stop(m->loop, &s->pause);
+	while (s->n > 0)
+		child_let_go(s->child[--s->n]);
+}
+
+struct child *spares_take(struct master *m)
+{
+	struct spares *s = &m->spares;
+
+	if (s->n == 0)
+		return NULL;
+	struct child *c = s->child[--s->n];
+
+	refill(m);
+	return c;
+}
+
+void spares_lost(struct master *m, const struct child *c)
+{
+	struct spares *s = &m->spares;
+
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->child[i] == c)
+			s->child[i--] = s->child[--s->n];
+	if (s->most > 0)
+		pause_refill(m);
+}
