@@ -290,10 +290,22 @@ static struct login *login_new(const struct front *f, const struct msg_login *m,
 	return l;
 }
 
+/* All of it but the hash, as Mailutils shows it. */
+static void record_debug(const struct record *r)
+{
+	debug(TOPIC_AUTH, DEBUG_TRACE1,
+	      "source=%s, name=%.*s, passwd=***, uid=%u, gid=%u, dir=%.*s, mailbox=%.*s, place=%s", r->source->name,
+	      (int)r->name.n, r->name.p, (unsigned)r->uid, (unsigned)r->gid, (int)r->home.n, r->home.p,
+	      (int)r->mailbox.n, r->mailbox.p, r->place);
+}
+
 static bool record_is_checkable(const struct auth *a, const struct record *r, struct why *why)
 {
 	const struct auth_module *m = chain_checker(&a->chain, r);
 
+	record_debug(r);
+	debug(TOPIC_AUTH, DEBUG_TRACE1, "Authenticating user %.*s, source %s", (int)r->name.n, r->name.p,
+	      m ? m->name : "none");
 	if (r->refusal) {
 		(void)fail(why, ERR_AUTH, "%s", r->refusal);
 		return false;
@@ -315,6 +327,7 @@ static void login_begin(struct auth *a, struct login *l)
 	}
 	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
 
+	debug(TOPIC_AUTH, DEBUG_TRACE2, v != VERDICT_NONE ? "The cache knows the answer" : "The cache does not know");
 	if (v != VERDICT_NONE) {
 		login_end(a, l, v);
 	} else if (!hashers_put(&a->hashers, &l->job)) {

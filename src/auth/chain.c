@@ -1,6 +1,8 @@
 /* auth/chain.c - see chain.h */
 #include "auth/chain.h"
 
+#include "base/debug.h"
+
 static const struct auth_module generic = {.name = "generic", .check = CHECK_HASH};
 
 /* Which further names the configuration may use, and that the daemon does not start with one of them, is said by the
@@ -87,12 +89,17 @@ enum err chain_lookup(const struct chain *c, const struct query *q, struct recor
 {
 	enum err result = fail(why, ERR_AUTH, "no such user");
 
+	debug(TOPIC_AUTH, DEBUG_TRACE1, "Getting auth info for user %.*s", (int)q->login.n, q->login.p);
 	for (size_t i = 0; i < c->nauthorization; i++) {
 		const struct chain_link *l = &c->authorization[i];
 		struct why reason = {""};
 
 		*r = (struct record){0}; /* of what another module had begun */
+		debug(TOPIC_AUTH, DEBUG_TRACE2, "Trying %s...", l->module->name);
 		enum err err = l->module->lookup(l->priv, q, r, &reason);
+
+		debug(TOPIC_AUTH, DEBUG_TRACE2, "%s yields %d=%s %s", l->module->name, (int)err, err_name(err),
+		      reason.text);
 
 		if (err == OK) {
 			r->source = l->module;

@@ -35,9 +35,11 @@ extern const char *const debug_topic_name[DEBUG_TOPICS];
 /* Bits of enum debug_level that are on; written by log_setup alone. */
 extern uint16_t debug_levels[DEBUG_TOPICS];
 
+#define debug_wants(topic, level) ((debug_levels[topic] & 1U << (level)) != 0)
+
 #define debug(topic, level, ...)                                                                                       \
 	do                                                                                                             \
-		if (debug_levels[topic] & 1U << (level))                                                               \
+		if (debug_wants(topic, level))                                                                         \
 			debug_line(__FILE__, __LINE__, __VA_ARGS__);                                                   \
 	while (0)
 

@@ -6,6 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *err_name(enum err err)
+{
+	static const char *const names[ERR_COUNT] = {"OK", "TEMP", "PERM", "AUTH", "IN_USE", "DELAY"};
+
+	return err < ERR_COUNT ? names[err] : "?";
+}
+
 enum err fail(struct why *why, enum err err, const char *fmt, ...)
 {
 	va_list ap;

@@ -15,6 +15,9 @@ enum err {
 	ERR_COUNT
 };
 
+/* "TEMP", ...; "OK". */
+const char *err_name(enum err err);
+
 /* For the log, never for the client. Always a C string, cut when too long. */
 struct why {
 	char text[256];

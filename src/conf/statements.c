@@ -97,8 +97,8 @@ const struct statement statements[] = {
 	 "How long a client may wait for a place before it is refused.", HONOURED,
 	 "e2e/test_limits.py::test_waiting_ends_with_a_reason", RANGE(0, DAY)},
 	{"", "shutdown-timeout", TOP(shutdown_timeout), "time", "30",
-	 "Time that sessions have to end when the daemon does.", HONOURED,
-	 "e2e/test_run.py::test_shutdown_timeout", RANGE(0, DAY)},
+	 "Time that sessions have to end when the daemon does.", HONOURED, "e2e/test_run.py::test_shutdown_timeout",
+	 RANGE(0, DAY)},
 	{"", "line-limit", TOP(line_limit), "octets", "1024", "Longest command line.", HONOURED,
 	 "e2e/test_statements.py::test_line_limit", RANGE(255, 65536), .unit = "octets"},
 	{"", "sasl-line-limit", TOP(sasl_line_limit), "octets", "12288", "Longest line within AUTH.", LATER,
@@ -277,10 +277,10 @@ const struct statement statements[] = {
 
 	{"debug", "level", TOP(debug.level), "spec", NULL,
 	 "What to log for debugging: CATEGORY[.LEVEL[,LEVEL]...][;...], `!' in front of a category or level takes it "
-	 "away.",
-	 LATER},
+	 "away. Written at severity debug.",
+	 HONOURED, "e2e/test_logs.py::test_debug_levels"},
 	{"debug", "line-info", TOP(debug.line_info), "arg", "no", "Write places in the source into debugging lines.",
-	 LATER},
+	 HONOURED, "e2e/test_logs.py::test_debug_line_info"},
 
 	{"auth", "authorization", TOP(auth.authorization), "modules", "generic:system:pam:sql:virtdomain:radius:ldap",
 	 "Who finds users, in this order. " CHAIN_HELP, HONOURED, "auth/test_chain.c::test_evaluation"},

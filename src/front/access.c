@@ -49,6 +49,14 @@ static bool entry_apply(const struct arrival *a, const struct conf_acl_rule *r, 
 	return acl_decides(r);
 }
 
+static void entry_debug(const struct arrival *a, const struct conf_acl_rule *r, bool means)
+{
+	char text[ADDRESS_TEXT], place[PLACE_MOST];
+
+	debug(TOPIC_ACL, DEBUG_TRACE9, "%s: Does it match %s? %s", acl_place(r, place, sizeof place),
+	      address_text(&a->client, text), means ? "yes" : "no");
+}
+
 /* One list from a->rule on. At its end whom it did not decide about is allowed. */
 static enum access list_walk(const struct conf_acl *acl, struct arrival *a)
 {
@@ -58,8 +66,10 @@ static enum access list_walk(const struct conf_acl *acl, struct arrival *a)
 	while (!decided && a->rule < acl->n) {
 		const struct conf_acl_rule *r = &acl->rule[a->rule++];
 
-		/* Every entry comes by here: the place for a line of debugging (category acl). */
-		if (acl_means(r, &a->client))
+		bool means = acl_means(r, &a->client);
+
+		entry_debug(a, r, means);
+		if (means)
 			decided = entry_apply(a, r, &verdict);
 	}
 	return decided ? verdict : ACCESS_ALLOWED;

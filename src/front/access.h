@@ -14,6 +14,7 @@ struct front;
 /* A client on its way in, and how far it is in the lists. */
 struct arrival {
 	int fd;
+	uint64_t log_id; /* as that of the session that it may become */
 	const struct conf_server *server;
 	struct address client;
 	unsigned list; /* lists that let it pass */

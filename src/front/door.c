@@ -66,7 +66,7 @@ static const char too_many[] = "Too many clients", ending[] = "Shutting down";
 /* The client has a place. */
 static void enter(struct front *f, const struct arrival *a)
 {
-	if (session_new(f, a->fd, a->server, &a->client))
+	if (session_new(f, a))
 		return;
 	refuse(a->fd, "No memory");
 	door_left(f, &a->client);
@@ -193,6 +193,14 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	front_left(f);
 }
 
+static void arrival_debug(const struct arrival *a)
+{
+	char text[ADDRESS_TEXT];
+
+	debug(TOPIC_SERVER, DEBUG_TRACE1, "connect from %s port %u", address_text(&a->client, text),
+	      (unsigned)a->client.port);
+}
+
 /* One connection. False: there is none, or it could not be taken. */
 static bool accept_one(struct front *f, size_t i)
 {
@@ -204,9 +212,13 @@ static bool accept_one(struct front *f, size_t i)
 		f->door.starved |= errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
 		return errno == ECONNABORTED || errno == EINTR;
 	}
-	struct arrival a = {.fd = fd, .server = &f->conf->servers[i], .client = address_of(&ss)};
+	struct arrival a = {
+		.fd = fd, .log_id = front_log_id(f), .server = &f->conf->servers[i], .client = address_of(&ss)};
 
+	log_session(a.log_id);
+	arrival_debug(&a);
 	arrive(f, &a);
+	log_session(0);
 	return true;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/debug.h"
 #include "front/front.h"
 #include "front/reply.h"
 #include "front/transcript.h"
@@ -51,6 +52,7 @@ void input_read(struct session *s)
 	ssize_t n = recv(s->io.fd, input + before, READ_OCTETS, MSG_DONTWAIT);
 
 	s->in = (struct slice){input, before + (n > 0 ? (size_t)n : 0)};
+	debug(TOPIC_STREAM, DEBUG_TRACE1, "received %zd octets", n);
 	if (n == 0)
 		s->eof = true;
 	else if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -133,6 +135,7 @@ static void send_some(struct session *s, size_t end)
 	if (n >= 0) {
 		s->out_sent += (size_t)n;
 		s->sent += (size_t)n;
+		debug(TOPIC_STREAM, DEBUG_TRACE1, "sent %zd octets of %zu", n, end - s->out_sent + (size_t)n);
 		s->front->turn -= (ptrdiff_t)n;
 	} else if (errno == EAGAIN) {
 		s->blocked = true;

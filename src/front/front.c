@@ -128,6 +128,16 @@ bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *en
 	return true;
 }
 
+/* All numbers below LOG_SESSIONS, in an order that begins anywhere: two processes, or two lives of the daemon, would have
+ * to begin as near to each other as they have sessions to give the same id twice. */
+uint64_t front_log_id(struct front *f)
+{
+	static const uint64_t step = UINT64_C(134941606347813); /* has no factor in common with 62 */
+
+	f->log_id = (f->log_id + step) % LOG_SESSIONS;
+	return f->log_id != 0 ? f->log_id : front_log_id(f);
+}
+
 void front_done(struct front *f)
 {
 	while (f->sessions) {

@@ -50,5 +50,8 @@ void front_leave(struct front *f, enum leave stay);
 /* A client has gone. Where no other may come, that ends the loop. */
 void front_left(struct front *f);
 
+/* For log_session: the id of a connection that has just been accepted. */
+uint64_t front_log_id(struct front *f);
+
 /* Ends all sessions and gives everything back. */
 void front_done(struct front *f);

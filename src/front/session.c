@@ -371,17 +371,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	session_run(s);
 }
 
-/* Ids are all numbers below LOG_SESSIONS in an order that begins anywhere: two processes, or two lives of the daemon, would
- * have to begin as near to each other as they have sessions to give the same id twice. */
-static uint64_t next_id(uint64_t id)
-{
-	static const uint64_t step = UINT64_C(134941606347813); /* has no factor in common with 62 */
-
-	id = (id + step) % LOG_SESSIONS;
-	return id != 0 ? id : step;
-}
-
-bool session_new(struct front *f, int fd, const struct conf_server *server, const struct address *client)
+bool session_new(struct front *f, const struct arrival *who)
 {
 	struct arena *a = arena_new(SESSION_OCTETS);
 	struct session *s = a ? arena_zero(a, sizeof *s) : NULL;
@@ -390,19 +380,23 @@ bool session_new(struct front *f, int fd, const struct conf_server *server, cons
 		arena_free(a);
 		return false;
 	}
-	*s = (struct session){.front = f, .arena = a, .server = server, .client = *client, .state = AUTHORIZATION};
+	*s = (struct session){.front = f,
+			      .arena = a,
+			      .server = who->server,
+			      .client = who->client,
+			      .log_id = who->log_id,
+			      .state = AUTHORIZATION};
 	s->next = f->sessions;
 	s->at = &f->sessions;
 	if (s->next)
 		s->next->at = &s->next;
 	f->sessions = s;
 	s->since = s->begun = ev_now(f->loop);
-	s->log_id = f->log_id = next_id(f->log_id);
 	transcript_open(s);
 	s->before_user = arena_mark(a);
 	s->view.file = FILE_ABSENT;
 	transfer_init(&s->transfer);
-	ev_io_init(&s->io, on_io, fd, 0);
+	ev_io_init(&s->io, on_io, who->fd, 0);
 	ev_timer_init(&s->timer, on_timer, 0, 0);
 	s->io.data = s->timer.data = s;
 	if (output_room(s))

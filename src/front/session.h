@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
+#include "front/access.h"
 #include "front/next.h"
 #include "front/transfer.h"
 #include "front/view.h"
@@ -94,8 +95,8 @@ struct session {
 	uint32_t unheard; /* octets that came behind the goodbye */
 };
 
-/* Greets. Owns fd and the place of the client; false: no memory, and both are the caller's still. */
-bool session_new(struct front *f, int fd, const struct conf_server *server, const struct address *client);
+/* Greets. Owns who->fd and the place of the client; false: no memory, and both are the caller's still. */
+bool session_new(struct front *f, const struct arrival *who);
 
 /* Goes on as far as it can. False: the session is over and freed. */
 bool session_run(struct session *s);

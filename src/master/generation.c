@@ -36,6 +36,26 @@ static int fail_start(const struct master *m, int status, const struct why *why)
 	return status;
 }
 
+static void chain_put(struct buf *b, const char *name, const struct conf_list *chain)
+{
+	buf_str(b, name);
+	for (size_t i = 0; i < chain->n; i++) {
+		buf_char(b, i == 0 ? ' ' : ':');
+		buf_str(b, chain->item[i]);
+	}
+}
+
+/* What the configuration came to, defaults included. */
+static void config_debug(const struct conf *cf)
+{
+	char text[512];
+	struct buf b = BUF(text);
+
+	chain_put(&b, "authorization", &cf->auth.authorization);
+	chain_put(&b, ", authentication", &cf->auth.authentication);
+	debug(TOPIC_CONFIG, DEBUG_TRACE1, "%zu server(s), %.*s", cf->nservers, (int)b.len, b.p);
+}
+
 /* The life of a generation's master. */
 static int master_run(struct master *m)
 {
@@ -45,6 +65,7 @@ static int master_run(struct master *m)
 	if (status != EX_OK)
 		return fail_start(m, status, &why);
 	tell_setup(m->cf);
+	config_debug(m->cf);
 	status = supervise(m);
 	certs_free(&m->certs);
 	paths_close(&m->paths);

@@ -328,5 +328,6 @@ enum err spawn(struct child *c, int child_fd, int order_fd, struct why *why)
 	c->ready = c->left = c->leaving = false;
 	c->started_ms = clock_ms();
 	m->running++;
+	debug(TOPIC_SERVER, DEBUG_TRACE1, "started %s %ld", role_name(c->role), (long)pid);
 	return OK;
 }

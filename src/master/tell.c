@@ -65,7 +65,7 @@ void tell_setup(const struct conf *cf)
 
 	(void)slice_cstr(slice_str(cf->logging.tag), s.tag, sizeof s.tag);
 	debug_fill(&s, &cf->debug.level);
-	if (log_current()->form == LOG_TO_SYSLOG && log_current()->fd >= 0)
+	if (log_current()->fd > STDERR_FILENO)
 		close(log_current()->fd); /* of the configuration before */
 	if (cf->logging.syslog) {
 		/* Without a receiver it stays unconnected: the first line finds out, and we try again later. */

@@ -67,11 +67,15 @@ enum err mailbox_lock_try(struct mailbox_lock *l, const struct mailbox_lock_setu
 	*l = (struct mailbox_lock){.sp = sp, .fd = fd, .file = {.fd = -1}};
 	enum err err = kernel_take(fd, why);
 
-	if (err != OK)
+	if (err != OK) {
+		debug(TOPIC_LOCKER, DEBUG_TRACE1, "mailbox lock: another program has it");
 		return err;
+	}
 	if (setup->conf->type != LOCK_KERNEL)
 		err = dotlock_try(l, setup->conf, why);
 	l->held = err == OK;
+	debug(TOPIC_LOCKER, DEBUG_TRACE1, "mailbox lock: %d=%s %s", (int)err, err_name(err),
+	      err == OK ? "" : why->text);
 	if (err != OK)
 		(void)kernel_set(fd, F_UNLCK); /* cannot fail on a range that is held */
 	return err;

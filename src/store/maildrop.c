@@ -91,6 +91,10 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 	for (int p = 0; p < PLACES && old.fd < 0; p++)
 		if (place[p].dir >= 0)
 			(void)index_open(&old, &place[p], md->driver, stamp, first, &current, NULL); /* or none */
+	debug(TOPIC_MAILBOX, DEBUG_TRACE2, "%s: %s", md->path,
+	      current       ? "the index is current"
+	      : old.fd >= 0 ? "has changed since its index was taken: scanning"
+			    : "has no index: scanning");
 	if (current) {
 		md->index = old;
 		return OK;

@@ -74,6 +74,8 @@ static void session_end(struct session *s)
 
 	stop_waiting(s);
 	lock_release(&st->locks, &s->lock);
+	if (s->open)
+		debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: close", s->md.path);
 	maildrop_close(&s->md);
 	table_remove(&st->sessions, &s->item);
 	free(s);
@@ -122,12 +124,16 @@ static void session_try(struct session *s)
 		s->front = store_front(s->store, s->front_serial);
 	if (s->front)
 		err = lock_take(&s->store->locks, &s->lock, s->md.key, &why);
+	debug(TOPIC_LOCKER, DEBUG_TRACE1, "%s: session lock: %d=%s %s", s->md.path, (int)err, err_name(err),
+	      err == OK ? "" : why.text);
 	if (err == ERR_IN_USE && clock_ms() < s->deadline_ms)
 		return;
 	stop_waiting(s);
 	if (err == OK)
 		err = maildrop_open(&s->md, &first, &why);
 	if (err == OK) {
+		debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: open (%s), %u messages, %llu octets", s->md.path,
+		      s->md.driver->name, s->md.index.count, (unsigned long long)s->md.index.octets);
 		s->open = true;
 		send_scan(s);
 		return;
@@ -358,6 +364,7 @@ static void commit(struct session *s, const struct changes *ch)
 	struct outcome outcome = {0};
 	struct why reason = {""};
 	struct event e;
+	debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: commit", s->md.path);
 	enum err err = maildrop_commit(&s->md, ch, &outcome, &reason);
 
 	event_new(&e, "deleted");

@@ -311,3 +311,77 @@ def test_transcript_of_one_server(daemon):
     assert wait_for(lambda: not refused(daemon))
     daemon.login(user).quit()
     assert len(said(daemon)) == before
+
+
+# Topic, a level that shows it, what it shows of one session, how often.
+DEBUGGING = [
+    ("auth.trace1", r"Getting auth info for user user0@example\.test"),
+    ("auth.trace1", r"source=virtdomain, name=user0, passwd=\*\*\*, uid=\d+, gid=\d+, dir=/\S*user0/?, mailbox=\S+, place=.*"),
+    ("auth.trace2", r"Trying virtdomain\.\.\."),
+    ("auth.trace2", r"virtdomain yields 0=OK"),
+    ("auth.trace2", r"virtdomain yields 3=AUTH \S.*"),
+    ("mailbox.trace1", r"\S+/INBOX: open \(maildir\), 1 messages, \d+ octets"),
+    ("mailbox.trace1", r"\S+/INBOX: commit"),
+    ("mailbox.trace2", r"\S+/INBOX: has no index: scanning"),
+    ("locker.trace1", r"\S+/INBOX: session lock: 0=OK"),
+    ("server.trace1", r"connect from 127\.0\.0\.1 port \d+"),
+    ("server.trace1", r"started front \d+"),
+    ("config.trace1", r"1 server\(s\), authorization virtdomain, authentication generic"),
+    ("stream.trace1", r"received \d+ octets"),
+    ("acl.trace9", r"\S*:\d+: Does it match 127\.0\.0\.1\? yes"),
+]
+
+
+def session_with_failure(daemon, user):
+    fail(daemon, "nobody@example.test")
+    c = daemon.login(user)
+    c.ok("DELE 1")
+    c.quit()
+    daemon.wait_log("logout ")
+
+
+@pytest.mark.parametrize("how", ["statement", "option", "pragma"])
+def test_debug_levels(daemon, how):
+    """Each topic shows what it has at its level; nothing without it. No hash, no password, whatever is asked for."""
+    user = daemon.user(password="Geheim8")
+    user.deliver(MESSAGE)
+    hash = (daemon.domains / user.domain).read_text().split(":")[1]
+    spec = ";".join(sorted({level for level, _ in DEBUGGING}))
+    rest = "auth { failure-delay 0; } acl { allow 127.0.0.0/8; }"
+    daemon.start(extra=rest)
+    session_with_failure(daemon, user)
+    for level, pattern in DEBUGGING:
+        assert not re.search(rf"(?m): debug: {pattern}$", daemon.log()), pattern
+    daemon.stop()
+    daemon.log_file.unlink()
+    shutil.rmtree(user.inbox.path)
+    type(user.inbox)(user.inbox.path, user.uid, user.gid).deliver(MESSAGE)
+    daemon.start(extra={"statement": rest + f'debug {{ level "{spec}"; }}', "pragma": f"#debug={spec}\n" + rest,
+                        "option": rest + "debug { level server; }"}[how],
+                 options=[f"--debug-level={spec}"] if how == "option" else [])
+    session_with_failure(daemon, user)
+    for level, pattern in DEBUGGING:
+        assert re.search(rf"(?m): debug: {pattern} *$", daemon.log()), pattern
+    daemon.restart(extra=rest + "debug { level all; } transcript yes;", options=[])
+    session_with_failure(daemon, user) if user.inbox.files() else daemon.login(user).quit()
+    assert "Geheim8" not in daemon.log() and hash not in daemon.log() and hash[-20:] not in daemon.log()
+
+
+@pytest.mark.parametrize("how", ["statement", "option"])
+def test_debug_line_info(daemon, how):
+    """Debugging lines, and no others, say where they come from."""
+    user = daemon.user()
+    statement, options = ("line-info yes;", []) if how == "statement" else ("line-info no;", ["--debug-line-info"])
+    daemon.start(extra=f"debug {{ level auth; {statement} }}", options=options)
+    daemon.login(user).quit()
+    assert re.search(r"(?m)^pop3d: debug: chain\.c:\d+: Trying virtdomain\.\.\.$", daemon.log())
+    assert re.search(r"(?m)^pop3d: info: login ", daemon.log())
+
+
+def test_session_id_from_accept_on(daemon):
+    """Also where an access list speaks before the greeting."""
+    user = daemon.user()
+    daemon.start(extra='acl { log any "connect from ${address}"; allow any; } logging { session-id yes; }')
+    daemon.login(user).quit()
+    id = pairs(lines(daemon, " login ")[-1])["session"]
+    assert f"pop3d: {id} info: connect from 127.0.0.1" in lines(daemon, "connect from")

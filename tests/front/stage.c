@@ -271,12 +271,11 @@ void stage_run(void)
 
 int stage_client(void)
 {
-	static const struct address nowhere;
 	int fds[2];
 
 	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
 	check(places_take(&stage.front.places));
-	check(session_new(&stage.front, fds[0], &stage.server, &nowhere));
+	check(session_new(&stage.front, &(struct arrival){.fd = fds[0], .server = &stage.server}));
 	return fds[1];
 }
 

@@ -275,7 +275,6 @@ static char *long_message(size_t octets)
 /* The client's socket keeps writes apart, so it can be seen that the terminator never comes alone. */
 static void test_last_line_and_terminator_in_one_write(void **state)
 {
-	static const struct address nowhere;
 	static char heard[1 << 20];
 	int pair[2];
 
@@ -293,7 +292,7 @@ static void test_last_line_and_terminator_in_one_write(void **state)
 			stage.how = (enum stage_how)how;
 			check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0);
 			check(places_take(&stage.front.places));
-			check(session_new(&stage.front, pair[0], &stage.server, &nowhere));
+			check(session_new(&stage.front, &(struct arrival){.fd = pair[0], .server = &stage.server}));
 			stage_say(pair[1], SLICE(LOGIN "RETR 1\r\n"), false);
 			while ((n = recv(pair[1], heard, sizeof heard - 1, 0)) > 0) {
 				heard[n] = '\0';
