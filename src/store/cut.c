@@ -1,0 +1,164 @@
+/* store/cut.c - see cut.h */
+#include "store/cut.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "store/driver.h"
+#include "store/shift.h"
+
+enum { GROWN_MOST = 16 }; /* times that a file may have grown while it was copied */
+
+static char piece[64 * 1024]; /* a process does one thing at a time */
+
+static bool is_sane(const struct cut *cut, size_t n, uint64_t octets)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (cut[i].from < at || cut[i].to <= cut[i].from || cut[i].to > octets)
+			return false;
+		at = cut[i].to;
+	}
+	return true;
+}
+
+/* The file is what its name says, and has what is to be cut. */
+static enum err look(const struct cut_file *f, const struct cut *cut, size_t n, struct stat *st, struct why *why)
+{
+	struct stat named;
+
+	if (fstatat(f->spool->dir, f->spool->name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(why, storage_err(errno), "stat %s", f->spool->name);
+	if (fstat(f->fd, st) < 0)
+		return fail_errno(why, storage_err(errno), "stat");
+	if (!S_ISREG(st->st_mode) || named.st_dev != st->st_dev || named.st_ino != st->st_ino)
+		return fail(why, ERR_TEMP, "%s has been replaced by another program", f->spool->name);
+	if (!is_sane(cut, n, (uint64_t)st->st_size))
+		return fail(why, ERR_TEMP, "%s has been changed by another program", f->spool->name);
+	return OK;
+}
+
+static enum err truncate_to(int fd, uint64_t octets, struct why *why)
+{
+	if (TEMP_FAILURE_RETRY(ftruncate(fd, (off_t)octets)) < 0)
+		return fail_errno(why, storage_err(errno), "truncate");
+	return TEMP_FAILURE_RETRY(fsync(fd)) < 0 ? fail_errno(why, storage_err(errno), "fsync") : OK;
+}
+
+/* ---- beside, and renamed ---- */
+
+/* What is appended, where others may append, too. */
+static ssize_t put(int fd, size_t n)
+{
+	struct iovec v = {.iov_base = piece, .iov_len = n};
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t wrote = TEMP_FAILURE_RETRY(pwritev2(fd, &v, 1, 0, RWF_APPEND));
+
+		if (wrote < 0)
+			return -1;
+		done += (size_t)wrote;
+		v = (struct iovec){.iov_base = piece + done, .iov_len = n - done};
+	}
+	return (ssize_t)done;
+}
+
+/* The octets of a range, to the end of `to`. */
+static enum err copy(int from, int to, uint64_t at, uint64_t end, struct why *why)
+{
+	while (at < end) {
+		size_t n = end - at < sizeof piece ? (size_t)(end - at) : sizeof piece;
+		ssize_t got = TEMP_FAILURE_RETRY(pread(from, piece, n, (off_t)at));
+
+		if (got == 0)
+			return fail(why, ERR_TEMP, "it has been changed by another program");
+		if (got < 0 || put(to, (size_t)got) < 0)
+			return fail_errno(why, storage_err(errno), got < 0 ? "read" : "write beside");
+		at += (uint64_t)got;
+	}
+	return OK;
+}
+
+static enum err copy_kept(const struct cut_file *f, const struct cut *cut, size_t n, int to, uint64_t octets,
+			  struct why *why)
+{
+	uint64_t at = 0;
+	enum err err = OK;
+
+	for (size_t i = 0; i < n && err == OK; i++) {
+		err = copy(f->fd, to, at, cut[i].from, why);
+		at = cut[i].to;
+	}
+	return err == OK ? copy(f->fd, to, at, octets, why) : err;
+}
+
+/* Copies what others append until they do not; *octets of the file are copied, durably. */
+static enum err copy_grown(int from, int to, uint64_t *octets, struct why *why)
+{
+	struct stat st;
+	enum err err = OK;
+
+	for (int round = 0; err == OK; round++) {
+		if (TEMP_FAILURE_RETRY(fsync(to)) < 0)
+			return fail_errno(why, storage_err(errno), "fsync beside");
+		if (fstat(from, &st) < 0)
+			return fail_errno(why, storage_err(errno), "stat");
+		if ((uint64_t)st.st_size == *octets)
+			return OK;
+		if ((uint64_t)st.st_size < *octets || round == GROWN_MOST)
+			return fail(why, ERR_TEMP, "it is changed by another program all the time");
+		err = copy(from, to, *octets, (uint64_t)st.st_size, why);
+		*octets = (uint64_t)st.st_size;
+	}
+	return err;
+}
+
+/* *impossible: nothing is wrong, but a copy beside it cannot be made. */
+static enum err rewrite(const struct cut_file *f, const struct cut *cut, size_t n, uint64_t octets, bool *impossible,
+			struct why *why)
+{
+	int fd;
+
+	*impossible = true;
+	if (spool_new(f->spool, &fd, why) != OK)
+		return ERR_TEMP;
+	errno = 0;
+	enum err err = copy_kept(f, cut, n, fd, octets, why);
+
+	if (err == OK)
+		err = copy_grown(f->fd, fd, &octets, why);
+	*impossible = err != OK && (errno == ENOSPC || errno == EDQUOT);
+	if (err == OK)
+		err = spool_replace(f->spool, why);
+	if (err != OK)
+		spool_abandon(f->spool);
+	else /* whoever had it open already may have appended since */
+		err = copy_grown(f->fd, fd, &octets, why);
+	close(fd); /* synced */
+	return err;
+}
+
+enum err cut_apply(const struct cut_file *f, const struct cut *cut, size_t n, struct why *why)
+{
+	bool impossible = true;
+	struct stat st;
+	enum err err = look(f, cut, n, &st, why);
+	uint64_t octets = (uint64_t)st.st_size;
+
+	if (err != OK || n == 0)
+		return err;
+	if (n == 1 && cut->to == octets)
+		return truncate_to(f->fd, cut->from, why);
+	if (f->may_rename && st.st_nlink == 1)
+		err = rewrite(f, cut, n, octets, &impossible, why);
+	if (impossible && f->journal)
+		err = shift_apply(f, cut, n, why);
+	else if (impossible && !f->may_rename)
+		err = fail(why, ERR_PERM, "%s cannot be changed in place: there is no journal", f->spool->name);
+	return err;
+}
