@@ -5,45 +5,46 @@
 #include "master/child.h"
 #include "master/owners.h"
 
-static const double pause_s = 10; /* behind a failure: what went wrong does so again */
+static const double failure_s = 10; /* before the next try: what went wrong does so again */
+static const double taken_s = 0.1;  /* until the one that was taken has set itself up, undisturbed by another fork */
 
-static void refill(struct master *m)
-{
-	if (m->spares.n < m->spares.most && !ev_is_active(&m->spares.pause))
-		ev_idle_start(m->loop, &m->spares.idle);
-}
-
-static void pause_refill(struct master *m)
+static void pause_refill(struct master *m, double seconds)
 {
 	ev_idle_stop(m->loop, &m->spares.idle);
+	m->spares.pause.repeat = seconds;
 	ev_timer_again(m->loop, &m->spares.pause);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct master *m = w->data;
+
 	(void)revents;
 	ev_timer_stop(loop, w);
-	refill(w->data);
+	ev_idle_start(loop, &m->spares.idle);
 }
 
 /* One at a time: between two of them whatever has happened is seen to. */
 static void on_idle_loop(struct ev_loop *loop, ev_idle *w, int revents)
 {
 	struct master *m = w->data;
-	struct child *c = place_take(m);
 	struct why why = {"there is no place for one"};
 
 	(void)revents;
-	if (!c || child_start_spare(c, &why) != OK) {
-		log_line(LOG_WARNING, "cannot start a spare store worker: %s", why.text);
-		if (c)
-			place_give(m, c);
-		pause_refill(m);
+	if (m->spares.n == m->spares.most) {
+		ev_idle_stop(loop, w);
 		return;
 	}
-	m->spares.child[m->spares.n++] = c;
-	if (m->spares.n == m->spares.most)
-		ev_idle_stop(loop, w);
+	struct child *c = place_take(m);
+
+	if (c && child_start_spare(c, &why) == OK) {
+		m->spares.child[m->spares.n++] = c;
+		return;
+	}
+	log_line(LOG_WARNING, "cannot start a spare store worker: %s", why.text);
+	if (c)
+		place_give(m, c);
+	pause_refill(m, failure_s);
 }
 
 void spares_open(struct master *m)
@@ -53,10 +54,10 @@ void spares_open(struct master *m)
 	ev_idle_init(&s->idle, on_idle_loop);
 	ev_set_priority(&s->idle, EV_MINPRI);
 	ev_init(&s->pause, on_pause_over);
-	s->pause.repeat = pause_s;
 	s->idle.data = s->pause.data = m;
 	s->most = !m->privileged || m->cf->mode != MODE_DAEMON ? 0 : m->cf->single_process ? 1 : SPARES;
-	refill(m);
+	if (s->most > 0)
+		ev_idle_start(m->loop, &s->idle);
 }
 
 void spares_close(struct master *m)
@@ -76,10 +77,9 @@ struct child *spares_take(struct master *m)
 
 	if (s->n == 0)
 		return NULL;
-	struct child *c = s->child[--s->n];
-
-	refill(m);
-	return c;
+	if (!ev_is_active(&s->pause))
+		pause_refill(m, taken_s);
+	return s->child[--s->n];
 }
 
 void spares_lost(struct master *m, const struct child *c)
@@ -90,5 +90,5 @@ void spares_lost(struct master *m, const struct child *c)
 		if (s->child[i] == c)
 			s->child[i--] = s->child[--s->n];
 	if (s->most > 0)
-		pause_refill(m);
+		pause_refill(m, failure_s);
 }

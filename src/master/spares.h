@@ -2,7 +2,7 @@
  *
  * A spare is a process in a place of ROLE_STORE that has let go of all that is master's, and waits for one message: whose it
  * is. Until then it is confined to nobody, holds nothing but what its set-up needs, and reads nothing but that message. It is
- * forked when the loop has nothing else to do. */
+ * forked when the loop has nothing else to do, a moment after another one was taken. */
 #pragma once
 #include <ev.h>
 
@@ -15,7 +15,7 @@ struct spares {
 	struct child *child[SPARES];
 	unsigned n, most;
 	ev_idle idle;   /* runs while there are fewer than there may be */
-	ev_timer pause; /* behind a failure, before the next try */
+	ev_timer pause; /* before the next one is forked */
 };
 
 /* From here on they are there. None without root, where there is one owner, and for a single session. */
