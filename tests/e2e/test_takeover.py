@@ -1,0 +1,115 @@
+"""An installation of Debian's Mailutils packages (which bring a unit and no configuration file, so all is as built in) with
+system users and a virtual domain: pop3d in the place of Mailutils' serves it unchanged, and clients notice nothing but what
+README and docs/design.md announce. What they see is recorded with one, then with the other."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server import BINARY, Maildir
+from system import Etc, hashed
+from takeover import STEPS, UNIT
+
+pytestmark = [
+    pytest.mark.needs_root,
+    pytest.mark.skipif(not Path("/usr/sbin/pop3d").exists() or not UNIT.exists(), reason="needs mailutils-pop3d"),
+]
+
+MAILUTILS = "/usr/sbin/pop3d"
+BOB, ANN = 31901, 31902
+NAMESPACES = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+MESSAGES = [
+    "From: a@example.org\nTo: you\nSubject: one\nDate: Mon, 5 Jan 2026 10:01:00 +0000\n\nfirst\n",
+    "From: b@example.org\nSubject: two\nDate: Mon, 5 Jan 2026 10:02:00 +0000\n\n.\n..dots\nline 3\n.\n\nend\n",
+    "From: c@example.org\nSubject: three\nDate: Mon, 5 Jan 2026 10:03:00 +0000\n\nFrom here\n>From there\n" + "x" * 990 + "\n",
+]
+
+
+def put_maildir(path, uid):
+    inbox = Maildir(path, uid, uid)
+    for n, message in enumerate(MESSAGES):
+        inbox.deliver(message, name=f"170000000{n}.M{n}P1.host")
+
+
+def put_mbox(path, uid):
+    text = ""
+    for n, message in enumerate(MESSAGES):
+        quoted = "".join(">" + line if line.lstrip(">").startswith("From ") else line
+                         for line in message.splitlines(keepends=True))
+        text += f"From sender@example.org Mon Jan  5 10:0{n + 1}:00 2026\n{quoted}\n"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="ascii")
+    path.chmod(0o600)
+    os.chown(path, uid, uid)
+
+
+def world(top, put):
+    """/etc and /var/mail as they are before the day of the change."""
+    top.mkdir()
+    etc = Etc(top / "etc")
+    etc.add("passwd", f"bob:x:{BOB}:{BOB}:Bob,,,:/home/bob:/bin/bash\nlocked:x:31903:31903::/:/bin/sh\n")
+    etc.add("shadow", f"bob:{hashed('system')}:19000:0:99999:7:::\nlocked:!:19000:0:99999:7:::\n")
+    (etc.path / "domain").mkdir()
+    etc.write("domain/example.test", f"ann:{hashed('virtual')}:{ANN}:{ANN}::/var/mail/example.test/ann:/bin/false\n", 0o644)
+    mail = top / "mail"
+    (mail / "example.test" / "ann").mkdir(parents=True)
+    shutil.chown(mail, "root", "mail")
+    mail.chmod(0o2775)
+    os.chown(mail / "example.test" / "ann", ANN, ANN)
+    put(mail / "bob", BOB)
+    put(mail / "example.test" / "ann" / "INBOX", ANN)
+    return top
+
+
+def record(top, program):
+    script = Path(__file__).with_name("takeover.py")
+    env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "LANG": "C.UTF-8"}
+    run = subprocess.run([*NAMESPACES, "/usr/bin/python3", str(script), str(top), str(program)], capture_output=True,
+                         text=True, timeout=120, env=env, check=False)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+# What README announces: (command, theirs, ours), patterns of what may stand in place of the same. Everything else is equal.
+ANNOUNCED = [
+    ("PASS", r"\+OK opened mailbox for \w+", r"\+OK maildrop has \d+ messages? \(\d+ octets\)"),
+    ("RETR .", r"\+OK", r"\+OK \d+ octets"),
+    ("LIST x", "-ERR No such message", "-ERR Invalid arguments"),
+    ("NOOP", "-ERR Incorrect state", r"\+OK"),
+]
+
+
+def text_of(command, body):
+    """TOP of Mailutils sends one empty line too many behind the header."""
+    return body.replace("\r\n\r\n\r\n", "\r\n\r\n", 1) if re.fullmatch(r"TOP \d+ [1-9]\d*", command) else body
+
+
+def is_same(theirs, ours):
+    (command, status, *text), (_, our_status, *our_text) = theirs, ours
+    announced = any(re.fullmatch(c, command) and re.fullmatch(t, status) and re.fullmatch(o, our_status)
+                    for c, t, o in ANNOUNCED)
+    return (status == our_status or announced) and [text_of(command, t) for t in text] == our_text
+
+
+FORMATS = [pytest.param(put_maildir, id="maildir")]
+
+
+@pytest.mark.parametrize("put", FORMATS)
+def test_takeover(tmp_path, put):
+    theirs = record(world(tmp_path / "theirs", put), MAILUTILS)
+    ours = record(world(tmp_path / "ours", put), BINARY)
+    # As Mailutils is built, x is the password of every system user, and root is one.
+    assert [reply[:3] for reply in theirs.pop("holes")] == ["+OK", "+OK"]
+    assert ours.pop("holes") == ["-ERR [AUTH] Bad login", "-ERR [SYS/PERM] Cannot authenticate"]
+    capabilities = set(theirs.pop("capabilities"))
+    assert "EXPIRENEVER" in capabilities  # which is no capability
+    assert set(ours.pop("capabilities")) == capabilities - {"EXPIRENEVER"} | {"EXPIRE NEVER"}
+    assert theirs.keys() == ours.keys() and len(theirs) > 2 * len(STEPS)
+    for step, replies in theirs.items():
+        assert len(replies) == len(ours[step]), step
+        assert [(a, b) for a, b in zip(replies, ours[step]) if not is_same(a, b)] == [], step
