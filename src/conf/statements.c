@@ -117,6 +117,11 @@ const struct statement statements[] = {
 	 "Directory of the indexes that cannot be beside the mail. Unset: /var/cache/pop3d, or without root "
 	 "$XDG_CACHE_HOME/pop3d.",
 	 HONOURED, "e2e/test_statements.py::test_cache_dir"},
+	{"", "state-dir", TOP_AS(KIND_PATH, state_dir), "dir", NULL,
+	 "Directory of what must survive a power cut: journals of mailboxes that are being changed. Unset: "
+	 "/var/lib/pop3d, or "
+	 "without root $XDG_STATE_HOME/pop3d.",
+	 HONOURED, "e2e/test_statements.py::test_state_dir"},
 	{"", "transcript", TOP(transcript), "arg", "no",
 	 "Log what client and server say, without passwords and mail, at severity debug. Servers may say otherwise for "
 	 "themselves.",

@@ -46,6 +46,7 @@ struct role_env {
 	int session_fd;               /* this owner's file of session locks, opened for this process */
 	const char *
 		index_dir; /* of this owner, for maildrops where no index can be beside the mail; NULL: there is none */
+	const char *journal_dir; /* of this owner, for journals of what is changed in place; NULL: there is none */
 
 	/* auth */
 	const struct store_slot *slots; /* of all store workers, for reading */

@@ -13,6 +13,7 @@
 #include "master/tell.h"
 
 enum { MODE_PUBLIC = 0755, MODE_EMPTY = 0555, MODE_PRIVATE = 0700, MODE_LOCKS = 0600 };
+enum { SPARE_OCTETS = 256 * 1024 }; /* room for thousands of cuts and a window of sixty thousand octets, twice */
 
 static enum err path_put(char out[static PATH_MAX], struct why *why, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -64,6 +65,21 @@ static enum err cache_choose(char out[static PATH_MAX], const struct conf *cf, s
 	if (home && home[0] == '/')
 		return path_put(out, why, "%s/.cache/pop3d", home);
 	return path_put(out, why, "%s/pop3d-cache-%u", tmp && tmp[0] == '/' ? tmp : "/tmp", (unsigned)geteuid());
+}
+
+static enum err state_choose(char out[static PATH_MAX], const struct conf *cf, struct why *why)
+{
+	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *tmp = getenv("TMPDIR");
+
+	if (cf->state_dir)
+		return path_put(out, why, "%s", cf->state_dir);
+	if (geteuid() == 0)
+		return path_put(out, why, "/var/lib/pop3d");
+	if (xdg && xdg[0] == '/')
+		return path_put(out, why, "%s/pop3d", xdg);
+	if (home && home[0] == '/')
+		return path_put(out, why, "%s/.local/state/pop3d", home);
+	return path_put(out, why, "%s/pop3d-state-%u", tmp && tmp[0] == '/' ? tmp : "/tmp", (unsigned)geteuid());
 }
 
 /* A directory `name` in `at`, made with `mode` where it is missing. One that is there must be ours, or `owner`'s, and
@@ -134,11 +150,21 @@ static enum err runtime_open(struct paths *p, const struct conf *cf, struct why 
 	return p->session_dir < 0 ? ERR_TEMP : path_put(p->empty, why, "%.*s/empty", PATH_MAX - 8, p->runtime);
 }
 
+static int state_open(struct paths *p, const struct conf *cf, struct why *why)
+{
+	int dir = state_choose(p->state, cf, why) == OK ? path_open(p->state, MODE_PUBLIC, why) : -1;
+	int journals = dir >= 0 ? dir_open(dir, "journal", MODE_PUBLIC, NULL, why) : -1;
+
+	if (dir >= 0)
+		close(dir);
+	return journals;
+}
+
 enum err paths_open(struct paths *p, const struct conf *cf, struct why *why)
 {
 	struct why reason = {""};
 
-	*p = (struct paths){.session_dir = -1, .cache_dir = -1};
+	*p = (struct paths){.session_dir = -1, .cache_dir = -1, .journal_dir = -1};
 	if (runtime_open(p, cf, why) != OK) {
 		paths_close(p);
 		return ERR_PERM;
@@ -147,6 +173,9 @@ enum err paths_open(struct paths *p, const struct conf *cf, struct why *why)
 		p->cache_dir = path_open(p->cache, MODE_PUBLIC, &reason);
 	if (p->cache_dir < 0)
 		tell(LOG_WARNING, "no directory for indexes: %s", reason.text);
+	p->journal_dir = state_open(p, cf, &reason);
+	if (p->journal_dir < 0)
+		tell(LOG_WARNING, "no directory for journals, so no mailbox is changed in place: %s", reason.text);
 	return OK;
 }
 
@@ -156,13 +185,16 @@ void paths_close(struct paths *p)
 		close(p->session_dir);
 	if (p->cache_dir >= 0)
 		close(p->cache_dir);
-	p->session_dir = p->cache_dir = -1;
+	if (p->journal_dir >= 0)
+		close(p->journal_dir);
+	p->session_dir = p->cache_dir = p->journal_dir = -1;
 }
 
 size_t paths_descriptors(const struct paths *p, int fds[static PATHS_FDS])
 {
 	fds[0] = p->session_dir;
 	fds[1] = p->cache_dir;
+	fds[2] = p->journal_dir;
 	return PATHS_FDS;
 }
 
@@ -178,15 +210,59 @@ int paths_session_file(const struct paths *p, uid_t uid, struct why *why)
 	return fd;
 }
 
-bool paths_index_dir(const struct paths *p, const struct identity *owner, char dir[static PATH_MAX], struct why *why)
+/* The directory UID of an owner, below the one that is open at `at` and called `path`; -1: there is none. The caller owns it. */
+static int owner_dir(int at, const char *path, const struct identity *owner, char dir[static PATH_MAX], struct why *why)
 {
 	char name[16];
 
 	(void)snprintf(name, sizeof name, "%u", (unsigned)owner->uid);
-	int fd = p->cache_dir >= 0 ? dir_open(p->cache_dir, name, MODE_PRIVATE, owner, why) : -1;
+	int fd = at >= 0 ? dir_open(at, name, MODE_PRIVATE, owner, why) : -1;
+
+	if (fd < 0 || path_put(dir, why, "%.*s/%s", PATH_MAX - 17, path, name) == OK)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+bool paths_index_dir(const struct paths *p, const struct identity *owner, char dir[static PATH_MAX], struct why *why)
+{
+	int fd = owner_dir(p->cache_dir, p->cache, owner, dir, why);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Root may still make it where users have no room. Whoever owns the directory may do with it as he likes: it is his space. */
+static enum err spare_make(int dir, const struct identity *owner, struct why *why)
+{
+	int fd = openat(dir, "spare", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE_LOCKS);
+	enum err err = OK;
+
+	if (fd < 0)
+		return errno == EEXIST ? OK : fail_errno(why, ERR_TEMP, "make spare space for journals");
+	errno = posix_fallocate(fd, 0, SPARE_OCTETS);
+	if (errno != 0 || fchown(fd, owner->uid, owner->gid) < 0) {
+		err = fail_errno(why, ERR_TEMP, "make spare space for journals");
+		(void)unlinkat(dir, "spare", 0); /* without it, a full disk means that nothing is changed in place */
+	}
+	close(fd);
+	return err;
+}
+
+bool paths_journal_dir(const struct paths *p, const struct identity *owner, char dir[static PATH_MAX], struct why *why)
+{
+	char journal[PATH_MAX];
+	struct why reason = {""};
+
+	if (path_put(journal, why, "%.*s/journal", PATH_MAX - 25, p->state) != OK)
+		return false;
+	int fd = owner_dir(p->journal_dir, journal, owner, dir, why);
 
 	if (fd < 0)
 		return false;
+	if (spare_make(fd, owner, &reason) != OK)
+		log_line(LOG_WARNING, "%s: %s", dir, reason.text);
 	close(fd);
-	return path_put(dir, why, "%.*s/%s", PATH_MAX - 17, p->cache, name) == OK;
+	return true;
 }

@@ -157,6 +157,7 @@ foreground yes;
 shutdown-timeout 0;
 runtime-dir "{self.top}/run";
 cache-dir "{self.top}/cache";
+state-dir "{self.top}/state";
 logging {{ syslog no; print-severity yes; severity debug; }}
 auth {{ authorization virtdomain; authentication generic; }}
 virtdomain {{ passwd-dir "{self.domains}"; }}

@@ -152,6 +152,18 @@ def test_cache_dir(daemon):
     assert place.is_dir()
 
 
+def test_state_dir(daemon):
+    """It is made where it is missing, with a directory of its own for each owner of mail, and space set aside there."""
+    user = daemon.user()
+    place = daemon.top / "state" / "of-this-test"
+    daemon.start(extra=f'state-dir "{place}";')
+    daemon.login(user).quit()
+    own = place / "journal" / str(user.uid)
+    assert own.stat().st_uid == user.uid and own.stat().st_mode & 0o7777 == 0o700
+    spare = own / "spare"
+    assert spare.stat().st_uid == user.uid and spare.stat().st_blocks * 512 >= spare.stat().st_size > 100000
+
+
 def test_single_process(daemon):
     daemon.start(server="single-process yes;")
     daemon.connect().quit()

@@ -34,7 +34,8 @@ static bool is_dir(const char *path, mode_t mode)
 
 static struct conf conf_for(const char *runtime, const char *cache)
 {
-	return (struct conf){.runtime_dir = runtime, .cache_dir = cache, .mailbox = {.index = "auto"}};
+	return (struct conf){
+		.runtime_dir = runtime, .cache_dir = cache, .state_dir = below("state"), .mailbox = {.index = "auto"}};
 }
 
 /* Whatever the umask says; a second daemon start finds and accepts all of it. */
@@ -54,6 +55,7 @@ static void test_makes(void **state)
 		check_row(i, "empty", is_dir(below("a/run/empty"), 0555) && strcmp(p.empty, below("a/run/empty")) == 0);
 		check_row(i, "session", is_dir(below("a/run/session"), 0700));
 		check_row(i, "index", paths_index_dir(&p, &me, dir, &why) && is_dir(dir, 0700));
+		check_row(i, "journals", paths_journal_dir(&p, &me, dir, &why) && is_dir(dir, 0700));
 		int fd = paths_session_file(&p, 4711, &why), again = paths_session_file(&p, 4711, &why);
 
 		check_row(i, "session file", fd >= 0 && again >= 0 && fd != again);
@@ -208,6 +210,45 @@ static void test_no_cache(void **state)
 	paths_close(&p);
 }
 
+/* Space that is there when the disk is full; the owner may have used it, or removed it. */
+static void test_spare(void **state)
+{
+	(void)state;
+	struct conf cf = conf_for(below("s/run"), below("s/cache"));
+	struct identity me = {geteuid(), getegid()};
+	struct paths p;
+	struct why why = {""};
+	char dir[PATH_MAX], spare[PATH_MAX + 8];
+	struct stat st;
+
+	cf.state_dir = below("s/state");
+	check(paths_open(&p, &cf, &why) == OK);
+	for (int i = 0; i < 3; i++) {
+		check_row(i, why.text, paths_journal_dir(&p, &me, dir, &why));
+		(void)snprintf(spare, sizeof spare, "%s/spare", dir);
+		check_row(i, spare, stat(spare, &st) == 0 && st.st_uid == me.uid && st.st_blocks * 512 >= st.st_size);
+		check_row(i, spare, st.st_size == 256 * 1024 && (st.st_mode & 07777) == 0600);
+		check_row(i, spare, i == 0 || unlink(spare) == 0);
+	}
+	paths_close(&p);
+}
+
+/* Without it no mailbox is changed in place; all else works. */
+static void test_no_state(void **state)
+{
+	(void)state;
+	struct conf cf = conf_for(below("n/run"), below("n/cache"));
+	struct identity me = {geteuid(), getegid()};
+	struct paths p;
+	struct why why = {""};
+	char dir[PATH_MAX];
+
+	cf.state_dir = "/proc/no/such/state";
+	check(paths_open(&p, &cf, &why) == OK && p.journal_dir < 0 && p.cache_dir >= 0);
+	check(!paths_journal_dir(&p, &me, dir, &why));
+	paths_close(&p);
+}
+
 static int make_top(void **state)
 {
 	struct log_setup quiet = {.fd = -1};
@@ -237,6 +278,8 @@ int main(void)
 		cmocka_unit_test(test_session_file_is_no_link),
 		cmocka_unit_test(test_index_statement),
 		cmocka_unit_test(test_no_cache),
+		cmocka_unit_test(test_spare),
+		cmocka_unit_test(test_no_state),
 	};
 
 	return cmocka_run_group_tests(tests, make_top, remove_top);

@@ -308,7 +308,7 @@ static char top[64];
 static _Noreturn void master_run(void)
 {
 	static struct conf_server none;
-	static char runtime[96], cache[96];
+	static char runtime[96], cache[96], durable[96];
 	struct identity front = {FRONT, FRONT}, auth = {AUTH, AUTH};
 	struct conf cf = {
 		.mode = MODE_DAEMON,
@@ -322,6 +322,7 @@ static _Noreturn void master_run(void)
 		.mailbox = {.index = "auto", .pattern = "maildir:/var/mail/${user}"},
 		.runtime_dir = runtime,
 		.cache_dir = cache,
+		.state_dir = durable,
 	};
 	static struct commons commons;
 	struct master m = {
@@ -330,6 +331,7 @@ static _Noreturn void master_run(void)
 
 	(void)snprintf(runtime, sizeof runtime, "%s/run", top);
 	(void)snprintf(cache, sizeof cache, "%s/cache", top);
+	(void)snprintf(durable, sizeof durable, "%s/state", top);
 	if (paths_open(&m.paths, &cf, &why) != OK || commons_open(&commons, 1, &why) != OK)
 		_exit(99);
 	_exit(supervise(&m));
