@@ -9,7 +9,7 @@
 
 enum { PENALTY_MOST = 15 }; /* seconds */
 
-static const double LOGIN_WAIT = 30; /* seconds for an answer to a login */
+static const double LOGIN_WAIT = 30; /* seconds for an answer to a login, besides what store may wait for locks */
 
 static void forget_user(struct session *s)
 {
@@ -31,6 +31,13 @@ enum next cmd_user(struct session *s, const struct args *a)
 	return NEXT_COMMAND;
 }
 
+/* Seconds that store comes again for, until it has the locks of a maildrop. */
+static double locks_wait(const struct conf *cf)
+{
+	return (double)cf->mailbox.session_lock_wait.n +
+	       (double)cf->locking.retry_count * (double)cf->locking.retry_sleep.n;
+}
+
 enum next cmd_pass(struct session *s, const struct args *a)
 {
 	if (s->user.n == 0) {
@@ -42,7 +49,7 @@ enum next cmd_pass(struct session *s, const struct args *a)
 		return NEXT_COMMAND;
 	}
 	s->login_at = ev_now(s->front->loop);
-	session_wait(s, WAIT_LOGIN, LOGIN_WAIT);
+	session_wait(s, WAIT_LOGIN, LOGIN_WAIT + locks_wait(s->front->conf));
 	if (!peers_login(s, a->text))
 		login_denied(s, ERR_TEMP, SLICE("no auth process"));
 	return s->wait == WAIT_NOTHING ? NEXT_COMMAND : NEXT_WAIT;

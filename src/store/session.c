@@ -15,7 +15,8 @@ enum {
 	WAIT_MOST_S = 3600,
 	FRONT_WAIT_MS = 5000, /* a grant can overtake the channel to a front that has just been started */
 };
-static const double retry_s = 0.1; /* between attempts to get a lock that another process has */
+static const double retry_s = 0.1;        /* between attempts to get a session lock that another process has */
+static const double retry_least_s = 0.01; /* between attempts to get the mailbox lock, whatever `retry-sleep' says */
 
 struct session {
 	struct table_item item; /* by session id */
@@ -28,7 +29,9 @@ struct session {
 	struct maildrop md;
 	struct lock lock;
 	ev_timer wait;
-	uint64_t deadline_ms;
+	uint64_t deadline_ms; /* for the session lock */
+	uint32_t attempts;    /* to get the mailbox lock, so far */
+	uint8_t *deleted;     /* what QUIT asked for, while it waits to be done; owned */
 	struct session *next_waiting;
 	uint16_t user_len;
 	char user[];
@@ -54,7 +57,7 @@ static void log_failure(const struct session *s, const char *event, int severity
 	event_log(&e, severity);
 }
 
-/* ---- begin and end ---- */
+/* ---- waiting ---- */
 
 static void stop_waiting(struct session *s)
 {
@@ -67,10 +70,47 @@ static void stop_waiting(struct session *s)
 		*at = s->next_waiting;
 }
 
+/* Its timer comes every so many seconds, until stop_waiting. */
+static void start_waiting(struct session *s, double seconds)
+{
+	stop_waiting(s);
+	s->next_waiting = s->store->waiting;
+	s->store->waiting = s;
+	ev_timer_set(&s->wait, seconds, seconds);
+	ev_timer_start(s->store->loop, &s->wait);
+}
+
+/* The mailbox lock is busy, and there will be another attempt: meanwhile others are served. */
+static bool wait_for_mailbox(struct session *s, enum err err)
+{
+	const struct conf_locking *locking = &s->store->env->conf->locking;
+	double sleep_s = (double)locking->retry_sleep.n;
+
+	if (err != ERR_IN_USE || ++s->attempts >= locking->retry_count) /* 0: one */
+		return false;
+	start_waiting(s, sleep_s > retry_least_s ? sleep_s : retry_least_s);
+	return true;
+}
+
+/* Something may have changed for those that wait for a session lock, or for their front; the others have their timer alone. */
+static void wake(struct store *st, const uint64_t *key)
+{
+	for (struct session *w = st->waiting; w; w = w->next_waiting)
+		if (!w->lock.held && (!key || w->md.key == *key))
+			ev_feed_event(st->loop, &w->wait, EV_TIMER);
+}
+
+void session_retry(struct store *st)
+{
+	wake(st, NULL);
+}
+
+/* ---- begin and end ---- */
+
 static void session_end(struct session *s)
 {
 	struct store *st = s->store;
-	uint64_t key = s->lock.held ? s->lock.item.key : UINT64_MAX;
+	uint64_t key = s->md.key;
 
 	stop_waiting(s);
 	lock_release(&st->locks, &s->lock);
@@ -78,10 +118,9 @@ static void session_end(struct session *s)
 		debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: close", s->md.path);
 	maildrop_close(&s->md);
 	table_remove(&st->sessions, &s->item);
+	free(s->deleted);
 	free(s);
-	for (struct session *w = st->waiting; w; w = w->next_waiting)
-		if (w->md.key == key)
-			ev_feed_event(st->loop, &w->wait, EV_TIMER);
+	wake(st, &key);
 	store_count(st);
 }
 
@@ -114,23 +153,27 @@ static void send_scan(const struct session *s)
 	store_answer(s->front, MSG_SCAN, &out);
 }
 
-/* Opens the maildrop if the lock can be had; otherwise the timer comes again until the deadline. */
+/* Opens the maildrop if the locks can be had; otherwise the timer comes again: for the session lock until the deadline, for the
+ * mailbox lock as often as `locking' says. */
 static void session_try(struct session *s)
 {
 	struct why why = {"its front is gone"};
-	enum err err = ERR_IN_USE;
+	enum err err = s->lock.held ? OK : ERR_IN_USE;
 
 	if (!s->front)
 		s->front = store_front(s->store, s->front_serial);
-	if (s->front)
+	if (s->front && !s->lock.held)
 		err = lock_take(&s->store->locks, &s->lock, s->md.key, &why);
 	debug(TOPIC_LOCKER, DEBUG_TRACE1, "%s: session lock: %d=%s %s", s->md.path, (int)err, err_name(err),
 	      err == OK ? "" : why.text);
 	if (err == ERR_IN_USE && clock_ms() < s->deadline_ms)
 		return;
 	stop_waiting(s);
-	if (err == OK)
+	if (err == OK) {
 		err = maildrop_open(&s->md, &first, &why);
+		if (wait_for_mailbox(s, err))
+			return;
+	}
 	if (err == OK) {
 		debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: open (%s), %u messages, %llu octets", s->md.path,
 		      s->md.driver->name, s->md.index.count, (unsigned long long)s->md.index.octets);
@@ -143,18 +186,19 @@ static void session_try(struct session *s)
 	session_end(s);
 }
 
-void session_retry(struct store *st)
-{
-	for (struct session *w = st->waiting; w; w = w->next_waiting)
-		ev_feed_event(st->loop, &w->wait, EV_TIMER);
-}
+static void commit_try(struct session *s);
 
 static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct session *s = w->data;
+
 	(void)loop;
 	(void)revents;
-	log_session(((struct session *)w->data)->log_id);
-	session_try(w->data);
+	log_session(s->log_id);
+	if (s->deleted)
+		commit_try(s);
+	else
+		session_try(s);
 	log_session(0);
 }
 
@@ -177,7 +221,7 @@ static struct session *session_new(struct store *st, const struct msg_grant *g, 
 	s->user_len = (uint16_t)user.n;
 	if (user.n > 0)
 		memcpy(s->user, user.p, user.n);
-	ev_timer_init(&s->wait, on_wait, retry_s, retry_s);
+	ev_init(&s->wait, on_wait);
 	s->wait.data = s;
 	return s;
 }
@@ -212,9 +256,7 @@ static void session_start(struct store *st, const struct msg_grant *g, struct sl
 		session_end(s);
 		return;
 	}
-	s->next_waiting = st->waiting;
-	st->waiting = s;
-	ev_timer_start(st->loop, &s->wait);
+	start_waiting(s, retry_s);
 	session_try(s);
 }
 
@@ -333,20 +375,14 @@ enum err session_on_read(struct chan *c, struct msg *m, struct why *why)
 
 /* ---- QUIT ---- */
 
-/* The set of a large maildrop comes in a memfd that nobody can change any more. Freed by the caller; NULL: it is not right. */
-static uint8_t *read_set(int fd, size_t octets)
+/* The set of a large maildrop comes in a memfd that nobody can change any more. */
+static bool read_set(int fd, uint8_t *set, size_t octets)
 {
 	const int sealed = F_SEAL_SHRINK | F_SEAL_WRITE;
 	struct stat st;
 
-	if (fd < 0 || (fcntl(fd, F_GET_SEALS) & sealed) != sealed || fstat(fd, &st) < 0 || (size_t)st.st_size != octets)
-		return NULL;
-	uint8_t *set = malloc(octets + 1);
-
-	if (set && pread(fd, set, octets, 0) == (ssize_t)octets)
-		return set;
-	free(set);
-	return NULL;
+	return (fcntl(fd, F_GET_SEALS) & sealed) == sealed && fstat(fd, &st) == 0 && (size_t)st.st_size == octets &&
+	       pread(fd, set, octets, 0) == (ssize_t)octets;
 }
 
 static uint64_t count_bits(const uint8_t *set, size_t octets)
@@ -358,26 +394,64 @@ static uint64_t count_bits(const uint8_t *set, size_t octets)
 	return n;
 }
 
-static void commit(struct session *s, const struct changes *ch)
+static size_t set_octets(uint32_t count)
 {
-	struct msg_done done = {.sid = s->item.key};
-	struct outcome outcome = {0};
-	struct why reason = {""};
-	struct event e;
-	debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: commit", s->md.path);
-	enum err err = maildrop_commit(&s->md, ch, &outcome, &reason);
+	return ((size_t)count + 7) / 8;
+}
 
+/* The set that comes with a commit, for as long as that may take. Freed by the caller; NULL: it is not right, or no memory. */
+static uint8_t *take_set(const struct msg_commit *q, const struct msg *m)
+{
+	size_t octets = set_octets(q->count);
+	bool handed = m->nfds > 0;
+	uint8_t *set = m->bulk.n == (handed ? 0 : octets) ? malloc(octets + 1) : NULL;
+
+	if (!set)
+		return NULL;
+	if (!handed)
+		memcpy(set, m->bulk.p, octets);
+	if ((!handed || read_set(m->fds[0], set, octets)) && count_bits(set, octets) == q->deleted &&
+	    (q->count % 8 == 0 || set[octets - 1] >> q->count % 8 == 0))
+		return set;
+	free(set);
+	return NULL;
+}
+
+static void log_commit(const struct session *s, enum err err, const struct outcome *outcome, const struct why *why)
+{
+	struct event e;
 	event_new(&e, "deleted");
 	event_kv(&e, "user", user_of(s));
 	event_kv(&e, "maildrop", slice_str(s->md.path));
-	event_u64(&e, "deleted", outcome.deleted);
-	event_u64(&e, "failed", outcome.failed);
+	event_u64(&e, "deleted", outcome->deleted);
+	event_u64(&e, "failed", outcome->failed);
 	if (err != OK)
-		event_kv(&e, "reason", slice_str(reason.text));
+		event_kv(&e, "reason", slice_str(why->text));
 	event_log(&e, err == OK ? LOG_INFO : LOG_ERR);
+}
+
+/* Deletes and answers, unless the mailbox lock is busy: then the timer comes again, until front closes the session. */
+static void commit_try(struct session *s)
+{
+	const struct changes ch = {.deleted = s->deleted, .count = s->md.index.count};
+	struct msg_done done = {.sid = s->item.key};
+	struct outcome outcome = {0};
+	struct why why = {""};
+
+	debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: commit", s->md.path);
+	enum err err = maildrop_commit(&s->md, &ch, &outcome, &why);
+
+	if (wait_for_mailbox(s, err))
+		return;
+	if (err == ERR_IN_USE) {
+		outcome = (struct outcome){.failed = (uint32_t)count_bits(ch.deleted, set_octets(ch.count))};
+		err = ERR_TEMP;
+	}
+	log_commit(s, err, &outcome, &why);
 	done.err = (uint32_t)err;
 	done.deleted = outcome.deleted;
 	store_answer(s->front, MSG_DONE, &(struct chan_out){.payload = &done});
+	session_end(s);
 }
 
 /* Comes from the least trusted process: every number is checked against what there is. */
@@ -385,22 +459,16 @@ enum err session_on_commit(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct msg_commit *q = m->payload;
 	struct session *s = session_of(c, q->sid);
-	size_t octets = ((size_t)q->count + 7) / 8;
 
 	if (!s || q->count != s->md.index.count)
 		return fail(why, ERR_PERM, "a commit for another maildrop");
-	uint8_t *own = m->nfds > 0 ? read_set(m->fds[0], octets) : NULL;
-	const uint8_t *set = own ? own : (const uint8_t *)m->bulk.p;
-	bool right = m->nfds > 0 ? own && m->bulk.n == 0 : m->bulk.n == octets;
-
-	right = right && count_bits(set, octets) == q->deleted &&
-		(q->count % 8 == 0 || set[octets - 1] >> q->count % 8 == 0);
-	if (right) {
-		commit(s, &(struct changes){.deleted = set, .count = q->count});
-		session_end(s);
-	}
-	free(own);
-	return right ? OK : fail(why, ERR_PERM, "a commit that contradicts itself");
+	s->deleted = take_set(q, m);
+	if (!s->deleted)
+		return fail(why, ERR_PERM, "a commit that contradicts itself");
+	s->open = false; /* nothing else is asked for any more */
+	s->attempts = 0;
+	commit_try(s);
+	return OK;
 }
 
 /* One that has ended meanwhile, or was denied, is fine. */

@@ -69,6 +69,38 @@ void __wrap_ev_timer_again(struct ev_loop *l, ev_timer *w)
 	__real_ev_timer_again(l, w);
 }
 
+/* ---- another program has the mailbox lock ---- */
+
+/* Shared with the child: how many more attempts find it busy, and how many there were. */
+static struct {
+	_Atomic unsigned busy, opens, commits;
+} *tries;
+
+static bool is_busy(void)
+{
+	unsigned left = atomic_load(&tries->busy);
+
+	if (left > 0)
+		atomic_store(&tries->busy, left - 1);
+	return left > 0;
+}
+
+enum err __real_maildrop_open(struct maildrop *md, struct index_first *first, struct why *why);
+enum err __wrap_maildrop_open(struct maildrop *md, struct index_first *first, struct why *why);
+enum err __wrap_maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
+{
+	atomic_fetch_add(&tries->opens, 1);
+	return is_busy() ? ERR_IN_USE : __real_maildrop_open(md, first, why);
+}
+
+enum err __real_maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why);
+enum err __wrap_maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why);
+enum err __wrap_maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why)
+{
+	atomic_fetch_add(&tries->commits, 1);
+	return is_busy() ? ERR_IN_USE : __real_maildrop_commit(md, ch, out, why);
+}
+
 /* ---- channels ---- */
 
 static enum err keep(struct chan *c, struct msg *m, struct why *why)
@@ -231,7 +263,8 @@ static int set_up(void **state)
 	int session_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	slot = mmap(NULL, sizeof *slot, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	check(session_fd >= 0 && slot != MAP_FAILED && chan_pair(fds, NULL) == OK);
+	tries = mmap(NULL, sizeof *tries, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(session_fd >= 0 && slot != MAP_FAILED && tries != MAP_FAILED && chan_pair(fds, NULL) == OK);
 	ready = idle = false;
 	child = fork();
 	if (child == 0) {
@@ -274,6 +307,7 @@ static int tear_down(void **state)
 		if (front.got[i].fd >= 0)
 			close(front.got[i].fd);
 	munmap(slot, sizeof *slot);
+	munmap(tries, sizeof *tries);
 	box_free(&box);
 	return 0;
 }
@@ -568,6 +602,140 @@ static void test_back_pressure(void **state)
 }
 
 /* Asks whether it may go; goes when no auth can send it anything more, and not before its session has ended. */
+/* ---- waiting for the mailbox lock ---- */
+
+enum { ATTEMPTS = 3, FOR_EVER = 1000000 };
+
+static int set_up_attempts(void **state)
+{
+	conf.locking.retry_count = ATTEMPTS;
+	return set_up(state);
+}
+
+static int set_up_one_attempt(void **state)
+{
+	conf.locking.retry_count = 0;
+	return set_up(state);
+}
+
+static int set_up_for_ever(void **state)
+{
+	conf.locking.retry_count = FOR_EVER;
+	return set_up(state);
+}
+
+static void send_commit(uint32_t n)
+{
+	struct msg_commit q = {.sid = sid(n), .count = 3, .deleted = 1};
+
+	check(chan_send(&front.chan, MSG_COMMIT, &(struct chan_out){.payload = &q, .bulk = {SLICE("\2")}}));
+}
+
+static void wait_for(const _Atomic unsigned *count, unsigned least)
+{
+	while (atomic_load(count) < least)
+		ev_run(loop, EVRUN_NOWAIT);
+}
+
+static void test_mailbox_is_busy_once(void **state)
+{
+	(void)state;
+	atomic_store(&tries->busy, ATTEMPTS - 1);
+	grant(1);
+	check(next(MSG_SCAN)->u.scan.sid == sid(1) && atomic_load(&tries->opens) == ATTEMPTS);
+	atomic_store(&tries->busy, ATTEMPTS - 1); /* as many attempts again */
+	send_commit(1);
+	const struct got *g = next(MSG_DONE);
+
+	check(g->u.done.err == OK && g->u.done.deleted == 1 && atomic_load(&tries->commits) == ATTEMPTS);
+	check(box_count(&box, "new") == 2);
+}
+
+static void test_mailbox_stays_busy(void **state)
+{
+	(void)state;
+	atomic_store(&tries->busy, FOR_EVER);
+	grant(1);
+	const struct got *g = next(MSG_DENY);
+
+	check(g->u.deny.err == ERR_IN_USE && atomic_load(&tries->opens) == ATTEMPTS);
+	atomic_store(&tries->busy, 0);
+	grant(2);
+	next(MSG_SCAN);
+	atomic_store(&tries->busy, FOR_EVER);
+	send_commit(2);
+	g = next(MSG_DONE);
+	check(g->u.done.err == ERR_TEMP && g->u.done.deleted == 0 && atomic_load(&tries->commits) == ATTEMPTS);
+	check(box_count(&box, "new") == 3);
+}
+
+static void test_one_attempt(void **state)
+{
+	(void)state;
+	atomic_store(&tries->busy, 1);
+	grant(1);
+	check(next(MSG_DENY)->u.deny.err == ERR_IN_USE && atomic_load(&tries->opens) == 1);
+}
+
+/* A session that waits keeps its session lock, and holds up nobody else. */
+static void test_others_are_served(void **state)
+{
+	(void)state;
+	grant(1);
+	next(MSG_SCAN);
+	atomic_store(&tries->busy, FOR_EVER);
+	send_commit(1);
+	wait_for(&tries->commits, 2);
+	send_grant(&auth.chan, &(struct msg_grant){.sid = sid(2), .front = FRONT, .uid = owner(), .gid = group()},
+		   "/nothing/of/this/name");
+	check(next(MSG_DENY)->u.deny.sid == sid(2)); /* an answer, while the other waits */
+	grant(3);                                    /* waits for the session lock */
+	unsigned commits = atomic_load(&tries->commits);
+
+	wait_for(&tries->commits, commits + 2);
+	atomic_store(&tries->busy, 0);
+	check(next(MSG_DONE)->u.done.err == OK);
+	check(next(MSG_SCAN)->u.scan.sid == sid(3) && box_count(&box, "new") == 2);
+}
+
+/* Nothing else is asked of a session that waits for its end; its front closes it, or dies: then nothing is deleted. */
+static void test_end_while_waiting(void **state)
+{
+	(void)state;
+	grant(1);
+	next(MSG_SCAN);
+	atomic_store(&tries->busy, FOR_EVER);
+	send_commit(1);
+	wait_for(&tries->commits, 2);
+	send_close(1);
+	while (atomic_load(&slot->sessions) != 0)
+		ev_run(loop, EVRUN_NOWAIT);
+	atomic_store(&tries->busy, 0);
+	grant(2); /* the session lock is free again */
+	check(next(MSG_SCAN)->u.scan.count == 3);
+	atomic_store(&tries->busy, FOR_EVER);
+	send_commit(2);
+	wait_for(&tries->commits, 4);
+	chan_done(&front.chan);
+	while (atomic_load(&slot->sessions) != 0)
+		ev_run(loop, EVRUN_NOWAIT);
+	atomic_store(&tries->busy, 0);
+	check(box_count(&box, "new") == 3);
+}
+
+static void test_second_commit(void **state)
+{
+	(void)state;
+	grant(1);
+	next(MSG_SCAN);
+	atomic_store(&tries->busy, FOR_EVER);
+	send_commit(1);
+	wait_for(&tries->commits, 1);
+	send_commit(1);
+	run_until(&front.closed);
+	check(box_count(&box, "new") == 3);
+}
+
 static void test_retirement(void **state)
 {
 	(void)state;
@@ -595,6 +763,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_messages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unsealed_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_back_pressure, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mailbox_is_busy_once, set_up_attempts, tear_down),
+		cmocka_unit_test_setup_teardown(test_mailbox_stays_busy, set_up_attempts, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_attempt, set_up_one_attempt, tear_down),
+		cmocka_unit_test_setup_teardown(test_others_are_served, set_up_for_ever, tear_down),
+		cmocka_unit_test_setup_teardown(test_end_while_waiting, set_up_for_ever, tear_down),
+		cmocka_unit_test_setup_teardown(test_second_commit, set_up_for_ever, tear_down),
 		cmocka_unit_test_setup_teardown(test_retirement, set_up, tear_down),
 	};
 
