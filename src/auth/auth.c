@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "ipc/old_line.h"
 
 enum {
 	HASH_MOST = 512,                /* octets of a hash that is worth computing; libcrypt's are shorter */
@@ -60,6 +61,7 @@ struct login {
 	struct address client;
 	struct cache_key key;
 	bool decoy;
+	bool unknown;      /* a decoy, since there is no such user */
 	struct why reason; /* of a decoy */
 	const struct auth_module *source;
 	uint32_t uid, gid;
@@ -145,10 +147,18 @@ static void login_deny(struct auth *a, struct login *l, enum err err, const char
 	login_free(l);
 }
 
+/* Nobody could say whether the password is right. */
+static void login_untold(struct auth *a, struct login *l, const char *reason)
+{
+	(void)old_line(OLD_NO_CHECK, OLD(l->user, slice_str(reason)));
+	login_deny(a, l, ERR_TEMP, reason);
+}
+
 static void login_refuse(struct auth *a, struct login *l, const char *reason)
 {
 	struct front *f = front_find(a, l->front);
 
+	(void)old_line(l->unknown ? OLD_NONEXISTENT : OLD_WRONG, OLD(l->user));
 	if (f)
 		count_failure(f);
 	login_deny(a, l, ERR_AUTH, reason);
@@ -186,6 +196,7 @@ static void login_grant(struct auth *a, struct login *l)
 			      .home_len = (uint16_t)l->home.n};
 
 	(void)snprintf(m.source, sizeof m.source, "%s", l->source->name);
+	(void)old_line(OLD_LOGIN, OLD(l->name, slice_str(l->source->name)));
 	if (!is_uid_fit(a, l)) {
 		login_deny(a, l, ERR_PERM, "a uid that may not log in");
 		return;
@@ -219,7 +230,7 @@ static void on_answer(void *arg, struct hash_job *j, enum verdict v)
 
 	log_session(l->log_id);
 	if (v == VERDICT_NONE) {
-		login_deny(a, l, ERR_TEMP, "no hash process");
+		login_untold(a, l, "no hash process");
 		return;
 	}
 	if (l->decoy)
@@ -322,7 +333,7 @@ static void login_begin(struct auth *a, struct login *l)
 	struct slice hash = l->decoy ? SLICE("") : l->job.setting;
 
 	if (!cache_key(&a->cache, l->user, l->password, hash, &l->key) && a->cache.nbuckets > 0) {
-		login_deny(a, l, ERR_TEMP, "libcrypto failed");
+		login_untold(a, l, "libcrypto failed");
 		return;
 	}
 	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
@@ -331,7 +342,7 @@ static void login_begin(struct auth *a, struct login *l)
 	if (v != VERDICT_NONE) {
 		login_end(a, l, v);
 	} else if (!hashers_put(&a->hashers, &l->job)) {
-		login_deny(a, l, ERR_TEMP, "too many logins wait for a hash process");
+		login_untold(a, l, "too many logins wait for a hash process");
 	}
 }
 
@@ -345,6 +356,7 @@ static void login_handle(struct front *f, const struct msg_login *m, struct slic
 	enum err err = clean ? chain_lookup(&a->chain, &q, &r, &why) : fail(&why, ERR_AUTH, "invalid characters");
 
 	if (err != OK && err != ERR_AUTH) {
+		(void)old_line(OLD_NO_INFO, OLD(user, slice_str(why.text)));
 		deny(a, f->chan.peer_serial, m->sid, err, why.text);
 		return;
 	}
@@ -359,6 +371,7 @@ static void login_handle(struct front *f, const struct msg_login *m, struct slic
 		return;
 	}
 	l->decoy = !real;
+	l->unknown = err != OK;
 	l->reason = why;
 	login_begin(a, l);
 }

@@ -224,6 +224,12 @@ void log_line(int severity, const char *fmt, ...)
 	va_end(ap);
 }
 
+void log_slice(int severity, struct slice text)
+{
+	if (log_wants(severity))
+		emit(severity, text);
+}
+
 void debug_line(const char *file, int line, const char *fmt, ...)
 {
 	char place[128] = "";
@@ -306,6 +312,5 @@ void event_session(struct event *e, uint64_t id)
 
 void event_log(struct event *e, int severity)
 {
-	if (log_wants(severity))
-		emit(severity, buf_slice(&e->b));
+	log_slice(severity, buf_slice(&e->b));
 }

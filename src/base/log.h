@@ -58,6 +58,7 @@ void log_session(uint64_t id);
 void log_session_text(uint64_t id, char text[static LOG_SESSION_CHARS + 1]);
 
 void log_line(int severity, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_slice(int severity, struct slice text);
 
 /* Appends text with quotes, backslashes, control characters and octets above 0x7E as \" \\ \xNN. Cuts: never fails. */
 void log_escape(struct buf *b, struct slice text);

@@ -278,7 +278,8 @@ const struct statement statements[] = {
 	 HONOURED, "e2e/test_logs.py::test_session_id_in_all_processes"},
 	{"logging", "tag", TOP(logging.tag), "name", NULL, "Begin lines with this name. Unset: the program's.",
 	 HONOURED, "e2e/test_statements.py::test_lines_of_the_log"},
-	{"logging", "compatible", TOP(logging.compatible), "arg", "no", "Write lines as Mailutils does.", LATER},
+	{"logging", "compatible", TOP(logging.compatible), "arg", "no",
+	 "Write lines as Mailutils does, where it has any.", HONOURED, "e2e/test_logs.py::test_compatible"},
 
 	{"debug", "level", TOP(debug.level), "spec", NULL,
 	 "What to log for debugging: CATEGORY[.LEVEL[,LEVEL]...][;...], `!' in front of a category or level takes it "

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "conf/acl.h"
 #include "front/front.h"
+#include "ipc/old_line.h"
 
 enum { LISTS = 2, TEXT_MOST = 1024, PLACE_MOST = 256 };
 
@@ -15,9 +16,13 @@ static const struct conf_acl *next_list(const struct front *f, const struct arri
 
 static void log_denied(const struct arrival *a, const struct conf_acl_rule *r)
 {
-	char text[ADDRESS_TEXT], place[PLACE_MOST];
+	char text[ADDRESS_TEXT], place[PLACE_MOST], port[8];
+	struct buf number = BUF(port);
 	struct event e;
 
+	buf_u64(&number, a->client.port);
+	if (old_line(OLD_DENIED, OLD(slice_str(address_text(&a->client, text)), buf_slice(&number))))
+		return;
 	event_new(&e, "access-denied");
 	event_word(&e, "address", address_text(&a->client, text));
 	event_u64(&e, "port", a->client.port);

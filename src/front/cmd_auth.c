@@ -163,7 +163,7 @@ enum err login_open(struct session *s, struct msg *m, struct why *why)
 	s->state = TRANSACTION;
 	s->opened = true;
 	s->since = ev_now(s->front->loop);
-	if (log_wants(LOG_INFO))
+	if (log_wants(LOG_INFO) && !log_current()->compatible) /* else auth and store have said it */
 		log_login(s, scan);
 	if (output_room(s))
 		reply_numbers(&s->out, "maildrop has ", s->view.count, " messages (", s->view.octets, " octets)");

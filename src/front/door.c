@@ -15,6 +15,7 @@
 #include "front/access.h"
 #include "front/front.h"
 #include "front/session.h"
+#include "ipc/old_line.h"
 
 enum {
 	TURN_MOST = 32,     /* connections from one socket before sessions get their turn */
@@ -144,6 +145,16 @@ static bool wait_for_place(struct front *f, const struct arrival *a)
 	return true;
 }
 
+static void log_crowded(uint32_t places)
+{
+	char text[16];
+	struct buf number = BUF(text);
+
+	buf_u64(&number, places);
+	if (!old_line(OLD_CROWDED, OLD(buf_slice(&number))))
+		log_line(LOG_WARNING, "all %u places (max-children) are taken; clients wait", places);
+}
+
 static void arrive(struct front *f, struct arrival *a)
 {
 	if (access_walk(f, a) == ACCESS_DENIED) {
@@ -160,7 +171,7 @@ static void arrive(struct front *f, struct arrival *a)
 		return;
 	}
 	if (places_spell_begins(&f->places))
-		log_line(LOG_WARNING, "all %u places (max-children) are taken; clients wait", f->places.most);
+		log_crowded(f->places.most);
 	if (!wait_for_place(f, a)) {
 		places_address_give(&f->places, &a->client);
 		refuse(a->fd, too_many);

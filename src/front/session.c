@@ -93,7 +93,7 @@ static void session_free(struct session *s)
 	struct front *f = s->front;
 	struct address client = s->client;
 
-	if (log_wants(s->opened ? LOG_INFO : LOG_DEBUG))
+	if (!session_old_end(s) && log_wants(s->opened ? LOG_INFO : LOG_DEBUG))
 		log_end(s);
 	peers_leave(s, true);
 	*s->at = s->next;

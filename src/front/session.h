@@ -117,6 +117,9 @@ void session_shut(struct session *s);
 /* Logs that what store says does not hold together; msgno 0: of no message in particular. */
 void session_fault(const struct session *s, const char *what, uint32_t msgno);
 
+/* Writes what Mailutils would about its end. False: nothing, and ours is to be written. */
+bool session_old_end(const struct session *s);
+
 /* For the log: who it is, in pairs. */
 struct event;
 void session_event(const struct session *s, struct event *e, const char *name);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "ipc/old_line.h"
 #include "master/spawn.h"
 
 enum {
@@ -214,10 +215,25 @@ void child_start_later(struct child *c)
 	ev_timer_start(m->loop, &c->again);
 }
 
+/* True where it was said in Mailutils' words. */
+static bool old_end(const struct child *c, int status)
+{
+	char text[2][16];
+	struct buf pid = BUF(text[0]), number = BUF(text[1]);
+	bool killed = WIFSIGNALED(status);
+
+	buf_u64(&pid, (uint64_t)c->pid);
+	buf_u64(&number, (uint64_t)(killed ? WTERMSIG(status) : WEXITSTATUS(status)));
+	return old_line(killed ? OLD_KILLED : OLD_FINISHED,
+			OLD(buf_slice(&pid), buf_slice(&number), slice_str(role_name(c->role))));
+}
+
 static void end_log(const struct child *c, int status)
 {
 	struct event e;
 
+	if (old_end(c, status))
+		return;
 	event_new(&e, "ended");
 	event_word(&e, "role", role_name(c->role));
 	event_u64(&e, "pid", (uint64_t)c->pid);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "ipc/old_line.h"
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/notify.h"
@@ -349,6 +350,7 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
 	(void)revents;
 	if (!k->stopping) {
 		daemon_started(&k->daemon, EX_TEMPFAIL); /* whoever waits for it to serve */
+		(void)old_line(OLD_SIGNAL, OLD(slice_str(strsignal(w->signum))));
 		stop(k, LEAVE_SESSIONS, EX_OK);
 	} else if (k->stay < LEAVE_COMMITS) {
 		generations_leave(k, LEAVE_COMMITS);

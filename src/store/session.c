@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/handover.h"
+#include "ipc/old_line.h"
 
 enum {
 	WAIT_MOST_S = 3600,
@@ -44,6 +45,16 @@ static struct index_first first;
 static struct slice user_of(const struct session *s)
 {
 	return (struct slice){s->user, s->user_len};
+}
+
+static void old_opened(const struct session *s)
+{
+	char text[16];
+	struct buf number = BUF(text);
+
+	buf_u64(&number, s->md.index.count);
+	(void)old_line(s->md.index.count == 1 ? OLD_OPENED_ONE : OLD_OPENED,
+		       OLD(user_of(s), slice_str(s->md.path), buf_slice(&number)));
 }
 
 static void log_failure(const struct session *s, const char *event, int severity, const struct why *why)
@@ -178,10 +189,12 @@ static void session_try(struct session *s)
 		debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: open (%s), %u messages, %llu octets", s->md.path,
 		      s->md.driver->name, s->md.index.count, (unsigned long long)s->md.index.octets);
 		s->open = true;
+		old_opened(s);
 		send_scan(s);
 		return;
 	}
-	log_failure(s, "maildrop-refused", err == ERR_IN_USE ? LOG_INFO : LOG_ERR, &why);
+	if (!old_line(err == ERR_IN_USE ? OLD_IN_USE : OLD_NOT_OPENED, OLD(slice_str(s->md.path), slice_str(why.text))))
+		log_failure(s, "maildrop-refused", err == ERR_IN_USE ? LOG_INFO : LOG_ERR, &why);
 	deny(s->front, s->item.key, err);
 	session_end(s);
 }
@@ -226,6 +239,19 @@ static struct session *session_new(struct store *st, const struct msg_grant *g, 
 	return s;
 }
 
+static void log_not_found(struct slice user, struct slice mailbox, const struct why *why)
+{
+	struct event e;
+
+	if (old_line(OLD_NOT_OPENED, OLD(mailbox, slice_str(why->text))))
+		return;
+	event_new(&e, "maildrop-refused");
+	event_kv(&e, "user", user);
+	event_kv(&e, "maildrop", mailbox);
+	event_kv(&e, "reason", slice_str(why->text));
+	event_log(&e, LOG_ERR);
+}
+
 static void session_start(struct store *st, const struct msg_grant *g, struct slice user, struct slice mailbox)
 {
 	uint64_t lock_wait_s = st->env->conf->mailbox.session_lock_wait.n;
@@ -245,13 +271,7 @@ static void session_start(struct store *st, const struct msg_grant *g, struct sl
 	enum err err = maildrop_find(&s->md, mailbox, &st->setup, &why);
 
 	if (err != OK) {
-		struct event e;
-
-		event_new(&e, "maildrop-refused");
-		event_kv(&e, "user", user);
-		event_kv(&e, "maildrop", mailbox);
-		event_kv(&e, "reason", slice_str(why.text));
-		event_log(&e, LOG_ERR);
+		log_not_found(user, mailbox, &why);
 		deny(s->front, g->sid, err);
 		session_end(s);
 		return;

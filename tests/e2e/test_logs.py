@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -385,3 +386,106 @@ def test_session_id_from_accept_on(daemon):
     daemon.login(user).quit()
     id = pairs(lines(daemon, " login ")[-1])["session"]
     assert f"pop3d: {id} info: connect from 127.0.0.1" in lines(daemon, "connect from")
+
+
+# What a client does, and the lines that Mailutils writes about it.
+def old_session(daemon, user):
+    c = daemon.login(user)
+    c.ok("DELE 1")
+    c.quit()
+
+
+def old_failures(daemon, user):
+    fail(daemon, user.login)
+    fail(daemon, "nobody@example.test")
+
+
+def old_probe(daemon, user):
+    c = daemon.connect()
+    c.ok(f"USER {user.login}")
+    c.quit()
+
+
+def old_disconnect(daemon, user):
+    daemon.connect().close()  # says nothing
+    daemon.login(user).close()
+
+
+def old_timeout(daemon, user):
+    c = daemon.login(user)
+    assert c.line() == b"-ERR Session timed out"
+    c.at_end()
+
+
+def old_in_use(daemon, user):
+    first, second = daemon.login(user), daemon.connect()
+    second.ok(f"USER {user.login}")
+    second.err(f"PASS {user.password}", "IN-USE")
+    second.quit()
+    first.quit()
+
+
+OPENED = ["info: POP3 login: user `{name}', source virtdomain",
+          "info: user `{name}' logged in with mailbox `{box}' ({n})"]
+OLD = [
+    (old_session, OPENED + ["info: session ended for user: {name}"]),
+    (old_failures, ["info: user `{login}': authentication failed", "info: session ended for no user",
+                    "info: user `nobody@example.test' nonexistent", "info: session ended for no user"]),
+    (old_probe, ["info: possible probe of account `{login}'", "info: session ended for no user"]),
+    (old_disconnect, OPENED + ["error: Unexpected eof on input", "info: remote protocol error"]),
+    (old_timeout, OPENED + ["error: Read time out", "info: session timed out for user: {name}"]),
+    (old_in_use, OPENED + ["info: POP3 login: user `{name}', source virtdomain", "notice: locking mailbox `{box}' failed: .*",
+                           "info: session ended for no user", "info: session ended for user: {name}"]),
+]
+
+
+@pytest.mark.parametrize("does,expected", OLD, ids=[row[0].__name__ for row in OLD])
+@pytest.mark.parametrize("messages", [1, 2])
+def test_compatible(daemon, does, expected, messages):
+    """Mailutils' texts, in its order, and none of ours that say the same; failed logins keep ours beside it."""
+    user = daemon.user()
+    for _ in range(messages):
+        user.deliver(MESSAGE)
+    daemon.start(extra="logging { compatible yes; } auth { failure-delay 0; } mailbox { session-lock-wait 0; }"
+                       + ("timeout 1;" if does is old_timeout else ""))
+    daemon.wait_log(r" started\n")
+    daemon.wait_log("session ended for no user\n")  # of whoever looked whether it serves
+    start = len(lines(daemon))
+    does(daemon, user)
+    values = {"name": user.name, "login": user.login, "box": user.inbox.path,
+              "n": "1 message" if messages == 1 else f"{messages} messages"}
+    patterns = [re.escape(text.format(**values)).replace(r"\.\*", ".*") for text in expected]
+
+    def said():
+        return [line.removeprefix("pop3d: ") for line in lines(daemon)[start:]
+                if not re.search("login-failed |deleted |debug: ", line)]
+
+    assert wait_for(lambda: len(said()) >= len(patterns), 20), daemon.log()
+    # Processes write for themselves: lines of different ones may change places.
+    left = said()
+    for pattern in patterns:
+        found = [line for line in left if re.fullmatch(pattern, line)]
+        assert found, (pattern, daemon.log())
+        left.remove(found[0])
+    assert not left
+    assert not re.search(" login | logout ", daemon.log())
+    if does is old_failures:
+        assert len(lines(daemon, "login-failed ")) == 2
+
+
+def test_compatible_processes(daemon):
+    """Processes that end, access lists, and the end of the daemon."""
+    daemon.user()
+    daemon.alarms_expected = True
+    daemon.start(extra="logging { compatible yes; } acl { deny 127.0.0.2; allow any; }")
+    pid = daemon.role_pids("hash")[0]
+    os.kill(pid, signal.SIGKILL)
+    daemon.wait_log(rf"error: process {pid} terminated on signal 9")
+    denied = Pop3(daemon.address, source="127.0.0.2", greeting=False)
+    port = denied.sock.getsockname()[1]
+    denied.at_end()
+    daemon.wait_log(rf"info: Denying connection from inet://127\.0\.0\.2:{port}\n")
+    daemon.stop()
+    assert "pop3d: crit: MASTER: exiting on signal (Terminated)" in daemon.log()
+    assert re.search(r"info: process \d+ finished with code 0 \(front\)", daemon.log())
+    assert re.search(r"info: pop3d \(.*\) terminated", daemon.log())
