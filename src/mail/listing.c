@@ -39,3 +39,36 @@ uint32_t listing_crc(uint32_t crc, struct slice octets)
 	}
 	return crc;
 }
+
+/* ---- joining: what a checksum becomes by n octets of 0 is a multiplication by x^(8n), modulo the polynomial ---- */
+
+#define POLYNOMIAL 0x82F63B78U /* bits reversed, as the checksum itself: 1 << 31 is x^0 */
+
+static uint32_t multiply(uint32_t a, uint32_t b)
+{
+	uint32_t product = 0;
+
+	for (uint32_t bit = 1U << 31; a != 0; bit >>= 1) {
+		if (a & bit) {
+			product ^= b;
+			a ^= bit;
+		}
+		b = b & 1 ? b >> 1 ^ POLYNOMIAL : b >> 1;
+	}
+	return product;
+}
+
+uint32_t listing_crc_join(uint32_t a, uint32_t b, uint64_t b_octets)
+{
+	static uint32_t power[64]; /* [k]: x^(8 * 2^k) */
+
+	if (power[0] == 0) {
+		power[0] = 1U << (31 - 8);
+		for (size_t k = 1; k < sizeof power / sizeof *power; k++)
+			power[k] = multiply(power[k - 1], power[k - 1]);
+	}
+	for (size_t k = 0; b_octets != 0; k++, b_octets >>= 1)
+		if (b_octets & 1)
+			a = multiply(power[k], a);
+	return a ^ b;
+}

@@ -34,6 +34,9 @@ static const struct hidden {
 
 static const char from[] = "From ";
 
+/* What a hidden name can begin with: most lines of a header are no more than this apart from one. */
+static const char hidden_first[] = "XxSs";
+
 void wire_init(struct wire *w, uint32_t rules, uint64_t body_lines)
 {
 	*w = (struct wire){.rules = rules, .body_left = body_lines, .state = HEAD_START};
@@ -89,6 +92,8 @@ static enum match match_hidden(const struct wire *w, char c)
 {
 	size_t n = w->held_len;
 
+	if (n == 0 && !memchr(hidden_first, c, sizeof hidden_first - 1))
+		return MATCH_NO;
 	for (const struct hidden *h = hidden; h < hidden + sizeof hidden / sizeof *hidden; h++)
 		if (h->rule & w->rules && strncasecmp(h->name, w->held, n) == 0 && strncasecmp(h->name + n, &c, 1) == 0)
 			return h->name[n + 1] == '\0' ? MATCH : MATCH_SO_FAR;
@@ -139,12 +144,17 @@ static size_t step_hidden_next(struct wire *w, struct slice in, struct buf *out)
 	return 0;
 }
 
+static bool unquotes(const struct wire *w)
+{
+	return w->rules & (WIRE_UNQUOTE | WIRE_UNQUOTE_ONE);
+}
+
 static size_t step_body_start(struct wire *w, struct slice in, struct buf *out)
 {
 	w->state = TEXT;
 	if (in.p[0] == '.')
 		stuff_dot(out);
-	if (in.p[0] != '>' || !(w->rules & WIRE_UNQUOTE))
+	if (in.p[0] != '>' || !unquotes(w))
 		return 0;
 	w->state = QUOTE;
 	return 1;
@@ -153,7 +163,7 @@ static size_t step_body_start(struct wire *w, struct slice in, struct buf *out)
 /* All > but one can go at once: which of them is left out makes no difference. */
 static size_t step_quote(struct wire *w, struct slice in, struct buf *out)
 {
-	if (w->held_len == 0 && in.p[0] == '>') {
+	if (w->held_len == 0 && in.p[0] == '>' && w->rules & WIRE_UNQUOTE) {
 		emit(w, out, ">", 1);
 		return 1;
 	}
@@ -213,7 +223,7 @@ static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
 {
 	const char *p = in.p, *end = in.p + in.n;
 	char *o = out->p + out->len, *o_end = out->p + out->cap;
-	bool quotes = w->rules & WIRE_UNQUOTE;
+	bool quotes = unquotes(w);
 	size_t stuffed = 0;
 
 	while (p < end && w->body_left > 0 && !(quotes && *p == '>')) {
@@ -286,50 +296,95 @@ bool wire_is_full(const struct wire *w)
 	return w->state == FULL;
 }
 
-/* LF, and those of them that have a CR before them, in p[1..n]; p[0] is what stands before. */
-static void count_ends(const char *p, size_t n, uint64_t *lf, uint64_t *crlf)
+/* ---- counting ---- */
+
+/* What of a body matters: its line ends, and lines that lose a >. */
+struct ends {
+	uint64_t lf, crlf, unquoted;
+};
+
+/* Whether the line at `p`, which begins with a > and has its end, loses one. */
+static bool is_quoted(const char *p, uint32_t rules)
+{
+	do {
+		p++;
+	} while (*p == '>' && rules & WIRE_UNQUOTE);
+	for (size_t i = 0; i < sizeof from - 1; i++)
+		if (p[i] != from[i])
+			return false;
+	return true;
+}
+
+static void count_quoted(const char *p, size_t n, uint32_t rules, uint64_t *unquoted)
+{
+	for (size_t i = 0; i < n; i++)
+		*unquoted += p[i] == '\n' && p[i + 1] == '>' && is_quoted(p + i + 1, rules);
+}
+
+/* LF, those of them that have a CR before them, and quoted lines, in p[1..n]; p[0] is what stands before. Where there may be quoted
+ * lines, p[n] is the end of a line. */
+static inline __attribute__((always_inline)) void count_pairs(const char *p, size_t n, uint32_t rules, struct ends *e)
 {
 	enum { BLOCK = 128 }; /* a constant, and counters of one octet, so that compilers use vectors */
+	bool quotes = rules & (WIRE_UNQUOTE | WIRE_UNQUOTE_ONE);
 
 	for (; n >= BLOCK; n -= BLOCK, p += BLOCK) {
-		uint8_t l = 0, c = 0;
+		uint8_t l = 0, c = 0, q = 0;
 
 		for (size_t i = 0; i < BLOCK; i++) {
 			l = (uint8_t)(l + (p[i + 1] == '\n'));
 			c = (uint8_t)(c + ((p[i + 1] == '\n') & (p[i] == '\r')));
+			if (quotes)
+				q |= (uint8_t)((p[i] == '\n') & (p[i + 1] == '>'));
 		}
-		*lf += l;
-		*crlf += c;
+		e->lf += l;
+		e->crlf += c;
+		if (quotes && q)
+			count_quoted(p, BLOCK, rules, &e->unquoted);
 	}
 	for (size_t i = 0; i < n; i++) {
-		*lf += p[i + 1] == '\n';
-		*crlf += p[i + 1] == '\n' && p[i] == '\r';
+		e->lf += p[i + 1] == '\n';
+		e->crlf += p[i + 1] == '\n' && p[i] == '\r';
 	}
+	if (quotes)
+		count_quoted(p, n, rules, &e->unquoted);
 }
 
-/* A body of which every line is sent as it is: only line ends matter. `in` has an octet at least, none is held back. */
-static void count_body(struct wire *w, struct slice in)
+/* Takes what it can of a body and says how much: everything, where every line is sent as it is; else whole lines. `in` has an octet at
+ * least, none is held back. */
+static size_t count_body(struct wire *w, struct slice in)
 {
-	uint64_t lf = in.p[0] == '\n', crlf = 0;
+	struct ends e = {.lf = in.p[0] == '\n'};
+
+	if (unquotes(w)) {
+		const char *nl = memrchr(in.p, '\n', in.n);
+
+		if (!nl)
+			return 0;
+		in.n = (size_t)(nl - in.p) + 1;
+		e.unquoted = w->state == BODY_START && in.p[0] == '>' && is_quoted(in.p, w->rules);
+		count_pairs(in.p, in.n - 1, w->rules, &e);
+	} else {
+		count_pairs(in.p, in.n - 1, 0, &e);
+	}
 	char last = in.p[in.n - 1];
 
-	count_ends(in.p, in.n - 1, &lf, &crlf);
-	w->octets += in.n + lf - crlf - (last == '\r');
-	w->lines += lf;
+	w->octets += in.n + e.lf - e.crlf - e.unquoted - (last == '\r');
+	w->lines += e.lf;
 	w->state = last == '\n' ? BODY_START : last == '\r' ? TEXT_CR : TEXT;
+	return in.n;
 }
 
 void wire_count(struct wire *w, struct slice in)
 {
-	bool plain = w->body_left > WIRE_ALL_LINES / 2 && !(w->rules & WIRE_UNQUOTE); /* no message has so many */
+	bool whole = w->body_left > WIRE_ALL_LINES / 2; /* no message has so many lines */
 
 	while (in.n > 0) {
-		if (plain && w->in_body && w->state != TEXT_CR) {
-			count_body(w, in);
-			return;
-		}
-		size_t n = steps[w->state](w, in, NULL);
+		bool bulk = whole && w->in_body && (w->state == BODY_START || w->state == TEXT);
+		size_t n = bulk ? count_body(w, in) : 0;
 
+		if (n == 0)
+			n = steps[w->state](w, in, NULL);
 		in = (struct slice){in.p + n, in.n - n};
 	}
 }

@@ -15,8 +15,9 @@
 enum wire_rule {
 	WIRE_HIDE_UIDL = 1,   /* X-UIDL, X-Expire-Timestamp: all formats */
 	WIRE_HIDE_STATUS = 2, /* Status, X-Status, X-Keywords, X-UID, X-IMAP, X-IMAPbase: mbox, MH, dotmail */
-	WIRE_UNQUOTE = 4,     /* one > less before From_ lines: mbox */
-	WIRE_RULES = 7,
+	WIRE_UNQUOTE = 4,     /* one > less before From_ lines, however many there are: mboxrd */
+	WIRE_UNQUOTE_ONE = 8, /* the same where there is just one: mboxo */
+	WIRE_RULES = 15,
 };
 
 #define WIRE_ALL_LINES UINT64_MAX

@@ -60,9 +60,27 @@ static void test_crc(void **state)
 	assert_int_equal(listing_crc(0, SLICE("")), 0);
 }
 
+static void test_crc_join(void **state)
+{
+	static char octets[3000];
+	uint32_t seed = 1;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof octets; i++)
+		octets[i] = (char)((seed = seed * 1664525 + 1013904223) >> 24);
+	for (size_t n = 0; n <= sizeof octets; n += n / 3 + 1) {
+		uint32_t a = listing_crc(0, (struct slice){octets, n});
+		uint32_t b = listing_crc(0, (struct slice){octets + n, sizeof octets - n});
+
+		assert_int_equal(listing_crc_join(a, b, sizeof octets - n),
+				 listing_crc(0, (struct slice){octets, sizeof octets}));
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sane), cmocka_unit_test(test_crc)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sane), cmocka_unit_test(test_crc),
+					   cmocka_unit_test(test_crc_join)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
