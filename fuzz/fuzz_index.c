@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (index_adopt(&ix, fd, &maildir_driver, stamps, &first, &current, NULL) != OK)
 		return 0;
 	read_all(&ix);
-	if (index_load(&ix, &first, &s, NULL) == OK)
+	if (index_load(&ix, &s, NULL) == OK)
 		for (uint32_t i = 0; i < s.count; i++)
 			must(scan_name(&s, i).n <= NAME_OCTETS && listing_is_sane(&s.rec[i]));
 	scan_done(&s);

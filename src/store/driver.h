@@ -68,7 +68,7 @@ struct store_driver {
 			   struct why *why);
 };
 
-extern const struct store_driver maildir_driver;
+extern const struct store_driver maildir_driver, mbox_driver;
 
 /* What errno of a storage call means to the client: whether trying again can help. */
 enum err storage_err(int error);

@@ -150,7 +150,8 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 	}
 	const struct index_head *h = &first->head;
 
-	*ix = (struct index){.fd = fd, .count = h->count, .names_len = h->names_len, .octets = h->octets};
+	*ix = (struct index){
+		.fd = fd, .count = h->count, .names_len = h->names_len, .octets = h->octets, .body_crc = h->body_crc};
 	memcpy(ix->stamp, h->stamp, sizeof ix->stamp);
 	*current = is_current(h, stamp);
 	return OK;
@@ -180,7 +181,7 @@ static bool load_arrays(const struct index *ix, struct scan *s)
 	       read_at(ix->fd, s->names, ix->names_len, names_at(ix->count));
 }
 
-enum err index_load(const struct index *ix, const struct index_first *first, struct scan *out, struct why *why)
+enum err index_load(const struct index *ix, struct scan *out, struct why *why)
 {
 	struct scan s = {.count = ix->count,
 			 .cap = ix->count,
@@ -194,7 +195,7 @@ enum err index_load(const struct index *ix, const struct index_first *first, str
 		uint32_t crc = listing_crc(0, (struct slice){(char *)s.rec, s.count * sizeof *s.rec});
 
 		crc = listing_crc(crc, (struct slice){(char *)s.entry, s.count * sizeof *s.entry});
-		whole = first->head.body_crc == listing_crc(crc, (struct slice){s.names, s.names_len});
+		whole = ix->body_crc == listing_crc(crc, (struct slice){s.names, s.names_len});
 	}
 	for (uint32_t i = 0; whole && i < s.count; i++)
 		whole = scan_is_sane(&s.rec[i], &s.entry[i], s.names_len);

@@ -37,6 +37,7 @@ struct index {
 	int fd; /* owned, read-only; -1: none */
 	uint32_t count, names_len;
 	uint64_t octets;
+	uint32_t body_crc;
 	struct stamp stamp[STAMPS]; /* of the maildrop, when it was scanned */
 };
 
@@ -57,7 +58,7 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 		     struct index_first *first, bool *current, struct why *why);
 
 /* All of it, into an empty scan. */
-enum err index_load(const struct index *ix, const struct index_first *first, struct scan *out, struct why *why);
+enum err index_load(const struct index *ix, struct scan *out, struct why *why);
 
 /* Puts an index of `s` there; a failure leaves what there was. */
 enum err index_write(const struct index_place *place, const struct store_driver *driver, const struct scan *s,

@@ -43,7 +43,19 @@ static void tell_homeless(const struct maildrop *md, const struct why *why)
 	log_line(LOG_NOTICE, "no index is kept of %.200s: %.200s", md->path, why->text);
 }
 
-/* The first place that takes it; a listing without one lives in memory. */
+/* Puts it in the first place that takes it, and says which; PLACES: none does. A mailbox that is not there needs none. */
+static int put_index(const struct maildrop *md, const struct scan *now, int64_t taken_ns,
+		     struct index_place place[PLACES], struct why *why)
+{
+	int p = md->driver->in_one_file && md->fd < 0 ? PLACES : 0;
+
+	places_of(md, place);
+	while (p < PLACES && (place[p].dir < 0 || index_write(&place[p], md->driver, now, taken_ns, why) != OK))
+		p++;
+	return p;
+}
+
+/* A listing without a place lives in memory. */
 static enum err keep(struct maildrop *md, const struct scan *now, int64_t taken_ns, struct index_first *first,
 		     struct why *why)
 {
@@ -52,16 +64,35 @@ static enum err keep(struct maildrop *md, const struct scan *now, int64_t taken_
 	bool current;
 	int fd;
 
-	places_of(md, place);
-	for (int p = 0; p < PLACES; p++)
-		if (place[p].dir >= 0 && index_write(&place[p], md->driver, now, taken_ns, &reason) == OK &&
-		    index_open(&md->index, &place[p], md->driver, now->stamp, first, &current, &reason) == OK)
-			return OK;
+	int p = put_index(md, now, taken_ns, place, &reason);
+
+	if (p < PLACES && index_open(&md->index, &place[p], md->driver, now->stamp, first, &current, &reason) == OK)
+		return OK;
 	if (reason.text[0])
 		tell_homeless(md, &reason);
 	enum err err = index_memfd(&fd, md->driver, now, taken_ns, why);
 
 	return err == OK ? index_adopt(&md->index, fd, md->driver, now->stamp, first, &current, why) : err;
+}
+
+/* Keeps other programs out, where there is a file that they could write to. */
+static enum err lock_mailbox(struct maildrop *md, struct why *why)
+{
+	struct stat named, locked;
+
+	if (!md->driver->in_one_file || md->fd < 0)
+		return OK;
+	enum err err = spool_init(&md->spool, md->parent, md->name, md->setup->lock.locker, why);
+
+	if (err == OK)
+		err = mailbox_lock_try(&md->lock, &md->setup->lock, &md->spool, md->fd, why);
+	if (err != OK)
+		return err;
+	if (fstat(md->fd, &locked) == 0 && fstatat(md->parent, md->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    named.st_ino == locked.st_ino && named.st_dev == locked.st_dev)
+		return OK;
+	mailbox_lock_release(&md->lock);
+	return fail(why, ERR_IN_USE, "another program is putting another file in its place");
 }
 
 static enum err rescan(struct maildrop *md, struct scan *known, struct index_first *first, struct why *why)
@@ -100,9 +131,12 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 		return OK;
 	}
 	if (old.fd >= 0)
-		(void)index_load(&old, first, &known, NULL); /* or nothing is known */
+		(void)index_load(&old, &known, NULL); /* or nothing is known */
 	index_close(&old);
-	err = rescan(md, &known, first, why);
+	err = lock_mailbox(md, why);
+	if (err == OK)
+		err = rescan(md, &known, first, why);
+	mailbox_lock_release(&md->lock);
 	scan_done(&known);
 	return err;
 }
@@ -155,10 +189,16 @@ static enum whole read_whole(const struct body *b, const struct listing_rec *r, 
 	return crc == r->crc ? WHOLE : CUT;
 }
 
+/* In a mailbox that is one file, messages have no names. */
+static const char *name_of(const struct message *m)
+{
+	return m->name[0] ? m->name : "a message";
+}
+
 static enum err changed(const struct maildrop *md, const struct message *m, struct why *why)
 {
 	forget(md);
-	return fail(why, ERR_TEMP, "%s has been changed by another program", m->name);
+	return fail(why, ERR_TEMP, "%s has been changed by another program", name_of(m));
 }
 
 static enum err append_message(const struct maildrop *md, uint32_t i, struct buf *out, struct why *why)
@@ -179,7 +219,7 @@ static enum err append_message(const struct maildrop *md, uint32_t i, struct buf
 		return changed(md, &m, why);
 	errno = error;
 	if (whole == UNREADABLE)
-		return fail_errno(why, storage_err(errno), "read %s", m.name);
+		return fail_errno(why, storage_err(errno), "read %s", name_of(&m));
 	out->len += m.rec.raw;
 	return OK;
 }
@@ -199,7 +239,7 @@ static enum err open_large(const struct maildrop *md, uint32_t i, struct body *b
 
 	if (whole == WHOLE)
 		return OK;
-	err = whole == CUT ? changed(md, &m, why) : fail_errno(why, storage_err(errno), "read %s", m.name);
+	err = whole == CUT ? changed(md, &m, why) : fail_errno(why, storage_err(errno), "read %s", name_of(&m));
 	close(b->fd);
 	b->fd = -1;
 	return err;
@@ -285,6 +325,15 @@ enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_
 
 /* ---- changes ---- */
 
+uint32_t changes_count(const struct changes *ch)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < ((size_t)ch->count + 7) / 8; i++)
+		n += (uint32_t)__builtin_popcount(ch->deleted[i]);
+	return n;
+}
+
 bool changes_next(const struct maildrop *md, const struct changes *ch, struct changes_walk *walk, struct message *m,
 		  enum err *err, struct why *why)
 {
@@ -308,17 +357,34 @@ bool changes_next(const struct maildrop *md, const struct changes *ch, struct ch
 	return true;
 }
 
+/* Under the mailbox lock. What the driver knows of the mail that is left becomes the next index; where that fails, it is scanned. */
+static enum err commit_locked(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why)
+{
+	struct index_place place[PLACES];
+	struct scan left = {0};
+	int64_t taken_ns = clock_wall_ns();
+	enum err err = md->driver->commit(md, ch, out, &left, why);
+
+	if (left.count > 0)
+		(void)put_index(md, &left, taken_ns, place, NULL);
+	scan_done(&left);
+	return err;
+}
+
 enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why)
 {
-	struct scan left = {0};
 	enum err err = OK;
 
-	*out = (struct outcome){0};
+	*out = (struct outcome){.failed = changes_count(ch)};
 	stop_reading(md);
+	if (out->failed == 0)
+		return OK;
 	if (md->driver->in_one_file)
 		err = maildrop_reopen(md, why);
 	if (err == OK)
-		err = md->driver->commit(md, ch, out, &left, why);
-	scan_done(&left);
+		err = lock_mailbox(md, why);
+	if (err == OK)
+		err = commit_locked(md, ch, out, why);
+	mailbox_lock_release(&md->lock);
 	return err;
 }

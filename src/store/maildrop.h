@@ -9,6 +9,7 @@
  * programs put new files in its place. md->fd is the one that was opened last. */
 #pragma once
 #include "store/index.h"
+#include "store/mailbox_lock.h"
 
 enum index_mode { INDEX_AUTO, INDEX_OFF, INDEX_DIR };
 
@@ -17,7 +18,9 @@ struct maildrop_setup {
 	const char *type;      /* scheme for what does not exist yet */
 	enum index_mode index; /* beside the mail if that can be; none kept; in index_dir only */
 	int index_dir;         /* borrowed; -1: none */
-	uint32_t unquote;      /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
+	struct mailbox_lock_setup lock;
+	int journal_dir;  /* of the owner's journals, borrowed; -1: none */
+	uint32_t unquote; /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
 };
 
 struct maildrop {
@@ -27,6 +30,8 @@ struct maildrop {
 	int fd;     /* O_PATH of the directory; or the file, for reading and writing, -1 where there is none; owned */
 	int parent; /* O_PATH; of a maildrop in one file, its directory, once links were resolved; owned */
 	char *name; /* and its name there; owned */
+	struct spool spool; /* what may be done in the parent, and its lock: while a function of maildrop.c runs */
+	struct mailbox_lock lock;
 	uint32_t rules; /* enum wire_rule */
 	uint64_t key;   /* of the session lock: the same for all names of a directory, and for every file of one name */
 	struct index index;  /* of an open maildrop */
@@ -58,6 +63,9 @@ enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct o
 
 /* Changes no mail. */
 void maildrop_close(struct maildrop *md);
+
+/* For drivers: how many messages of `ch` go. */
+uint32_t changes_count(const struct changes *ch);
 
 /* For drivers: the messages of `ch`, one after the other. False: no more. A message that cannot be read from the index is
  * counted with *err set. A walk begins as {0}. */

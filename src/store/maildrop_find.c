@@ -15,7 +15,7 @@
 
 enum { LINKS_MOST = 16 };
 
-static const struct store_driver *const drivers[] = {&maildir_driver};
+static const struct store_driver *const drivers[] = {&maildir_driver, &mbox_driver};
 enum { DRIVERS = sizeof drivers / sizeof *drivers };
 
 enum err storage_err(int error)
@@ -123,7 +123,7 @@ enum err maildrop_reopen(struct maildrop *md, struct why *why)
 	if (md->fd < 0 && errno == ENOENT)
 		return OK;
 	if (md->fd < 0)
-		return fail_errno(why, storage_err(errno), "open it for reading and writing");
+		return fail_errno(why, storage_err(errno), "open the mailbox for reading and writing");
 	if (fstat(md->fd, &st) == 0 && S_ISREG(st.st_mode))
 		return OK;
 	close(md->fd);

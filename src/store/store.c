@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/wire.h"
 #include "store/session.h"
 
 static const double idle_s = 60; /* without a session, before a worker asks whether it may go */
@@ -225,13 +226,18 @@ static void on_log_lost(void)
 	(void)chan_send(&store.master, MSG_LOG_LOST, NULL);
 }
 
-static void set_up_index(struct store *st)
+static void set_up_maildrops(struct store *st)
 {
-	const char *index = st->env->conf->mailbox.index;
+	static const uint32_t unquote[] = {
+		[QUOTING_MBOXRD] = WIRE_UNQUOTE, [QUOTING_MBOXO] = WIRE_UNQUOTE_ONE, [QUOTING_NONE] = 0};
+	const struct conf *cf = st->env->conf;
+	const char *index = cf->mailbox.index;
 
-	st->setup = (struct maildrop_setup){
-		.type = st->env->conf->mailbox.mailbox_type ? st->env->conf->mailbox.mailbox_type : "mbox",
-		.index_dir = -1};
+	st->setup = (struct maildrop_setup){.type = cf->mailbox.mailbox_type ? cf->mailbox.mailbox_type : "mbox",
+					    .index_dir = -1,
+					    .lock = {.conf = &cf->locking},
+					    .journal_dir = -1,
+					    .unquote = unquote[cf->mailbox.mbox_quoting]};
 	if (index && strcmp(index, "off") == 0)
 		st->setup.index = INDEX_OFF;
 	else if (index && strcmp(index, "auto") != 0)
@@ -266,7 +272,7 @@ int store_main(const struct role_env *env)
 	st->env = env;
 	st->uid = geteuid();
 	st->locks.fd = env->session_fd;
-	set_up_index(st);
+	set_up_maildrops(st);
 	set_up_loop(st);
 	chan_init(&st->master, st->loop, env->master_fd, ROLE_STORE, ROLE_MASTER, 0, &master_ops, st);
 	log_on_lost(on_log_lost);

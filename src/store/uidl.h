@@ -1,7 +1,8 @@
 /* store/uidl.h - unique-ids: lasting names of messages (RFC 1939, section 7, UIDL)
  *
  * Computed from what lasts about a message, never taken from a header that its sender wrote: 32 hex digits of a SHA-256.
- * So they are the same after the index was lost, and on another machine that the mail was moved to. */
+ * So they are the same after the index was lost, and on another machine that the mail was moved to. What is hashed, the driver says
+ * (Maildir: the file's name; mbox: store/mbox.h). */
 #pragma once
 #include "mail/listing.h"
 
@@ -11,5 +12,20 @@ bool uidl_plain(struct listing_rec *r, struct slice name);
 /* Where several messages have one lasting name: told apart by their contents (r->crc and r->raw are set), and by `copy` where
  * these are the same, too. */
 bool uidl_distinct(struct listing_rec *r, struct slice name, uint32_t copy);
+
+/* Another one for the same name: `copy` of it. */
+bool uidl_copy(struct listing_rec *r, struct slice name, uint32_t copy);
+
+/* A hash of pieces, one at a time in a process. False: no memory. `digits` gets a C string, *id the first half of it. */
+enum { UIDL_DIGITS = 32 };
+bool uidl_begin(void);
+void uidl_feed(struct slice octets);
+bool uidl_end(char digits[UIDL_DIGITS + 1], uint64_t *id);
+
+/* The UIDL that `text` is, 1 to UIDL_MOST octets. */
+void uidl_set(struct listing_rec *r, struct slice text);
+
+/* Two hexadecimal digits for each of n octets, and a NUL. */
+void uidl_hex(char *digits, const unsigned char *octets, size_t n);
 
 bool uidl_same(const struct listing_rec *a, const struct listing_rec *b);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "mail/wire.h"
 
 static void path_of(const struct box *b, const char *name, char path[512])
 {
@@ -21,12 +22,62 @@ void box_new(struct box *b)
 	char url[128];
 
 	*b = (struct box){.top = "/tmp/pop3d-store-XXXXXX"};
-	b->setup = (struct maildrop_setup){.type = "maildir", .index = INDEX_AUTO, .index_dir = -1};
+	b->setup = (struct maildrop_setup){.type = "maildir", .index = INDEX_AUTO, .index_dir = -1, .journal_dir = -1};
 	check(mkdtemp(b->top) != NULL);
 	check(snprintf(b->path, sizeof b->path, "%s/Maildir", b->top) < (int)sizeof b->path);
 	check(snprintf(url, sizeof url, "maildir:%s", b->path) < (int)sizeof url);
 	check(maildrop_find(&b->md, slice_str(url), &b->setup, &b->why) == OK);
 	maildrop_close(&b->md);
+}
+
+void box_new_mbox(struct box *b)
+{
+	char journals[128];
+
+	*b = (struct box){.top = "/tmp/pop3d-store-XXXXXX", .locking = {.type = LOCK_DOTLOCK, .pid_check = true}};
+	check(mkdtemp(b->top) != NULL);
+	check(snprintf(b->path, sizeof b->path, "%s/mbox", b->top) < (int)sizeof b->path);
+	check(snprintf(journals, sizeof journals, "%s/journals", b->top) < (int)sizeof journals);
+	check(mkdir(journals, 0700) == 0);
+	b->setup = (struct maildrop_setup){.type = "mbox",
+					   .index = INDEX_AUTO,
+					   .index_dir = -1,
+					   .lock = {.conf = &b->locking},
+					   .journal_dir = open(journals, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+					   .unquote = WIRE_UNQUOTE};
+	check(b->setup.journal_dir >= 0);
+	box_write(b, "");
+}
+
+const char *box_mbox(const struct box *b)
+{
+	static char text[256 * 1024];
+	FILE *f = fopen(b->path, "r");
+
+	check(f != NULL);
+	size_t n = fread(text, 1, sizeof text - 1, f);
+
+	check(n < sizeof text - 1 && fclose(f) == 0);
+	text[n] = '\0';
+	return text;
+}
+
+static void put(const struct box *b, const char *mode, const char *text)
+{
+	FILE *f = fopen(b->path, mode);
+
+	check(f != NULL);
+	check(fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+void box_write(const struct box *b, const char *text)
+{
+	put(b, "w", text);
+}
+
+void box_append(const struct box *b, const char *text)
+{
+	put(b, "a", text);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -40,6 +91,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void box_free(struct box *b)
 {
 	box_close(b);
+	if (b->setup.journal_dir > 0)
+		close(b->setup.journal_dir);
 	check(nftw(b->top, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 

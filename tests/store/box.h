@@ -6,6 +6,7 @@ struct box {
 	char top[64];  /* removed with everything in it */
 	char path[80]; /* of the maildrop */
 	struct maildrop_setup setup;
+	struct conf_locking locking;
 	struct maildrop md;
 	struct index_first first;
 	struct why why;
@@ -13,6 +14,14 @@ struct box {
 
 /* A new Maildir, without mail. */
 void box_new(struct box *b);
+
+/* A new mbox, without mail. */
+void box_new_mbox(struct box *b);
+
+/* All octets of the mbox, as a string that is valid until the next call; or anew, in the same file; or more at its end. */
+const char *box_mbox(const struct box *b);
+void box_write(const struct box *b, const char *text);
+void box_append(const struct box *b, const char *text);
 void box_free(struct box *b);
 
 /* Finds and opens it again. */

@@ -14,6 +14,7 @@
 
 struct subject {
 	const struct store_driver *driver;
+	void (*box)(struct box *b);
 	void (*deliver)(const struct box *b, int n, const char *text); /* message n stands behind n - 1 */
 	void (*mark)(const struct box *b, int n); /* as read: it has another name or place, and is the same message */
 	void (*rewrite)(const struct box *b, int n, const char *text);
@@ -85,8 +86,107 @@ static const char *maildir_part(int n)
 	return maildir_name("new", n, "");
 }
 
+/* ---- mbox: other programs write all of the file ---- */
+
+enum { PARTS = 8 };
+
+struct part {
+	bool there;
+	char sender[64]; /* m3@example.org, and an x for each mark */
+	char text[64];
+};
+
+static void mbox_load(const struct box *b, struct part parts[PARTS])
+{
+	memset(parts, 0, PARTS * sizeof *parts);
+	for (const char *p = box_mbox(b); *p;) {
+		const char *text = strchr(p, '\n') + 1, *next = strstr(text - 1, "\n\nFrom m");
+		struct part *part = &parts[p[6] - '0'];
+		size_t n = next ? (size_t)(next + 1 - text) : strlen(text);
+
+		if (!next && n > 1 && strcmp(text + n - 2, "\n\n") == 0)
+			n--;
+		part->there = true;
+		check(sscanf(p, "From %63s", part->sender) == 1 && n < sizeof part->text);
+		memcpy(part->text, text, n);
+		p = next ? next + 2 : text + strlen(text);
+	}
+}
+
+/* The last one stays without an end if it was. */
+static void mbox_store(const struct box *b, const struct part parts[PARTS])
+{
+	char text[PARTS * 256] = "";
+	struct buf out = BUF(text);
+	bool ended = true;
+
+	for (int n = 0; n < PARTS; n++) {
+		size_t len = strlen(parts[n].text);
+
+		if (!parts[n].there)
+			continue;
+		buf_str(&out, ended ? "" : "\n\n");
+		buf_str(&out, "From ");
+		buf_str(&out, parts[n].sender);
+		buf_str(&out, " Mon Jan  5 10:00:00 2026\n");
+		buf_str(&out, parts[n].text);
+		ended = len == 0 || parts[n].text[len - 1] == '\n';
+		buf_str(&out, ended ? "\n" : "");
+	}
+	buf_char(&out, '\0');
+	check(!out.full);
+	box_write(b, text);
+}
+
+static void mbox_change(const struct box *b, int n, const char *text)
+{
+	struct part parts[PARTS];
+
+	mbox_load(b, parts);
+	parts[n].there = true;
+	if (!parts[n].sender[0])
+		check(snprintf(parts[n].sender, sizeof parts[n].sender, "m%d@example.org", n) > 0);
+	check(snprintf(parts[n].text, sizeof parts[n].text, "%s", text) < (int)sizeof parts[n].text);
+	mbox_store(b, parts);
+}
+
+static void mbox_mark(const struct box *b, int n)
+{
+	struct part parts[PARTS];
+
+	mbox_load(b, parts);
+	strncat(parts[n].sender, "x", 2);
+	mbox_store(b, parts);
+}
+
+static void mbox_remove(const struct box *b, int n)
+{
+	struct part parts[PARTS];
+
+	mbox_load(b, parts);
+	check(parts[n].there);
+	parts[n].there = false;
+	mbox_store(b, parts);
+}
+
+static bool mbox_has(const struct box *b, int n)
+{
+	struct part parts[PARTS];
+
+	mbox_load(b, parts);
+	return parts[n].there;
+}
+
+static const char *mbox_part(int n)
+{
+	(void)n;
+	return "box"; /* of "mbox", and "mailbox" */
+}
+
 static const struct subject subjects[] = {
-	{&maildir_driver, maildir_deliver, maildir_mark, maildir_rewrite, maildir_remove, maildir_has, maildir_part},
+	{&maildir_driver, box_new, maildir_deliver, maildir_mark, maildir_rewrite, maildir_remove, maildir_has,
+	 maildir_part},
+	{&mbox_driver, box_new_mbox, mbox_change, mbox_mark, mbox_change, mbox_remove, mbox_has, mbox_part},
 };
 
 /* Runs `test` for every driver, each in a box with three messages. */
@@ -96,7 +196,7 @@ static void for_each(void (*test)(const struct subject *s, struct box *b))
 		struct box b;
 
 		shim_reset();
-		box_new(&b);
+		subjects[i].box(&b);
 		subjects[i].deliver(&b, 1, "A: 1\n\none\n");
 		subjects[i].deliver(&b, 2, "A: 2\n\ntwo\n.\n");
 		subjects[i].deliver(&b, 3, "A: 3\nX-UIDL: mine\n\nthree");
@@ -142,6 +242,8 @@ static void creates_all_or_nothing(const struct subject *s, struct box *b)
 	char path[128];
 	unsigned steps = 0;
 
+	if (!s->driver->create)
+		return;
 	for (unsigned at = 1; at <= steps + 1; at++) {
 		check(snprintf(path, sizeof path, "%s/fresh%u", b->top, at) < (int)sizeof path);
 		shim_reset();
@@ -162,6 +264,8 @@ static void creates_no_parents_and_replaces_nothing(const struct subject *s, str
 {
 	char path[128];
 
+	if (!s->driver->create)
+		return;
 	check(snprintf(path, sizeof path, "%s/no/parent", b->top) < (int)sizeof path);
 	check(s->driver->create(path, &b->why) != OK);
 	check(s->driver->create(b->path, &b->why) != OK);
@@ -227,12 +331,13 @@ static void keeps_what_is_known(const struct subject *s, struct box *b)
 	s->deliver(b, 4, "A: 4\n\nfour\n");
 	shim_reset();
 	check(box_open(b) == OK);
-	check(shim.reads == 2);
+	check(shim.reads == 2 || s->driver->in_one_file);
 	check(b->md.index.count == 5);
 	for (uint32_t i = 0; i < 3; i++) {
 		struct message m = message(b, i + 1);
 
-		check_row(i, m.name, memcmp(&m.rec, &before[i].rec, sizeof m.rec) == 0);
+		check_row(i, m.name, same_uidl(&m, &before[i]));
+		check_row(i, m.name, s->driver->in_one_file || memcmp(&m.rec, &before[i].rec, sizeof m.rec) == 0);
 	}
 	s->remove(b, 2);
 	check(box_open(b) == OK);
@@ -341,9 +446,12 @@ static void counts_what_is_gone_already(const struct subject *s, struct box *b)
 {
 	struct outcome out;
 
+	/* Which message of a file is gone and which was changed, nobody can tell. */
+	unsigned failed = s->driver->in_one_file;
+
 	s->remove(b, 1);
-	check(box_commit(b, "dd-", &out) == OK);
-	check(out.deleted == 2 && out.failed == 0 && s->has(b, 3));
+	check((box_commit(b, "dd-", &out) == OK) == !failed);
+	check(out.deleted == 2 - failed && out.failed == failed && !s->has(b, 2) && s->has(b, 3));
 }
 
 static void leaves_what_has_changed(const struct subject *s, struct box *b)

@@ -186,7 +186,7 @@ static bool is_usable(const char *octets, size_t n)
 
 	if (index_adopt(&ix, file_of(octets, n), &maildir_driver, stamps, &first, &current, NULL) != OK)
 		return false;
-	bool loaded = index_load(&ix, &first, &s, NULL) == OK;
+	bool loaded = index_load(&ix, &s, NULL) == OK;
 
 	for (uint32_t i = 0; i < ix.count && i < 10; i++)
 		(void)index_read(&ix, i, 1, &w, NULL); /* no sanitizer may object */

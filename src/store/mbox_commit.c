@@ -1,0 +1,192 @@
+/* store/mbox_commit.c - which octets of an mbox go. See mbox.h
+ *
+ * Messages are looked for in the file as it is now, under the lock. Where it is as it was scanned, or has only grown, they are where they
+ * were, which each one's checksum confirms; else the file is scanned again, and what is alike is the same. One that is not found
+ * stays, if it is there at all. How octets are taken out of a file is store/cut.h's business. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/cut.h"
+#include "store/mbox.h"
+
+struct commit {
+	const struct maildrop *md;
+	const struct changes *ch;
+	struct scan known, now;
+	uint32_t *where; /* of known messages, in `now` */
+	struct cut *cut;
+	size_t cuts;
+	uint32_t found; /* messages in the cuts */
+};
+
+static bool is_deleted(const struct commit *c, uint32_t i)
+{
+	return c->ch->deleted[i / 8] >> i % 8 & 1;
+}
+
+/* ---- finding ---- */
+
+static enum err find(struct commit *c, bool grown, struct why *why)
+{
+	scan_done(&c->now);
+	free(c->where);
+	c->where = NULL;
+	return mbox_find(c->md->fd, c->md->rules, &c->known, grown, &c->now, &c->where, why);
+}
+
+/* A file that is what it was scanned as, to the time of its last change, need not be read. */
+static bool is_unchanged(const struct commit *c)
+{
+	return memcmp(c->now.stamp, c->known.stamp, sizeof c->now.stamp) == 0;
+}
+
+/* Whether each of those that go is where it was. */
+static bool are_at(const struct commit *c)
+{
+	for (uint32_t i = 0; i < c->ch->count; i++)
+		if (is_deleted(c, i) &&
+		    (c->where[i] != i || !mbox_is_at(c->md->fd, &c->known.rec[i], &c->known.entry[i])))
+			return false;
+	return true;
+}
+
+static enum err find_all(struct commit *c, struct why *why)
+{
+	enum err err = index_load(&c->md->index, &c->known, why);
+
+	if (err == OK && c->known.count != c->ch->count)
+		err = fail(why, ERR_TEMP, "the index is of another maildrop");
+	if (err == OK)
+		err = find(c, true, why);
+	if (err == OK && !is_unchanged(c) && !are_at(c))
+		err = find(c, false, why);
+	return err;
+}
+
+/* ---- cutting ---- */
+
+/* Behind the message and the empty line that separates it from what follows. */
+static uint64_t end_of(const struct commit *c, uint32_t now)
+{
+	uint64_t size = c->now.stamp[0].size, end = c->now.rec[now].pos + c->now.rec[now].raw;
+
+	return end < size ? end + 1 : size;
+}
+
+static void add_cut(struct commit *c, uint64_t from, uint64_t to)
+{
+	if (c->cuts > 0 && c->cut[c->cuts - 1].to == from)
+		c->cut[c->cuts - 1].to = to;
+	else
+		c->cut[c->cuts++] = (struct cut){from, to};
+}
+
+/* In the order of the file as it is now. */
+static enum err make_cuts(struct commit *c, struct why *why)
+{
+	uint8_t *goes = calloc((size_t)c->now.count + 1, 1);
+
+	c->cut = calloc((size_t)c->now.count + 1, sizeof *c->cut);
+	if (!goes || !c->cut) {
+		free(goes);
+		return fail(why, ERR_TEMP, "no memory to delete messages");
+	}
+	for (uint32_t i = 0; i < c->ch->count; i++)
+		if (is_deleted(c, i) && c->where[i] != MBOX_NONE)
+			goes[c->where[i]] = 1;
+	for (uint32_t i = 0; i < c->now.count; i++)
+		if (goes[i]) {
+			add_cut(c, (uint64_t)c->now.entry[i].at, end_of(c, i));
+			c->found++;
+		}
+	free(goes);
+	return OK;
+}
+
+static enum err cut_all(const struct commit *c, struct why *why)
+{
+	const struct maildrop *md = c->md;
+	const struct journal_place journal = {.dir = md->setup->journal_dir, .path = md->path};
+	const struct cut_file f = {.fd = md->fd,
+				   .spool = &md->spool,
+				   .may_rename = md->lock.dotlock,
+				   .journal = journal.dir >= 0 ? &journal : NULL};
+
+	return c->cuts > 0 ? cut_apply(&f, c->cut, c->cuts, why) : OK;
+}
+
+/* ---- what is left ---- */
+
+/* What stays has moved to the left by what went before it. */
+static enum err make_left(const struct commit *c, struct scan *left, struct why *why)
+{
+	uint64_t gone = 0;
+	size_t next = 0;
+	enum err err = OK;
+
+	for (uint32_t i = 0; i < c->now.count && err == OK; i++) {
+		struct listing_rec r = c->now.rec[i];
+		struct scan_entry e = c->now.entry[i];
+
+		for (; next < c->cuts && c->cut[next].to <= (uint64_t)e.at; next++)
+			gone += c->cut[next].to - c->cut[next].from;
+		if (next < c->cuts && c->cut[next].from <= (uint64_t)e.at)
+			continue;
+		r.pos -= gone;
+		e.at -= (int64_t)gone;
+		err = scan_add(left, &r, &e, (struct slice){0}, why);
+	}
+	return err;
+}
+
+static uint64_t octets_cut(const struct commit *c)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->cuts; i++)
+		n += c->cut[i].to - c->cut[i].from;
+	return n;
+}
+
+/* Only where the file is now what the cuts make of it: then the next session knows it already. */
+static void tell_left(const struct commit *c, struct scan *left)
+{
+	int fd = openat(c->md->parent, c->md->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	bool known = fd >= 0 && make_left(c, left, NULL) == OK &&
+		     mbox_stamp(fd, c->md->rules, left->stamp, NULL) == OK &&
+		     left->stamp[0].size + octets_cut(c) == c->now.stamp[0].size;
+
+	if (fd >= 0)
+		close(fd);
+	if (!known)
+		scan_done(left);
+}
+
+enum err mbox_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
+		     struct why *why)
+{
+	struct commit c = {.md = md, .ch = ch};
+	uint32_t wanted = changes_count(ch);
+
+	*out = (struct outcome){.failed = wanted};
+	enum err err = find_all(&c, why);
+
+	if (err == OK)
+		err = make_cuts(&c, why);
+	if (err == OK)
+		err = cut_all(&c, why);
+	if (err == OK) {
+		*out = (struct outcome){.deleted = c.found, .failed = wanted - c.found};
+		tell_left(&c, left);
+	}
+	if (err == OK && out->failed > 0)
+		err = fail(why, ERR_TEMP, "%u messages have been removed or changed by another program", out->failed);
+	scan_done(&c.known);
+	scan_done(&c.now);
+	free(c.where);
+	free(c.cut);
+	return err;
+}

@@ -1,0 +1,180 @@
+/* store/mbox_scan.c - all messages of an mbox. See mbox.h
+ *
+ * A file that only grew is read from its old end. That it did is seen by samples: a program that put something else in the place of
+ * what was there would have to leave all of them as they were. Where it still did, checksums tell when a message is sent
+ * or deleted, so that never a wrong one is. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/mbox.h"
+
+/* ---- stamps ---- */
+
+enum { SAMPLES = 4, SAMPLE = 256 };
+
+/* A checksum of octets at the beginning, at the end and between, of a file of so many octets. */
+static enum err sample(int fd, uint64_t size, uint32_t *crc, struct why *why)
+{
+	uint64_t last = size > SAMPLE ? size - SAMPLE : 0;
+
+	*crc = 0;
+	for (unsigned i = 0; i < SAMPLES; i++) {
+		char text[SAMPLE];
+		ssize_t got = pread(fd, text, size < SAMPLE ? size : SAMPLE, (off_t)(last / (SAMPLES - 1) * i));
+
+		if (got < 0)
+			return fail_errno(why, storage_err(errno), "read the mailbox");
+		*crc = listing_crc(*crc, (struct slice){text, (size_t)got});
+	}
+	return OK;
+}
+
+/* The second one has what stat(2) does not know; the rules are in it because sizes depend on them. */
+enum err mbox_stamp(int fd, uint32_t rules, struct stamp stamp[STAMPS], struct why *why)
+{
+	struct stat st = {0};
+	uint32_t crc = 0;
+
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		return fail_errno(why, ERR_TEMP, "stat the mailbox");
+	enum err err = fd >= 0 ? sample(fd, (uint64_t)st.st_size, &crc, why) : OK;
+
+	stamp[0] = (struct stamp){.dev = st.st_dev,
+				  .ino = st.st_ino,
+				  .size = (uint64_t)st.st_size,
+				  .mtime_ns = storage_ns(st.st_mtim),
+				  .ctime_ns = storage_ns(st.st_ctim)};
+	stamp[1] = (struct stamp){.dev = crc, .ino = rules};
+	return err;
+}
+
+static bool has_grown(int fd, const struct stamp old[STAMPS], const struct stamp now[STAMPS])
+{
+	uint32_t crc;
+
+	return old[0].dev == now[0].dev && old[0].ino == now[0].ino && old[0].size <= now[0].size &&
+	       old[1].ino == now[1].ino && sample(fd, old[0].size, &crc, NULL) == OK && old[1].dev == crc;
+}
+
+/* ---- scanning ---- */
+
+struct reading {
+	struct mbox_text text;
+	struct mbox_known known;
+	struct scan *now;
+	uint32_t rules;
+};
+
+/* Where to begin, with the first *kept known messages as they are: at the old end, if a From_ line begins there; else at the last message,
+ * which may have been delivered in parts, or may have lacked the empty line behind it. */
+static uint64_t begin_at(int fd, const struct scan *known, const struct stamp *now, uint32_t *kept)
+{
+	uint64_t end = known->stamp[0].size;
+
+	*kept = known->count;
+	if (known->count == 0)
+		return 0;
+	if (end == now->size || mbox_text_begins(fd, end))
+		return end;
+	*kept = known->count - 1;
+	return (uint64_t)known->entry[*kept].at;
+}
+
+static enum err keep(struct reading *r, uint32_t n, struct why *why)
+{
+	const struct scan *known = r->known.scan;
+	enum err err = OK;
+
+	for (uint32_t i = 0; i < n && err == OK; i++)
+		err = scan_add(r->now, &known->rec[i], &known->entry[i], (struct slice){0}, why);
+	mbox_known_keep(&r->known, n);
+	return err;
+}
+
+static enum err no_memory(struct why *why)
+{
+	return fail(why, ERR_TEMP, "no memory to read the mailbox");
+}
+
+static enum err read_message(struct reading *r, struct mbox_message *m, uint64_t pos, struct why *why)
+{
+	struct slice piece;
+	bool last = false;
+
+	if (!mbox_message_begin(m, r->rules, pos))
+		return no_memory(why);
+	while (!last) {
+		enum err err = mbox_text_piece(&r->text, &piece, &last, why);
+
+		if (err != OK)
+			return err;
+		mbox_message_take(m, piece);
+	}
+	return mbox_message_end(m) ? OK : no_memory(why);
+}
+
+/* What other programs keep for themselves in the first message is no mail: not shown, never touched. */
+static enum err add_message(struct reading *r, struct mbox_message *m, uint64_t at, struct why *why)
+{
+	struct scan_entry e = {.id = m->id, .at = (int64_t)at};
+	uint32_t which;
+
+	if (m->internal && at == 0)
+		return OK;
+	if (!mbox_known_match(&r->known, m, r->text.fd, r->now->count, &which))
+		return no_memory(why);
+	return scan_add(r->now, &m->rec, &e, (struct slice){0}, why);
+}
+
+static enum err read_all(struct reading *r, struct why *why)
+{
+	enum err err = OK;
+
+	while (err == OK) {
+		struct mbox_message m;
+		uint64_t at, pos;
+		bool is;
+
+		err = mbox_text_from(&r->text, &at, &pos, &is, why);
+		if (err != OK || !is)
+			break;
+		err = read_message(r, &m, pos, why);
+		if (err == OK)
+			err = add_message(r, &m, at, why);
+	}
+	return err;
+}
+
+enum err mbox_find(int fd, uint32_t rules, const struct scan *known, bool grown, struct scan *now, uint32_t **where,
+		   struct why *why)
+{
+	struct reading r = {.now = now, .rules = rules};
+	uint32_t kept = 0;
+	uint64_t at = 0;
+	enum err err = mbox_stamp(fd, rules, now->stamp, why);
+
+	if (err == OK && !mbox_known_init(&r.known, known))
+		err = no_memory(why);
+	if (err == OK && fd >= 0 && grown && has_grown(fd, known->stamp, now->stamp))
+		at = begin_at(fd, known, now->stamp, &kept);
+	if (err == OK)
+		err = keep(&r, kept, why);
+	if (err == OK && fd >= 0) {
+		mbox_text_open(&r.text, fd, at, now->stamp[0].size);
+		err = read_all(&r, why);
+	}
+	if (err == OK && where) {
+		*where = r.known.where;
+		r.known.where = NULL;
+	}
+	mbox_known_done(&r.known);
+	return err;
+}
+
+enum err mbox_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why)
+{
+	return mbox_find(md->fd, md->rules, known, true, now, NULL, why);
+}

@@ -1,0 +1,665 @@
+/* tests/store/test_mbox.c - the mbox driver: From_ lines, boundaries, identity, growth, what others write
+ *
+ * Each table is a list of facts about files; what all drivers share is in test_contract.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "box.h"
+#include "check.h"
+#include "shim.h"
+#include "store/mbox.h"
+
+#define FROM "From a@example.org Mon Jan  5 10:00:00 2026\n"
+
+static bool is_beside(const struct box *b, const char *name)
+{
+	char path[128];
+
+	check(snprintf(path, sizeof path, "%s/%s", b->top, name) < (int)sizeof path);
+	return access(path, F_OK) == 0;
+}
+
+/* ---- From_ lines ---- */
+
+static const struct {
+	const char *line;
+	bool is;
+} from_lines[] = {
+	{"From a@example.org Mon Jan  5 10:00:00 2026", true},
+	{"From a Mon Jan 5 1:00 2026", true},
+	{"From a Mon Jan 05 10:00:60 2026", true},
+	{"From a Mon Jan  5 10:00:00 EST 2026", true},
+	{"From a Mon Jan  5 10:00:00 MET DST 2026", true},
+	{"From a Mon Jan  5 10:00:00 2026 EST", true},
+	{"From a Mon Jan  5 10:00:00 2026 +0100", true},
+	{"From a Mon Jan  5 10:00:00 -0800 2026", true},
+	{"From a Mon Jan  5 10:00 2026 remote from host", true},
+	{"From a Mon Jan  5 10:00 EST 2026 remote from host", true},
+	{"From a Mon Jan  5 10:00 2026 EST remote from host", true},
+	{"From \"a b\"@example.org Mon Jan  5 10:00:00 2026", true},
+	{"From Mon Mon Jan  5 10:00:00 2026", true},
+	{"From a\tMon\tJan\t5\t10:00:00\t2026 ", true},
+	{"From MAILER-DAEMON Tue Feb 29 23:59:59 2028", true},
+	{"From a", false},
+	{"From ", false},
+	{"From", false},
+	{"from a Mon Jan  5 10:00:00 2026", false},
+	{">From a Mon Jan  5 10:00:00 2026", false},
+	{" From a Mon Jan  5 10:00:00 2026", false},
+	{"From Mon Jan  5 10:00:00 2026", false}, /* no sender */
+	{"From the start, I did.", false},
+	{"From a Mun Jan  5 10:00:00 2026", false},
+	{"From a Mon Jen  5 10:00:00 2026", false},
+	{"From a Mon Jan 32 10:00:00 2026", false},
+	{"From a Mon Jan  5 24:00:00 2026", false},
+	{"From a Mon Jan  5 10:60 2026", false},
+	{"From a Mon Jan  5 10:00:61 2026", false},
+	{"From a Mon Jan  5 1000 2026", false},
+	{"From a Mon Jan  5 10:00:00", false},
+	{"From a Mon Jan  5 10:00:00 26", false},
+	{"From a Mon Jan  5 10:00:00 20260", false},
+	{"From a Mon Jan  5 10:00:00 2026 EST more", false},
+	{"From a Mon Jan  5 10:00:00 2026 remote", false},
+	{"From a Mon Jan  5 10:00:00 2026 remote from", false},
+	{"From a Mon Jan  5 10:00:00 2026 remote from a b", false},
+	{"From a Mon Jan  5 10:00:00 2026\r", false},
+};
+
+static void test_from_lines(void **state)
+{
+	char line[MBOX_FROM_MOST + 2];
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(from_lines); i++)
+		check_row(i, from_lines[i].line, mbox_is_from(slice_str(from_lines[i].line)) == from_lines[i].is);
+	for (size_t n = MBOX_FROM_MOST; n <= MBOX_FROM_MOST + 1; n++) {
+		memset(line, 'a', n);
+		memcpy(line, "From ", 5);
+		memcpy(line + n - 25, " Mon Jan  5 10:00:00 2026", 25);
+		check(mbox_is_from((struct slice){line, n}) == (n <= MBOX_FROM_MOST));
+	}
+}
+
+/* ---- where messages begin and end, and what is sent of them ---- */
+
+static const struct {
+	const char *about, *file;
+	const char *messages[4]; /* as stored */
+	uint64_t octets;         /* of all, on the wire */
+	uint32_t unquote;
+} files[] = {
+	{"nothing", "", {0}, 0, WIRE_UNQUOTE},
+	{"one", FROM "A: 1\n\nb\n\n", {"A: 1\n\nb\n"}, 11, WIRE_UNQUOTE},
+	{"no empty line at the end", FROM "A: 1\n\nb\n", {"A: 1\n\nb\n"}, 11, WIRE_UNQUOTE},
+	{"no end of the last line", FROM "A: 1\n\nb", {"A: 1\n\nb"}, 11, WIRE_UNQUOTE},
+	{"two", FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\n", {"A: 1\n\nb\n", "A: 2\n\nc\n"}, 22, WIRE_UNQUOTE},
+	{"more empty lines are the message's",
+	 FROM "A: 1\n\nb\n\n\n\n" FROM "A: 2\n\n\n\n",
+	 {"A: 1\n\nb\n\n\n", "A: 2\n\n\n"},
+	 25,
+	 WIRE_UNQUOTE},
+	{"empty bodies", FROM "A: 1\n\n\n" FROM "A: 2\n\n\n", {"A: 1\n\n", "A: 2\n\n"}, 16, WIRE_UNQUOTE},
+	{"no empty line behind a header", FROM "A: 1\n\n" FROM "A: 2\n", {"A: 1\n", "A: 2\n"}, 12, WIRE_UNQUOTE},
+	{"no message", FROM "\n" FROM "\n\n" FROM, {"", "\n", ""}, 2, WIRE_UNQUOTE},
+	{"a From_ line alone", "From a@example.org Mon Jan  5 10:00:00 2026", {""}, 0, WIRE_UNQUOTE},
+	{"From_ without an empty line is text",
+	 FROM "A: 1\n\nb\n" FROM "c\n",
+	 {"A: 1\n\nb\n" FROM "c\n"},
+	 59,
+	 WIRE_UNQUOTE},
+	{"From_ without a date is text", FROM "A: 1\n\nb\n\nFrom c\n", {"A: 1\n\nb\n\nFrom c\n"}, 21, WIRE_UNQUOTE},
+	{"a blank is no empty line", FROM "A: 1\n\nb\n \n" FROM, {"A: 1\n\nb\n \n" FROM}, 59, WIRE_UNQUOTE},
+	{"CRLF is no empty line", FROM "A: 1\r\n\r\nb\r\n\r\n" FROM, {"A: 1\r\n\r\nb\r\n\r\n" FROM}, 58, WIRE_UNQUOTE},
+	{"CRLF in a message",
+	 FROM "A: 1\r\n\r\nb\r\n\n" FROM "A: 2\n\n",
+	 {"A: 1\r\n\r\nb\r\n", "A: 2\n"},
+	 17,
+	 WIRE_UNQUOTE},
+	{"Content-Length lies",
+	 FROM "Content-Length: 60\nA: 1\n\nb\n\n" FROM "A: 2\n\nc\n",
+	 {"Content-Length: 60\nA: 1\n\nb\n", "A: 2\n\nc\n"},
+	 42,
+	 WIRE_UNQUOTE},
+	{"bookkeeping is not sent",
+	 FROM "X-IMAPbase: 1 2\nA: 1\nStatus: RO\n\nb\n\n" FROM "X-UIDL: x\nA: 2\nX-UID: 2\n 3\n\nc\n",
+	 {"X-IMAPbase: 1 2\nA: 1\nStatus: RO\n\nb\n", "X-UIDL: x\nA: 2\nX-UID: 2\n 3\n\nc\n"},
+	 22,
+	 WIRE_UNQUOTE},
+	{"mboxrd", FROM "A: 1\n\n>From b\n>>From c\n", {"A: 1\n\n>From b\n>>From c\n"}, 25, WIRE_UNQUOTE},
+	{"mboxo", FROM "A: 1\n\n>From b\n>>From c\n", {"A: 1\n\n>From b\n>>From c\n"}, 26, WIRE_UNQUOTE_ONE},
+	{"not quoted", FROM "A: 1\n\n>From b\n>>From c\n", {"A: 1\n\n>From b\n>>From c\n"}, 27, 0},
+	{"what UW and Pine keep",
+	 FROM "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1 2\n\nThis\n\n" FROM "A: 1\n\nb\n",
+	 {"A: 1\n\nb\n"},
+	 11,
+	 WIRE_UNQUOTE},
+	{"looks like it, and is not the first",
+	 FROM "A: 1\n\n\n" FROM "X-IMAP: 1 2\nSubject: FOLDER INTERNAL DATA\n\n",
+	 {"A: 1\n\n", "X-IMAP: 1 2\nSubject: FOLDER INTERNAL DATA\n"},
+	 8 + 31,
+	 WIRE_UNQUOTE},
+	{"looks like it, and has nothing of it",
+	 FROM "Subject: FOLDER INTERNAL DATA\n\n",
+	 {"Subject: FOLDER INTERNAL DATA\n"},
+	 31,
+	 WIRE_UNQUOTE},
+};
+
+static void test_files(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(files); i++) {
+		struct box b;
+		uint32_t n = 0;
+
+		shim_reset();
+		box_new_mbox(&b);
+		b.setup.unquote = files[i].unquote;
+		box_write(&b, files[i].file);
+		check_row(i, files[i].about, box_open(&b) == OK);
+		while (n < TABLE_ROWS(files[i].messages) && files[i].messages[n])
+			n++;
+		check_row(i, files[i].about, b.md.index.count == n);
+		check_row(i, files[i].about, b.md.index.octets == files[i].octets);
+		for (uint32_t k = 0; k < n; k++) {
+			struct message m;
+
+			box_message(&b, k, &m);
+			check_row(i, files[i].about, strcmp(box_text(&b, k), files[i].messages[k]) == 0);
+			check_row(i, files[i].about, m.rec.crc == listing_crc(0, slice_str(files[i].messages[k])));
+		}
+		box_free(&b);
+	}
+}
+
+/* Messages that lie over the ends of windows, whatever their length; and lines that are longer. */
+static void test_large(void **state)
+{
+	static char file[3 * 1024 * 1024], body[700 * 1024];
+	static const size_t lengths[] = {262000, 1, 262144, 5, 261000, 700000, 524288 - 100, 3};
+	struct box b;
+
+	(void)state;
+	for (unsigned line = 76; line < 400000; line = line * 40 + 1) {
+		struct buf out = BUF(file);
+		uint32_t n = 0;
+
+		shim_reset();
+		box_new_mbox(&b);
+		for (size_t i = 0; i < sizeof body; i++)
+			body[i] = i % line == line - 1 ? '\n' : 'F';
+		for (size_t i = 0; i < TABLE_ROWS(lengths); i++) {
+			buf_str(&out, FROM "A: 1\n\n");
+			buf_put(&out, (struct slice){body, lengths[i]});
+			buf_str(&out, "\n\n");
+		}
+		buf_char(&out, '\0');
+		check(!out.full);
+		box_write(&b, file);
+		check_row(line, "lines", box_open(&b) == OK && b.md.index.count == TABLE_ROWS(lengths));
+		for (const char *p = file; (p = strstr(p, FROM)); n++) {
+			const char *text = p + strlen(FROM), *next = strstr(text, FROM);
+			struct message m;
+
+			p = next ? next : text + strlen(text);
+			box_message(&b, n, &m);
+			check_row(n, "place",
+				  m.rec.pos == (uint64_t)(text - file) && m.rec.raw == (size_t)(p - 1 - text));
+			check_row(n, "checksum", m.rec.crc == listing_crc(0, (struct slice){text, m.rec.raw}));
+		}
+		box_free(&b);
+	}
+}
+
+/* ---- what is no mailbox ---- */
+
+static const struct {
+	const char *file, *why;
+} refused[] = {
+	{"hello\n", "no known mailbox format"},
+	{"\n" FROM, "no known mailbox format"},
+	{"From nobody\n\n", "no known mailbox format"},
+	{"From a@example.org Mon Jan  5 10:00:00 2026\r\nA: 1\r\n\r\n", "CRLF"},
+};
+
+static void test_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(refused); i++) {
+		struct box b;
+
+		box_new_mbox(&b);
+		box_write(&b, refused[i].file);
+		check_row(i, refused[i].file, box_open(&b) == ERR_PERM);
+		check_row(i, b.why.text, strstr(b.why.text, refused[i].why));
+		check_row(i, "it is as it was", strcmp(box_mbox(&b), refused[i].file) == 0);
+		box_free(&b);
+	}
+}
+
+/* No file is an empty maildrop, and none is made; no directory is an error. */
+static void test_nothing_there(void **state)
+{
+	struct box b;
+	char url[128];
+
+	(void)state;
+	box_new_mbox(&b);
+	check(unlink(b.path) == 0);
+	check(box_open(&b) == OK && b.md.index.count == 0 && b.md.driver == &mbox_driver);
+	check(!is_beside(&b, "mbox") && !is_beside(&b, ".mbox.pop3idx"));
+	box_write(&b, FROM "A: 1\n\n");
+	check(box_open(&b) == OK && b.md.index.count == 1);
+	box_close(&b);
+	check(snprintf(url, sizeof url, "mbox:%s/no/mbox", b.top) > 0);
+	check(maildrop_find(&b.md, slice_str(url), &b.setup, &b.why) != OK);
+	check(snprintf(url, sizeof url, "mbox:%s", b.top) > 0);
+	check(maildrop_find(&b.md, slice_str(url), &b.setup, &b.why) == ERR_PERM);
+	box_free(&b);
+}
+
+/* ---- identity ---- */
+
+/* The hash is for ever: this one was computed by another program (sha256sum). */
+static void test_uidl_is_for_ever(void **state)
+{
+	struct message m;
+	struct box b;
+
+	(void)state;
+	box_new_mbox(&b);
+	box_write(&b, FROM "A: 1\nStatus: RO\nB: 2\n 3\n\nbody\nof it\n\n");
+	check(box_open(&b) == OK);
+	box_message(&b, 0, &m);
+	/* printf 'A: 1\nB: 2\n 3\n\n10 3349135912' | sha256sum: the body is `body\nof it', its checksum CRC32C in decimal */
+	check_row(0, m.rec.uidl, slice_eq(listing_uidl(&m.rec), SLICE("5ab439f4b2c74d33d6fa49bf4795c781")));
+	box_free(&b);
+}
+
+static const struct {
+	const char *about, *message;
+	bool same;
+} rewrites[] = {
+	{"itself", "A: 1\nB: 2\n\nbody\n\n", true},
+	{"Status", "A: 1\nB: 2\nStatus: RO\n\nbody\n\n", true},
+	{"more of them", "X-IMAPbase: 1 2\nA: 1\nx-status: A\nB: 2\nX-Keywords: a\n b\n\tc\nX-UID: 7\n\nbody\n\n",
+	 true},
+	{"mutt", "A: 1\nB: 2\nStatus: RO\nContent-Length: 5\nLines: 1\n\nbody\n\n", true},
+	{"X-UIDL", "A: 1\nB: 2\nX-UIDL: mine\nX-Expire-Timestamp: 1\nX-IMAP: 1\n\nbody\n\n", true},
+	{"no empty line at the end", "A: 1\nB: 2\n\nbody\n", true},
+	{"no end of the last line", "A: 1\nB: 2\n\nbody", true},
+	{"empty lines at the end", "A: 1\nB: 2\n\nbody\n\n\n\n", true},
+	{"line ends of the header", "A: 1\r\nB: 2\r\n\r\nbody\n", true},
+	{"another header", "A: 1\nB: 3\n\nbody\n\n", false},
+	{"one more", "A: 1\nB: 2\nC: 3\n\nbody\n\n", false},
+	{"their order", "B: 2\nA: 1\n\nbody\n\n", false},
+	{"another body", "A: 1\nB: 2\n\nbodi\n\n", false},
+	{"a longer one", "A: 1\nB: 2\n\nbody\nx\n\n", false},
+	{"an empty line before it", "A: 1\nB: 2\n\n\nbody\n\n", false},
+	{"Status in the body", "A: 1\nB: 2\n\nStatus: RO\nbody\n\n", false},
+	{"a name that only begins so", "A: 1\nB: 2\nStatuses: RO\n\nbody\n\n", false},
+};
+
+static void test_uidl_of_rewrites(void **state)
+{
+	char file[512];
+	struct box b;
+
+	(void)state;
+	box_new_mbox(&b);
+	b.setup.index = INDEX_OFF;
+	for (size_t i = 0; i < TABLE_ROWS(rewrites); i++) {
+		static char first[UIDL_MOST + 1];
+		struct message m;
+
+		check(snprintf(file, sizeof file, FROM "%s", rewrites[i].message) < (int)sizeof file);
+		box_write(&b, file);
+		check_row(i, rewrites[i].about, box_open(&b) == OK && b.md.index.count == 1);
+		box_message(&b, 0, &m);
+		if (i == 0)
+			memcpy(first, m.rec.uidl, sizeof first);
+		check_row(i, rewrites[i].about, (memcmp(first, m.rec.uidl, sizeof first) == 0) == rewrites[i].same);
+	}
+	box_free(&b);
+}
+
+static void read_uidls(struct box *b, char uidl[][UIDL_MOST + 1])
+{
+	for (uint32_t i = 0; i < b->md.index.count; i++) {
+		struct message m;
+
+		box_message(b, i, &m);
+		memcpy(uidl[i], m.rec.uidl, UIDL_MOST + 1);
+	}
+}
+
+/* Identical copies have UIDLs of their own, and the one that stays keeps its own as long as the index does. */
+static void test_copies(void **state)
+{
+	char before[3][UIDL_MOST + 1], behind[3][UIDL_MOST + 1];
+	struct outcome out;
+	struct box b;
+
+	(void)state;
+	shim_reset();
+	box_new_mbox(&b);
+	box_write(&b, FROM "A: 1\n\nb\n\n" FROM "A: 1\n\nb\n\n" FROM "A: 1\n\nb\n\n");
+	check(box_open(&b) == OK && b.md.index.count == 3);
+	read_uidls(&b, before);
+	check(strcmp(before[0], before[1]) != 0 && strcmp(before[1], before[2]) != 0 &&
+	      strcmp(before[0], before[2]) != 0);
+	check(box_commit(&b, "d-d", &out) == OK && out.deleted == 2);
+	check(box_open(&b) == OK && b.md.index.count == 1);
+	read_uidls(&b, behind);
+	check(strcmp(behind[0], before[1]) == 0);
+	box_append(&b, FROM "A: 1\n\nb\n\n");
+	check(box_open(&b) == OK && b.md.index.count == 2);
+	read_uidls(&b, behind);
+	check(strcmp(behind[0], before[1]) == 0 && strcmp(behind[1], before[1]) != 0);
+	box_free(&b);
+}
+
+/* Mailutils wrote these X-UIDL: the MD5 is that of the message without it. One that somebody else made up does not count. */
+static const struct {
+	const char *about, *header;
+	bool honoured;
+} xuidls[] = {
+	{"as Mailutils writes", "X-UIDL: f33858927d436fa24de1e53f46a54cd6.1795382216.1\n", true},
+	{"with what it writes later", "X-UIDL: f33858927d436fa24de1e53f46a54cd6.1795382216.1\nX-UID: 1\nStatus: O\n",
+	 true},
+	{"another MD5", "X-UIDL: 00000000000000000000000000000000.1795382216.1\n", false},
+	{"no time", "X-UIDL: f33858927d436fa24de1e53f46a54cd6\n", false},
+	{"more", "X-UIDL: f33858927d436fa24de1e53f46a54cd6.1795382216.1.2\n", false},
+	{"made up", "X-UIDL: mine\n", false},
+};
+
+static void test_xuidl(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(xuidls); i++) {
+		char file[512];
+		struct message m;
+		struct box b;
+
+		box_new_mbox(&b);
+		check(snprintf(file, sizeof file, FROM "A: 1\n%s\nb\n\n" FROM "A: 1\n%s\nb\n\n", xuidls[i].header,
+			       xuidls[i].header) < (int)sizeof file);
+		box_write(&b, file);
+		check_row(i, xuidls[i].about, box_open(&b) == OK);
+		box_message(&b, 0, &m);
+		struct slice uidl = listing_uidl(&m.rec);
+
+		check_row(i, xuidls[i].about, (uidl.n > UIDL_DIGITS) == xuidls[i].honoured);
+		check_row(i, xuidls[i].about,
+			  !xuidls[i].honoured || strncmp(uidl.p, xuidls[i].header + 8, uidl.n) == 0);
+		box_message(&b, 1, &m); /* the second one with the same is not its first */
+		check_row(i, xuidls[i].about, m.rec.uidl_len == UIDL_DIGITS);
+		box_free(&b);
+	}
+}
+
+/* ---- growth ---- */
+
+static const struct {
+	const char *about, *before, *behind;
+	uint32_t count;
+	bool from_old_end; /* what was there is not read again */
+} growths[] = {
+	{"a message", FROM "A: 1\n\nb\n\n", FROM "A: 2\n\nc\n\n", 2, true},
+	{"to nothing", "", FROM "A: 2\n\nc\n\n", 1, false},
+	{"behind a last line without end", FROM "A: 1\n\nb", "\n\n" FROM "A: 2\n\nc\n", 2, false},
+	{"behind no empty line", FROM "A: 1\n\nb\n", "\n" FROM "A: 2\n\nc\n", 2, false},
+	{"the rest of a message", FROM "A: 1\n\nb\n\n", "c\n\n", 1, false},
+	{"From_ that is none", FROM "A: 1\n\nb\n\n", "From c\n\n", 1, false},
+	{"the rest of a From_ line", FROM "A: 1\n\nb\n\nFrom a Mon Jan  5 ", "10:00 2026\nA: 2\n\n", 2, false},
+};
+
+static void test_growth(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(growths); i++) {
+		char before[4][UIDL_MOST + 1] = {{0}}, grown[4][UIDL_MOST + 1], fresh[4][UIDL_MOST + 1];
+		struct box b;
+
+		shim_reset();
+		box_new_mbox(&b);
+		box_write(&b, growths[i].before);
+		check_row(i, growths[i].about, box_open(&b) == OK);
+		read_uidls(&b, before);
+		box_append(&b, growths[i].behind);
+		check_row(i, growths[i].about, box_open(&b) == OK && b.md.index.count == growths[i].count);
+		read_uidls(&b, grown);
+		b.setup.index = INDEX_OFF;
+		check_row(i, growths[i].about, box_open(&b) == OK && b.md.index.count == growths[i].count);
+		read_uidls(&b, fresh);
+		check_row(i, growths[i].about, memcmp(grown, fresh, sizeof *grown * growths[i].count) == 0);
+		check_row(i, growths[i].about, !growths[i].from_old_end || strcmp(before[0], grown[0]) == 0);
+		box_free(&b);
+	}
+}
+
+/* Of a file that only grew, the old part is not read again, however long it is. */
+static void test_growth_reads_the_end_only(void **state)
+{
+	struct box b;
+	unsigned calls[2];
+
+	(void)state;
+	for (unsigned i = 0; i < TABLE_ROWS(calls); i++) {
+		shim_reset();
+		box_new_mbox(&b);
+		box_write(&b, FROM "A: 1\n\n");
+		check(truncate(b.path, i ? 64 << 20 : 4096) == 0); /* a body of NUL */
+		box_append(&b, "\n\n" FROM "A: 2\n\nc\n\n");
+		check(box_open(&b) == OK && b.md.index.count == 2);
+		box_append(&b, FROM "A: 3\n\nd\n\n");
+		box_close(&b);
+		shim_reset();
+		check(box_open(&b) == OK && b.md.index.count == 3);
+		calls[i] = shim.calls;
+		box_free(&b);
+	}
+	check(calls[0] == calls[1]);
+}
+
+/* An index that somebody made up, or that belongs to somebody else, is worth nothing. */
+static void test_index_of_others(void **state)
+{
+	struct box b;
+	char path[128];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	shim_reset();
+	shim.later_s = 10;
+	box_new_mbox(&b);
+	box_write(&b, FROM "A: 1\n\nb\n\n");
+	check(box_open(&b) == OK);
+	check(snprintf(path, sizeof path, "%s/.mbox.pop3idx", b.top) > 0);
+	box_close(&b);
+	shim_reset();
+	check(box_open(&b) == OK && shim.changes == 0); /* it is used */
+	box_close(&b);
+	check(chown(path, 12345, 12345) == 0);
+	shim_reset();
+	check(box_open(&b) == OK && shim.changes > 0); /* written anew */
+	box_free(&b);
+}
+
+/* ---- links ---- */
+
+static void test_links(void **state)
+{
+	char to[128], dir[128], url[160];
+	struct outcome out;
+	struct box b;
+	struct stat st;
+
+	(void)state;
+	shim_reset();
+	box_new_mbox(&b);
+	check(snprintf(dir, sizeof dir, "%s/d", b.top) > 0 && mkdir(dir, 0700) == 0);
+	check(snprintf(to, sizeof to, "%s/d/link", b.top) > 0 && symlink("../mbox", to) == 0);
+	box_write(&b, FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\n");
+	check(snprintf(url, sizeof url, "mbox:%s", to) > 0);
+	check(maildrop_find(&b.md, slice_str(url), &b.setup, &b.why) == OK);
+	check(maildrop_open(&b.md, &b.first, &b.why) == OK && b.md.index.count == 2);
+	check(strcmp(b.md.name, "mbox") == 0);
+	check(box_commit(&b, "d-", &out) == OK);
+	check(lstat(to, &st) == 0 && S_ISLNK(st.st_mode)); /* what it leads to was changed */
+	check(strcmp(box_mbox(&b), FROM "A: 2\n\nc\n\n") == 0);
+	box_close(&b);
+	check(chmod(dir, 0777) == 0);
+	check(maildrop_find(&b.md, slice_str(url), &b.setup, &b.why) == ERR_PERM);
+	check_row(0, b.why.text, strstr(b.why.text, "symbolic link"));
+	check(chmod(dir, 0700) == 0 && unlink(to) == 0 && link(b.path, to) == 0);
+	check(box_open(&b) == OK && stat(b.path, &st) == 0);
+	ino_t ino = st.st_ino;
+
+	check(box_commit(&b, "d", &out) == OK && out.deleted == 1);
+	check(stat(b.path, &st) == 0 && st.st_ino == ino && st.st_size == 0 && st.st_nlink == 2);
+	box_free(&b);
+}
+
+/* ---- commits ---- */
+
+static const struct {
+	const char *about, *marks, *left;
+} commits[] = {
+	{"the first", "d--", FROM "A: 2\n\nc\n\n" FROM "A: 3\n\nd\n\n"},
+	{"the second", "-d-", FROM "A: 1\n\nb\n\n" FROM "A: 3\n\nd\n\n"},
+	{"the last", "--d", FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\n"},
+	{"the first two", "dd-", FROM "A: 3\n\nd\n\n"},
+	{"the outer ones", "d-d", FROM "A: 2\n\nc\n\n"},
+	{"all", "ddd", ""},
+};
+
+static void test_commits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(commits); i++) {
+		char before[3][UIDL_MOST + 1], behind[3][UIDL_MOST + 1];
+		struct outcome out;
+		struct stat st, now;
+		struct box b;
+		uint32_t left = 0;
+
+		shim_reset();
+		box_new_mbox(&b);
+		box_write(&b, FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\n" FROM "A: 3\n\nd\n\n");
+		check(chmod(b.path, 0640) == 0 && stat(b.path, &st) == 0);
+		check(box_open(&b) == OK && b.md.index.count == 3);
+		read_uidls(&b, before);
+		check_row(i, b.why.text, box_commit(&b, commits[i].marks, &out) == OK && out.failed == 0);
+		check_row(i, box_mbox(&b), strcmp(box_mbox(&b), commits[i].left) == 0);
+		check(stat(b.path, &now) == 0 && now.st_mode == st.st_mode && now.st_uid == st.st_uid);
+		check_row(i, "no lock is left", !is_beside(&b, "mbox.lock") && !is_beside(&b, ".mbox.new"));
+		check_row(i, commits[i].about, box_open(&b) == OK);
+		read_uidls(&b, behind);
+		for (uint32_t k = 0; k < 3; k++)
+			if (commits[i].marks[k] == '-')
+				check_row(i, commits[i].about, strcmp(before[k], behind[left++]) == 0);
+		check_row(i, commits[i].about, b.md.index.count == left);
+		box_free(&b);
+	}
+}
+
+/* What others do to the file between open and commit. */
+static const struct {
+	const char *about, *behind; /* how the file is then */
+	const char *marks, *left;
+	uint32_t failed;
+} races[] = {
+	{"appended to", FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\n" FROM "A: 3\n\n\n", "d-",
+	 FROM "A: 2\n\nc\n\n" FROM "A: 3\n\n\n", 0},
+	{"headers written", FROM "A: 1\nStatus: RO\n\nb\n\n" FROM "A: 2\nStatus: O\n\nc\n\n", "d-",
+	 FROM "A: 2\nStatus: O\n\nc\n\n", 0},
+	{"in another order", FROM "A: 2\n\nc\n\n" FROM "A: 1\n\nb\n\n", "d-", FROM "A: 2\n\nc\n\n", 0},
+	{"one put before", FROM "A: 0\n\nz\n\n" FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\n", "d-",
+	 FROM "A: 0\n\nz\n\n" FROM "A: 2\n\nc\n\n", 0},
+	{"another in its place", FROM "A: 9\n\nb\n\n" FROM "A: 2\n\nc\n\n", "d-",
+	 FROM "A: 9\n\nb\n\n" FROM "A: 2\n\nc\n\n", 1},
+	{"another of its length, and grown", FROM "A: 9\n\nb\n\n" FROM "A: 2\n\nc\n\n" FROM "A: 3\n\n", "dd",
+	 FROM "A: 9\n\nb\n\n" FROM "A: 3\n\n", 1},
+	{"removed", FROM "A: 2\n\nc\n\n", "dd", "", 1},
+	{"emptied", "", "dd", "", 2},
+	{"the last one goes on", FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\nd\n\n", "-d",
+	 FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\nd\n\n", 1},
+};
+
+static void test_races(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(races); i++) {
+		struct outcome out;
+		struct box b;
+
+		shim_reset();
+		box_new_mbox(&b);
+		box_write(&b, FROM "A: 1\n\nb\n\n" FROM "A: 2\n\nc\n\n");
+		check(box_open(&b) == OK && b.md.index.count == 2);
+		box_write(&b, races[i].behind);
+		enum err err = box_commit(&b, races[i].marks, &out);
+
+		check_row(i, races[i].about, (err == OK) == (races[i].failed == 0));
+		check_row(i, races[i].about, out.failed == races[i].failed);
+		check_row(i, races[i].about, strcmp(box_mbox(&b), races[i].left) == 0);
+		box_free(&b);
+	}
+}
+
+/* Another program has the mailbox: nothing is done, and another attempt is worth it. */
+static void test_locked(void **state)
+{
+	struct outcome out;
+	struct box b;
+	char lock[128];
+	FILE *f;
+
+	(void)state;
+	shim_reset();
+	box_new_mbox(&b);
+	box_write(&b, FROM "A: 1\n\nb\n\n");
+	check(box_open(&b) == OK);
+	check(snprintf(lock, sizeof lock, "%s.lock", b.path) > 0);
+	f = fopen(lock, "w"); /* an empty one is nobody's, and not stale */
+	check(f != NULL && fclose(f) == 0);
+	check(box_commit(&b, "d", &out) == ERR_IN_USE && out.deleted == 0 && out.failed == 1);
+	check(strcmp(box_mbox(&b), FROM "A: 1\n\nb\n\n") == 0);
+	box_close(&b);
+	box_append(&b, FROM "A: 2\n\nb\n\n");
+	check(box_open(&b) == ERR_IN_USE);
+	check(unlink(lock) == 0);
+	check(box_open(&b) == OK && b.md.index.count == 2);
+	check(box_commit(&b, "d-", &out) == OK && out.deleted == 1);
+	box_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_from_lines),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_nothing_there),
+		cmocka_unit_test(test_uidl_is_for_ever),
+		cmocka_unit_test(test_uidl_of_rewrites),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_xuidl),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_growth_reads_the_end_only),
+		cmocka_unit_test(test_index_of_others),
+		cmocka_unit_test(test_links),
+		cmocka_unit_test(test_commits),
+		cmocka_unit_test(test_races),
+		cmocka_unit_test(test_locked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
