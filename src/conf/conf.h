@@ -286,8 +286,8 @@ void conf_free(struct conf *cf);
 /* Wipes passwords of data bases, for roles that do not need them: the rest stays. */
 void conf_wipe_secrets(struct conf *cf);
 
-/* Makes the servers of daemon mode where the configuration has none. After the command line, which decides the mode. 0, or
- * EX_OSERR without memory. */
+/* Makes the servers of daemon mode where the configuration has none; for inetd mode one without an address, "<inetd>", instead of
+ * all. After the command line, which decides the mode. 0, or EX_OSERR without memory. */
 int conf_finish(struct conf *cf);
 
 /* A statement that was given and is not honoured yet, or that may not do what was meant. */

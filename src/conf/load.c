@@ -214,12 +214,11 @@ int conf_load(const struct conf_source *src, struct conf **out)
 	return status;
 }
 
-static bool server_any(struct conf *cf, struct conf_server *sv, const char *label)
+/* A server that has what is said for all. */
+static bool server_plain(struct conf *cf, struct conf_server *sv, const char *label)
 {
-	struct why why;
-
 	*sv = (struct conf_server){.label = label};
-	if (!apply_defaults(cf, "server", sv) || server_address(sv, cf->port.n, NULL, NULL, &why) != OK)
+	if (!apply_defaults(cf, "server", sv))
 		return false;
 	sv->timeout = cf->timeout;
 	sv->transcript = cf->transcript;
@@ -228,11 +227,31 @@ static bool server_any(struct conf *cf, struct conf_server *sv, const char *labe
 	return true;
 }
 
+static bool server_any(struct conf *cf, struct conf_server *sv, const char *label)
+{
+	struct why why;
+
+	return server_plain(cf, sv, label) && server_address(sv, cf->port.n, NULL, NULL, &why) == OK;
+}
+
+/* One client, whom somebody else has accepted: what is said for servers, and limits, are not for it. */
+static int finish_inetd(struct conf *cf)
+{
+	cf->servers = arena_zero(cf->arena, sizeof *cf->servers);
+	if (!cf->servers || !server_plain(cf, &cf->servers[0], "<inetd>"))
+		return EX_OSERR;
+	cf->nservers = 1;
+	cf->max_children = cf->max_per_address = 0;
+	return 0;
+}
+
 int conf_finish(struct conf *cf)
 {
 	if (cf->expire_days == 0)
 		cf->delete_expired = true; /* nothing may stay */
-	if (cf->mode != MODE_DAEMON || cf->nservers > 0)
+	if (cf->mode == MODE_INETD)
+		return finish_inetd(cf);
+	if (cf->nservers > 0)
 		return 0;
 	cf->servers = arena_zero(cf->arena, 2 * sizeof *cf->servers);
 	if (!cf->servers || !server_any(cf, &cf->servers[0], "0.0.0.0") || !server_any(cf, &cf->servers[1], "[::]"))

@@ -49,6 +49,10 @@ enum next cmd_pass(struct session *s, const struct args *a)
 		return NEXT_COMMAND;
 	}
 	s->login_at = ev_now(s->front->loop);
+	if (peers_auth_comes(s->front)) {
+		session_wait(s, WAIT_AUTH, LOGIN_WAIT);
+		return NEXT_AGAIN;
+	}
 	session_wait(s, WAIT_LOGIN, LOGIN_WAIT + locks_wait(s->front->conf));
 	if (!peers_login(s, a->text))
 		login_denied(s, ERR_TEMP, SLICE("no auth process"));

@@ -151,7 +151,7 @@ enum next session_command(struct session *s, struct slice line)
 	const struct command *c = command_find(verb);
 	enum next next = c ? run(s, c, rest) : refuse(s, "Invalid command");
 
-	if ((!c || c->secret) && line.n > 0)
+	if ((!c || c->secret) && next != NEXT_AGAIN && line.n > 0)
 		explicit_bzero((char *)line.p, line.n); /* it stands in our own input buffer */
 	return next;
 }

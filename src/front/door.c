@@ -424,6 +424,20 @@ static void listener_leave(struct front *f, size_t i, bool come_in)
 	close(f->env->listeners[i]);
 }
 
+void door_only(struct front *f, int fd)
+{
+	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof ss;
+	const int on = 1;
+
+	(void)getpeername(fd, (struct sockaddr *)&ss, &len); /* one that has gone already is noticed soon enough */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	struct arrival a = {.fd = fd, .server = &f->conf->servers[0], .client = address_of(&ss)};
+
+	arrive(f, &a);
+	front_leave(f, LEAVE_CLIENTS);
+}
+
 void door_leave(struct front *f, bool come_in)
 {
 	struct door *d = &f->door;

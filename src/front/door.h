@@ -35,6 +35,9 @@ struct address door_address(const struct conf_server *server);
 /* False, and the reason is logged: it cannot be watched. */
 bool door_open(struct front *f);
 
+/* inetd mode: this client comes in, and no other. */
+void door_only(struct front *f, int fd);
+
 /* Takes the connections that the kernel has completed, and then no more: they come in as ever, or are told that we end,
  * as are those who wait for a place. A second call looks at those only. */
 void door_leave(struct front *f, bool come_in);

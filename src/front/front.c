@@ -48,9 +48,14 @@ static bool must_go(const struct session *s, enum leave stay)
 	return stay == LEAVE_COMMITS ? s->wait != WAIT_COMMIT : stay == LEAVE_SESSIONS && s->state == AUTHORIZATION;
 }
 
+static bool front_is_over(const struct front *f)
+{
+	return f->leaves && !f->sessions && f->door.waits == 0;
+}
+
 void front_left(struct front *f)
 {
-	if (f->leaves && !f->sessions && f->door.waits == 0)
+	if (front_is_over(f))
 		ev_break(f->loop, EVBREAK_ALL);
 }
 
@@ -166,10 +171,13 @@ int front_main(const struct role_env *env)
 	log_channel = &f.master;
 	log_on_lost(on_log_lost);
 	chan_send(&f.master, MSG_READY, NULL); /* if it fails, the loop hears of it */
-	ev_run(loop, 0);
+	if (env->client >= 0)
+		door_only(&f, env->client);
+	if (!front_is_over(&f))
+		ev_run(loop, 0);
 	log_on_lost(NULL);
 	door_close(&f);
 	front_done(&f);
 	chan_done(&f.master);
-	return EX_OK;
+	return env->client >= 0 ? f.status : EX_OK;
 }

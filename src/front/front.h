@@ -37,6 +37,7 @@ struct front {
 	size_t ahead;             /* octets of fetched messages that wait for their clients */
 	struct session *sessions; /* all */
 	struct chan master;
+	int status;     /* inetd mode: to exit with */
 	bool leaves;    /* no client comes in any more; ends with the last one */
 	ptrdiff_t turn; /* octets that the session at work may still move before others get their turn */
 };

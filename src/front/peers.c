@@ -151,6 +151,27 @@ static struct peer *least_busy(const struct peers *p)
 	return best;
 }
 
+bool peers_auth_comes(struct front *f)
+{
+	if (f->env->client < 0 || f->peers.auths)
+		return false;
+	if (!f->peers.wanted)
+		f->peers.wanted = chan_send(&f->master, MSG_WANTED, NULL);
+	return f->peers.wanted;
+}
+
+/* Those who have waited for an auth process ask it. */
+static void auth_has_come(struct front *f)
+{
+	for (struct session *s = f->sessions, *next; s; s = next) {
+		next = s->next;
+		if (s->wait == WAIT_AUTH) {
+			s->wait = WAIT_NOTHING;
+			session_run(s);
+		}
+	}
+}
+
 bool peers_login(struct session *s, struct slice password)
 {
 	struct peer *auth = least_busy(&s->front->peers);
@@ -345,6 +366,8 @@ bool peers_add(struct front *f, const struct msg_peer *who, int fd)
 	f->peers.channels++;
 	chan_init(&p->chan, f->loop, fd, ROLE_FRONT, (enum role)who->role, who->serial,
 		  is_auth ? &auth_ops : &store_ops, p);
+	if (is_auth)
+		auth_has_come(f);
 	return true;
 }
 

@@ -21,6 +21,7 @@ struct peer {
 struct peers {
 	struct peer *auths, *stores;
 	uint32_t channels;       /* to them */
+	bool wanted;             /* auth processes, where they are started when a client logs in */
 	struct session **bucket; /* sessions by their sid */
 	size_t buckets, used;
 	uint32_t serial, counter, key[4];
@@ -34,6 +35,9 @@ void peers_done(struct peers *p);
 
 /* Owns fd. False: no such peer is for a front, or no memory. */
 bool peers_add(struct front *f, const struct msg_peer *who, int fd);
+
+/* inetd mode: there is no auth process yet, but there will be: it is asked for. Then sessions in WAIT_AUTH go on. */
+bool peers_auth_comes(struct front *f);
 
 /* Asks an auth process. False: there is none, or the session is out of memory; nothing was asked. */
 bool peers_login(struct session *s, struct slice password);

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "front/commands.h"
+#include "front/ending.h"
 #include "front/flow.h"
 #include "front/front.h"
 #include "front/reply.h"
@@ -95,6 +96,7 @@ static void session_free(struct session *s)
 
 	if (!session_old_end(s) && log_wants(s->opened ? LOG_INFO : LOG_DEBUG))
 		log_end(s);
+	f->status = session_status(s);
 	peers_leave(s, true);
 	*s->at = s->next;
 	if (s->next)
@@ -321,6 +323,12 @@ static void idle_over(struct session *s)
 	session_close(s, "timeout");
 }
 
+static void auth_over(struct session *s)
+{
+	input_used(s);
+	login_denied(s, ERR_TEMP, SLICE("no auth process"));
+}
+
 static void login_over(struct session *s)
 {
 	login_denied(s, ERR_TEMP, SLICE("no answer"));
@@ -348,15 +356,11 @@ static void goodbye_over(struct session *s)
 }
 
 static void (*const on_expiry[])(struct session *s) = {
-	[WAIT_NOTHING] = idle_over,
-	[WAIT_LOGIN] = login_over,
-	[WAIT_PENALTY] = login_penalty_over,
-	[WAIT_LISTING] = store_over,
-	[WAIT_BODY] = store_over,
-	[WAIT_OCTETS] = store_over,
-	[WAIT_ACKNOWLEDGED] = acknowledge_over,
-	[WAIT_COMMIT] = commit_over,
-	[WAIT_GOODBYE] = goodbye_over,
+	[WAIT_NOTHING] = idle_over,  [WAIT_AUTH] = auth_over,
+	[WAIT_LOGIN] = login_over,   [WAIT_PENALTY] = login_penalty_over,
+	[WAIT_LISTING] = store_over, [WAIT_BODY] = store_over,
+	[WAIT_OCTETS] = store_over,  [WAIT_ACKNOWLEDGED] = acknowledge_over,
+	[WAIT_COMMIT] = commit_over, [WAIT_GOODBYE] = goodbye_over,
 };
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)

@@ -30,6 +30,7 @@ enum state { AUTHORIZATION = 1, TRANSACTION = 2, UPDATE = 4 }; /* RFC 1939, sect
 
 enum wait {
 	WAIT_NOTHING,
+	WAIT_AUTH,         /* inetd mode: for an auth process to ask */
 	WAIT_LOGIN,        /* auth, then store */
 	WAIT_PENALTY,      /* the time for the answer to a failed login has not come */
 	WAIT_LISTING,      /* store reads records of the listing */

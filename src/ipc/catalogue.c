@@ -7,6 +7,7 @@
 #define F (1 << ROLE_FRONT)
 #define A (1 << ROLE_AUTH)
 #define H (1 << ROLE_HASH)
+#define R (1 << ROLE_RELAY)
 #define S (1 << ROLE_STORE)
 #define PAYLOAD(name) sizeof(struct name)
 
@@ -23,11 +24,12 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_PEER] =     {"peer",     M,             F | A | H | S, 1, 1, PAYLOAD(msg_peer),   0,             0},
 	[MSG_FORGET] =   {"forget",   M,             A,             0, 0, PAYLOAD(msg_forget), 0,             0},
 	[MSG_LOG] =      {"log",      M,             F | A | H | S, 1, 1, 0,                   0,             0},
-	[MSG_READY] =    {"ready",    M | F | A | H | S, M,             0, 0, 0,                   0,             0},
+	[MSG_READY] =    {"ready",    M | F | A | H | R | S, M,         0, 0, 0,                   0,             0},
 	[MSG_LOG_LOST] = {"log-lost", F | A | H | S, M,             0, 0, 0,                   0,             0},
 	[MSG_IDLE] =     {"idle",     S | M,         M | S,         0, 0, 0,                   0,             0},
 	[MSG_LEAVE] =    {"leave",    M,             M | F,         0, 0, PAYLOAD(msg_leave),  0,             0},
 	[MSG_LEFT] =     {"left",     M | F,         M,             0, 0, 0,                   0,             0},
+	[MSG_WANTED] =   {"wanted",   F,             M,             0, 0, 0,                   0,             0},
 	[MSG_FAILED] =   {"failed",   M,             M,             0, 0, 0,                   REASON_BULK,   0},
 
 	[MSG_LOGIN] =    {"login",    F,             A,             0, 0, PAYLOAD(msg_login),  LOGIN_BULK,    1},
@@ -49,7 +51,7 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 
 const char *role_name(enum role role)
 {
-	static const char *const names[ROLE_COUNT] = {"master", "front", "auth", "hash", "store"};
+	static const char *const names[ROLE_COUNT] = {"master", "front", "auth", "hash", "relay", "store"};
 
 	return role < ROLE_COUNT ? names[role] : "unknown";
 }

@@ -12,7 +12,7 @@
 #include "base/address.h"
 #include "base/why.h"
 
-enum role { ROLE_MASTER, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_STORE, ROLE_COUNT };
+enum role { ROLE_MASTER, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_RELAY, ROLE_STORE, ROLE_COUNT };
 
 /* "front", ... */
 const char *role_name(enum role role);
@@ -27,6 +27,7 @@ enum msg_type {
 	MSG_IDLE,     /* store to master: no session for a while, may I go? Master to store: go when you have none */
 	MSG_LEAVE, /* master to front (and to the master of these fronts): no more clients, and end when the last has gone */
 	MSG_LEFT,   /* the answer: no client comes in any more */
+	MSG_WANTED, /* front to master, in inetd mode: its client logs in, an auth process is needed now */
 	MSG_FAILED, /* a master to the one above it: what it started cannot serve, and why */
 	/* a login */
 	MSG_LOGIN,  /* front to auth: a user name and a password */

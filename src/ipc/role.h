@@ -37,6 +37,7 @@ struct role_env {
 	const int *certs;              /* ipc/certificate.h: one per conf->servers entry; -1: no TLS */
 	const struct tickets *tickets; /* ipc/tickets.h, for reading */
 	struct places_seat places;     /* counts of clients, of all fronts */
+	int client; /* inetd mode: the socket of the one client (the relay has the other end); -1: they come to the listeners */
 	int wake[SLOTS_MOST]; /* eventfds, one per slot of a front: a place has become free; -1: no such slot */
 
 	/* store */
@@ -59,6 +60,7 @@ struct role_env {
 int front_main(const struct role_env *env);
 int auth_main(const struct role_env *env);
 int hash_main(const struct role_env *env);
+int relay_main(const struct role_env *env);
 int store_main(const struct role_env *env);
 
 /* Octets of shared memory that the auth workers want for their cache. */

@@ -243,7 +243,10 @@ static void end_log(const struct child *c, int status)
 		event_u64(&e, "signal", (uint64_t)WTERMSIG(status));
 	else
 		event_u64(&e, "code", (uint64_t)WEXITSTATUS(status));
-	event_log(&e, WIFSIGNALED(status) ? LOG_ERR : status == 0 ? LOG_DEBUG : LOG_WARNING);
+	/* In inetd mode front's status tells how its client's session ended. */
+	bool is_plain = status == 0 || (c->master->is_inetd && c->role == ROLE_FRONT);
+
+	event_log(&e, WIFSIGNALED(status) ? LOG_ERR : is_plain ? LOG_DEBUG : LOG_WARNING);
 }
 
 void child_end(struct child *c, int status)

@@ -1,6 +1,6 @@
 /* master/main.c - pop3d: from the command line to what it asks for
  *
- * The configuration is read here; everything else begins in keeper.c. */
+ * The configuration is read here; everything else begins in keeper.c or inetd.c. */
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conf/cmdline.h"
 #include "master/certs.h"
+#include "master/inetd.h"
 #include "master/keeper.h"
 #include "master/tell.h"
 
@@ -44,9 +45,5 @@ int main(int argc, char **argv)
 	tell_setup(cf);
 	/* Children inherit it, and cannot read its configuration, which says nothing about hashing anyway. */
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	if (cf->mode == MODE_DAEMON)
-		return keeper_run(&cl, cf);
-	tell(LOG_ERR, "this version serves as a daemon only (--daemon, or `mode daemon;'), not from inetd");
-	conf_free(cf);
-	return EX_UNAVAILABLE;
+	return cf->mode == MODE_DAEMON ? keeper_run(&cl, cf) : inetd_run(cf);
 }

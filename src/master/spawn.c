@@ -26,10 +26,8 @@
 enum { KEPT_MOST = SLOTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
 
 static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
-	[ROLE_FRONT] = front_main,
-	[ROLE_AUTH] = auth_main,
-	[ROLE_HASH] = hash_main,
-	[ROLE_STORE] = store_main,
+	[ROLE_FRONT] = front_main, [ROLE_AUTH] = auth_main,   [ROLE_HASH] = hash_main,
+	[ROLE_RELAY] = relay_main, [ROLE_STORE] = store_main,
 };
 
 /* Ends the child: it cannot be made what it must be. */
@@ -61,6 +59,7 @@ static enum err env_front(const struct child *c, struct role_env *env, struct wh
 	void *tickets;
 
 	env->certs = m->certs.fd;
+	env->client = m->is_inetd ? m->client : -1;
 	memcpy(env->wake, commons->wake, sizeof env->wake);
 	env->places = (struct places_seat){
 		.slots = commons->fronts * commons->generations,
@@ -114,11 +113,19 @@ static enum err env_store(const struct child *c, struct role_env *env, struct wh
 	return OK;
 }
 
+static enum err env_relay(const struct child *c, struct role_env *env, struct why *why)
+{
+	(void)why;
+	env->client = c->master->relay;
+	return OK;
+}
+
 static enum err env_fill(const struct child *c, struct role_env *env, struct why *why)
 {
 	static enum err (*const fill[ROLE_COUNT])(const struct child *, struct role_env *, struct why *) = {
 		[ROLE_FRONT] = env_front,
 		[ROLE_AUTH] = env_auth,
+		[ROLE_RELAY] = env_relay,
 		[ROLE_STORE] = env_store,
 	};
 
@@ -158,7 +165,9 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 	}
 	if (!m->privileged)
 		return;
-	out->privs.id = c->role == ROLE_STORE ? c->owner : c->role == ROLE_FRONT ? m->front : m->auth;
+	out->privs.id = c->role == ROLE_STORE                            ? c->owner
+			: c->role == ROLE_FRONT || c->role == ROLE_RELAY ? m->front
+									 : m->auth;
 	/* In /etc there is more than auth is to see, so it reads there what group shadow may; elsewhere password files that only
 	 * root may read. */
 	if (c->role == ROLE_AUTH && system) {
@@ -167,7 +176,7 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 	} else if (c->role == ROLE_AUTH) {
 		out->privs.keep = 1ULL << CAP_DAC_READ_SEARCH;
 	}
-	if (c->role == ROLE_FRONT || c->role == ROLE_HASH)
+	if (c->role == ROLE_FRONT || c->role == ROLE_HASH || c->role == ROLE_RELAY)
 		out->root = m->paths.empty;
 }
 
@@ -192,10 +201,14 @@ static enum err close_but(int *keep, size_t n, struct why *why)
 	return close_range(next, ~0U, 0) < 0 ? fail_errno(why, ERR_TEMP, "close descriptors") : OK;
 }
 
-/* A daemon's children never see the terminal that it was started from. */
-static enum err terminal_leave(int null, struct why *why)
+/* A daemon's children never see the terminal that it was started from; in inetd mode standard input and output are the
+ * client, whom only the relay may see. Standard error stays where lines for the log go. */
+static enum err terminal_leave(const struct child *c, int null, struct why *why)
 {
-	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+	const struct master *m = c->master;
+	int last = !m->cf->foreground ? STDERR_FILENO : m->is_inetd && c->role != ROLE_RELAY ? STDOUT_FILENO : -1;
+
+	for (int fd = STDIN_FILENO; fd <= last; fd++)
 		if (dup2(null, fd) < 0)
 			return fail_errno(why, ERR_TEMP, "leave the terminal");
 	return OK;
@@ -215,6 +228,7 @@ static enum err descriptors_leave(const struct child *c, const struct role_env *
 	keep[n++] = log_current()->fd;
 	keep[n++] = env->master_fd;
 	keep[n++] = env->session_fd;
+	keep[n++] = env->client;
 	for (size_t i = 0; c->role == ROLE_FRONT && i < SLOTS_MOST; i++)
 		keep[n++] = env->wake[i];
 	for (size_t i = 0; i < listeners; i++)
@@ -271,8 +285,12 @@ static void owner_wait(struct child *c, int master_fd, int order_fd)
 static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pid_t parent)
 {
 	struct master *m = c->master;
-	struct role_env env = {
-		.conf = m->cf, .serial = c->serial, .slot = c->slot, .master_fd = master_fd, .session_fd = -1};
+	struct role_env env = {.conf = m->cf,
+			       .serial = c->serial,
+			       .slot = c->slot,
+			       .master_fd = master_fd,
+			       .session_fd = -1,
+			       .client = -1};
 	struct confinement con;
 	struct why why = {""};
 
@@ -287,11 +305,11 @@ static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pi
 	name_set(role_name(c->role));
 	if (env_fill(c, &env, &why) != OK)
 		give_up(c, &why);
-	int null = m->cf->foreground ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	confinement_fill(c, &env, &con);
-	if (confine(&con, &why) != OK || terminal_leave(null, &why) != OK || descriptors_leave(c, &env, &why) != OK ||
-	    confine_finish(c->role, parent, &why) != OK)
+	if (confine(&con, &why) != OK || terminal_leave(c, null, &why) != OK ||
+	    descriptors_leave(c, &env, &why) != OK || confine_finish(c->role, parent, &why) != OK)
 		give_up(c, &why);
 	tell_started();
 	_exit(role_main[c->role](&env));

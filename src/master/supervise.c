@@ -1,6 +1,7 @@
 /* master/supervise.c - see supervise.h */
 #include "master/supervise.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,9 +74,11 @@ static void child_ended(struct child *c, int status)
 		start_failed(m,
 			     WIFEXITED(status) && WEXITSTATUS(status) >= EX__BASE ? WEXITSTATUS(status) : EX_SOFTWARE,
 			     why.text);
+	} else if (m->is_inetd && c->role == ROLE_FRONT) {
+		stop(m, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
 	} else if (m->leaving && c->role == ROLE_FRONT) {
 		front_left(m);
-	} else if (c->role != ROLE_STORE) {
+	} else if (c->role != ROLE_STORE && c->role != ROLE_RELAY) {
 		child_start_later(c);
 	}
 }
@@ -113,7 +116,7 @@ static bool all_ready(const struct master *m)
 {
 	for (enum role r = ROLE_FRONT; r < ROLE_STORE; r++)
 		for (unsigned i = 0; i < m->pool[r].n; i++)
-			if (!m->pool[r].child[i].ready)
+			if (child_runs(&m->pool[r].child[i]) && !m->pool[r].child[i].ready)
 				return false;
 	return true;
 }
@@ -199,11 +202,14 @@ static void on_child_closed(struct chan *ch, const char *reason)
 	chan_done(ch);
 }
 
+static enum err on_wanted(struct chan *ch, struct msg *msg, struct why *why);
+
 static const struct chan_ops child_ops = {
 	.on =
 		{
 			[MSG_READY] = on_ready,
 			[MSG_LEFT] = on_left,
+			[MSG_WANTED] = on_wanted,
 			[MSG_LOG_LOST] = on_log_lost,
 			[MSG_IDLE] = on_idle,
 			[MSG_GRANT] = on_grant,
@@ -380,6 +386,7 @@ static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
 	size[ROLE_HASH] = single || cores < 2 ? 1 : cores - 1;
 	size[ROLE_AUTH] = single ? 1 : AUTHS;
 	size[ROLE_FRONT] = single ? 1 : cores;
+	size[ROLE_RELAY] = m->is_inetd && m->relay >= 0 ? 1 : 0;
 	size[ROLE_STORE] = STORES_MOST;
 }
 
@@ -389,7 +396,7 @@ static enum err pools_make(struct master *m, struct why *why)
 
 	pools_size(m, size);
 	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++) {
-		m->pool[r] = (struct pool){.child = calloc(size[r], sizeof(struct child)), .most = size[r]};
+		m->pool[r] = (struct pool){.child = calloc(size[r] + 1, sizeof(struct child)), .most = size[r]};
 		if (!m->pool[r].child)
 			return fail(why, ERR_TEMP, "no memory for %u processes", size[r]);
 		while (r != ROLE_STORE && place_add(m, r))
@@ -409,15 +416,49 @@ static enum err shared_make(struct master *m, struct why *why)
 	return err;
 }
 
-static enum err roles_start(struct master *m, struct why *why)
+/* In this order. In inetd mode only what the client needs to be greeted; the others are started by on_wanted. */
+static enum err roles_start(struct master *m, bool for_login, struct why *why)
 {
-	static const enum role order[] = {ROLE_HASH, ROLE_AUTH, ROLE_FRONT};
+	static const struct {
+		enum role role;
+		bool for_login;
+	} order[] = {{ROLE_HASH, true}, {ROLE_AUTH, true}, {ROLE_RELAY, false}, {ROLE_FRONT, false}};
 	enum err err = OK;
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
-		for (unsigned n = 0; err == OK && n < m->pool[order[i]].n; n++)
-			err = child_start(&m->pool[order[i]].child[n], why);
+		for (unsigned n = 0; err == OK && n < m->pool[order[i].role].n; n++)
+			if (!m->is_inetd || order[i].for_login == for_login)
+				err = child_start(&m->pool[order[i].role].child[n], why);
 	return err;
+}
+
+static enum err on_wanted(struct chan *ch, struct msg *msg, struct why *why)
+{
+	struct child *c = ch->owner;
+	struct master *m = c->master;
+	struct why reason = {""};
+
+	(void)msg;
+	if (!m->is_inetd || m->logs_in)
+		return fail(why, ERR_PERM, "it wants what is there");
+	m->logs_in = true;
+	if (!m->leaving && !m->stopping && roles_start(m, true, &reason) != OK)
+		log_line(LOG_ERR, "cannot start what a login needs: %s", reason.text); /* the client is told in time */
+	return OK;
+}
+
+/* Others have the client now: that he goes, must be theirs to say. */
+static void client_let_go(struct master *m)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	close(m->client);
+	if (m->relay >= 0)
+		close(m->relay);
+	m->client = m->relay = -1;
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDOUT_FILENO; fd++)
+		(void)dup2(null, fd);
+	close(null);
 }
 
 int supervise(struct master *m)
@@ -432,8 +473,10 @@ int supervise(struct master *m)
 	m->child_ops = &child_ops;
 	m->starting = true;
 	watch(m);
-	if (pools_make(m, &why) != OK || shared_make(m, &why) != OK || roles_start(m, &why) != OK)
+	if (pools_make(m, &why) != OK || shared_make(m, &why) != OK || roles_start(m, false, &why) != OK)
 		start_failed(m, EX_OSERR, why.text);
+	if (m->is_inetd)
+		client_let_go(m);
 	if (!m->stopping || m->running > 0)
 		ev_run(m->loop, 0);
 	return m->status;

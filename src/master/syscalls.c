@@ -15,8 +15,9 @@ enum {
 	F = 1 << ROLE_FRONT,
 	A = 1 << ROLE_AUTH,
 	H = 1 << ROLE_HASH,
+	R = 1 << ROLE_RELAY,
 	S = 1 << ROLE_STORE,
-	ALL = F | A | H | S,
+	ALL = F | A | H | R | S,
 };
 
 /* GCC and Clang tell a build with AddressSanitizer each in its own way. */

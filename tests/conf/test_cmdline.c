@@ -56,7 +56,7 @@ static const struct {
 	int status;
 	const char *said;
 } lines[] = {
-	{{NULL}, 0, "mode 0 foreground 0 children 7 facility 2 line-info 0 acl 7 expire 3 servers 0"},
+	{{NULL}, 0, "mode 0 foreground 0 children 0 facility 2 line-info 0 acl 7 expire 3 servers 1"},
 	/* modes */
 	{{"-d"}, 0, "mode 1 foreground 0 children 7 "},
 	{{"--daemon"}, 0, "mode 1 foreground 0 children 7 "},

@@ -367,8 +367,9 @@ static void test_servers_when_none_is_given(void **state)
 	check(strcmp(address_text(&g.cf->servers[1], text, sizeof text), "[::]:1110") == 0);
 	check(g.cf->servers[1].timeout.n == 7 && g.cf->servers[1].backlog == 512);
 	given_free(&g);
-	g = given_text("mode inetd;");
-	check(conf_finish(g.cf) == 0 && g.cf->nservers == 0);
+	g = given_text("mode inetd; timeout 7; max-children 5; server 127.0.0.1 { timeout 8; } server 127.0.0.2 { }");
+	check(conf_finish(g.cf) == 0 && g.cf->nservers == 1 && g.cf->max_children == 0);
+	check(strcmp(g.cf->servers[0].label, "<inetd>") == 0 && g.cf->servers[0].timeout.n == 7);
 	given_free(&g);
 	g = given_text("mode daemon; server 127.0.0.1 { }");
 	check(conf_finish(g.cf) == 0 && g.cf->nservers == 1);

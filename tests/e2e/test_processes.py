@@ -342,11 +342,6 @@ def test_failing_role_fails_the_start(unprivileged, foreground):
         Pop3(d.address)
 
 
-def test_inetd_mode_says_so(daemon):
-    result = daemon.run("--inetd")
-    assert result.returncode == 69 and "daemon" in result.stderr
-
-
 def test_one_address_of_two(daemon):
     """An address that cannot be opened is reported; the others are served."""
     user = daemon.user()

@@ -28,7 +28,8 @@ def test_mode(daemon):
     daemon.connect().quit()
     daemon.stop()
     daemon.options = []
-    assert daemon.run("--inetd").returncode != 0
+    result = daemon.run("--inetd")  # whose input is at its end
+    assert result.returncode == 0 and result.stdout == "+OK POP3 Ready\n"
 
 
 def test_foreground(daemon):

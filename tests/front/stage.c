@@ -240,7 +240,7 @@ void stage_open(void)
 		.servers = &stage.server,
 		.nservers = 1,
 	};
-	stage.env = (struct role_env){.conf = &stage.conf, .serial = 3, .listeners = &stage.listener};
+	stage.env = (struct role_env){.conf = &stage.conf, .serial = 3, .listeners = &stage.listener, .client = -1};
 	stage.env.places = (struct places_seat){
 		.shared = mmap(NULL, places_octets(1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
 		.slots = 1,

@@ -35,8 +35,9 @@ enum {
 	F = 1 << ROLE_FRONT,
 	A = 1 << ROLE_AUTH,
 	H = 1 << ROLE_HASH,
+	R = 1 << ROLE_RELAY,
 	S = 1 << ROLE_STORE,
-	ALL = F | A | H | S,
+	ALL = F | A | H | R | S,
 	S_USER = S << ROLE_COUNT, /* store only where it runs as the caller, who is auth as well */
 	OWNER = 20077,            /* of the mail */
 	NOBODY = 65534,
@@ -186,7 +187,7 @@ static struct confinement walls(enum role role, bool root)
 	c.privs.id = role == ROLE_STORE ? (struct identity){OWNER, OWNER} : (struct identity){NOBODY, NOBODY};
 	if (role == ROLE_AUTH)
 		c.privs.keep = 1ULL << CAP_DAC_READ_SEARCH;
-	if (role == ROLE_FRONT || role == ROLE_HASH)
+	if (role == ROLE_FRONT || role == ROLE_HASH || role == ROLE_RELAY)
 		c.root = w.empty;
 	return c;
 }
