@@ -6,12 +6,13 @@
 #include "front/flow.h"
 #include "front/front.h"
 #include "front/reply.h"
+#include "front/stls.h"
 
 enum { PENALTY_MOST = 15 }; /* seconds */
 
 static const double LOGIN_WAIT = 30; /* seconds for an answer to a login, besides what store may wait for locks */
 
-static void forget_user(struct session *s)
+void login_forget(struct session *s)
 {
 	arena_release(s->arena, s->before_user);
 	s->user = (struct slice){0};
@@ -20,7 +21,7 @@ static void forget_user(struct session *s)
 /* Any name will do: whether it exists is said behind PASS only, and not even there. */
 enum next cmd_user(struct session *s, const struct args *a)
 {
-	forget_user(s);
+	login_forget(s);
 	s->user = (struct slice){arena_str(s->arena, a->text), a->text.n};
 	if (s->user.p) {
 		reply_ok(&s->out, "");
@@ -74,7 +75,7 @@ enum next cmd_noop(struct session *s, const struct args *a)
 	return NEXT_COMMAND;
 }
 
-/* RFC 2449, sections 5 and 6; RFC 3206 for AUTH-RESP-CODE. */
+/* RFC 2449, sections 5 and 6; RFC 3206 for AUTH-RESP-CODE; RFC 2595, section 4 for STLS. */
 enum next cmd_capa(struct session *s, const struct args *a)
 {
 	const struct {
@@ -88,7 +89,9 @@ enum next cmd_capa(struct session *s, const struct args *a)
 		{true, "AUTH-RESP-CODE"},
 		{s->front->conf->scan_lines, "XLINES"},
 		{true, "EXPIRE NEVER"},
-		{true, "USER"},
+		{s->state != INITIAL && stls_passwords_may_come(s), "USER"},
+		{s->state == INITIAL, "XTLSREQUIRED"}, /* Mailutils' */
+		{s->state != TRANSACTION && stls_is_offered(s), "STLS"},
 		{s->state == TRANSACTION, "IMPLEMENTATION Poplar"}, /* strangers need not know */
 	};
 
@@ -205,7 +208,7 @@ void login_denied(struct session *s, enum err err, struct slice reason)
 void login_penalty_over(struct session *s)
 {
 	s->wait = WAIT_NOTHING;
-	forget_user(s);
+	login_forget(s);
 	if (output_room(s))
 		reply_code(&s->out, s->denied);
 	if (s->failures >= FAILURES_MOST)

@@ -5,23 +5,28 @@
 
 #include "front/front.h"
 #include "front/reply.h"
+#include "front/stls.h"
 
+/* clang-format off */
 static const struct command commands[] = {
-	{"USER", AUTHORIZATION, ARG_NAME, false, cmd_user},               /* RFC 1939, section 7 */
-	{"PASS", AUTHORIZATION, ARG_VERBATIM, true, cmd_pass},            /* section 7 */
-	{"AUTH", AUTHORIZATION, ARG_ANY, true, cmd_auth},                 /* RFC 5034 */
-	{"CAPA", AUTHORIZATION | TRANSACTION, ARG_NONE, false, cmd_capa}, /* RFC 2449, section 5 */
-	{"QUIT", AUTHORIZATION | TRANSACTION, ARG_NONE, false, cmd_quit}, /* sections 4 to 6 */
-	{"STAT", TRANSACTION, ARG_NONE, false, cmd_stat},                 /* section 5 */
-	{"LIST", TRANSACTION, ARG_MSG_OPT, false, cmd_list},              /* section 5 */
-	{"UIDL", TRANSACTION, ARG_MSG_OPT, false, cmd_uidl},              /* section 7 */
-	{"RETR", TRANSACTION, ARG_MSG, false, cmd_retr},                  /* section 5 */
-	{"TOP", TRANSACTION, ARG_MSG_LINES, false, cmd_top},              /* section 7 */
-	{"DELE", TRANSACTION, ARG_MSG, false, cmd_dele},                  /* section 5 */
-	{"NOOP", AUTHORIZATION | TRANSACTION, ARG_NONE, false,
-	 cmd_noop},                                       /* section 5; clients send it before a login, too */
-	{"RSET", TRANSACTION, ARG_NONE, false, cmd_rset}, /* section 5 */
+	/*        legal in                               argument       secret password */
+	{"USER", AUTHORIZATION,                          ARG_NAME,      false, true,  cmd_user}, /* RFC 1939, section 7 */
+	{"PASS", AUTHORIZATION,                          ARG_VERBATIM,  true,  true,  cmd_pass}, /* section 7 */
+	{"AUTH", AUTHORIZATION,                          ARG_ANY,       true,  false, cmd_auth}, /* RFC 5034 */
+	{"STLS", INITIAL | AUTHORIZATION,                ARG_NONE,      false, false, cmd_stls}, /* RFC 2595, section 4 */
+	{"CAPA", INITIAL | AUTHORIZATION | TRANSACTION,  ARG_NONE,      false, false, cmd_capa}, /* RFC 2449, section 5 */
+	{"QUIT", INITIAL | AUTHORIZATION | TRANSACTION,  ARG_NONE,      false, false, cmd_quit}, /* sections 4 to 6 */
+	{"STAT", TRANSACTION,                            ARG_NONE,      false, false, cmd_stat}, /* section 5 */
+	{"LIST", TRANSACTION,                            ARG_MSG_OPT,   false, false, cmd_list}, /* section 5 */
+	{"UIDL", TRANSACTION,                            ARG_MSG_OPT,   false, false, cmd_uidl}, /* section 7 */
+	{"RETR", TRANSACTION,                            ARG_MSG,       false, false, cmd_retr}, /* section 5 */
+	{"TOP",  TRANSACTION,                            ARG_MSG_LINES, false, false, cmd_top},  /* section 7 */
+	{"DELE", TRANSACTION,                            ARG_MSG,       false, false, cmd_dele}, /* section 5 */
+	{"NOOP", INITIAL | AUTHORIZATION | TRANSACTION,  ARG_NONE,      false, false, cmd_noop}, /* section 5; clients send it
+												  * before a login, too */
+	{"RSET", TRANSACTION,                            ARG_NONE,      false, false, cmd_rset}, /* section 5 */
 };
+/* clang-format on */
 
 static const char invalid_arguments[] = "Invalid arguments";
 static const char no_such_message[] = "No such message";
@@ -122,6 +127,8 @@ static enum next run(struct session *s, const struct command *c, struct slice re
 
 	if (!(c->states & s->state))
 		return refuse(s, "Incorrect state");
+	if (c->password && !stls_passwords_may_come(s))
+		return refuse(s, "Plaintext login is not allowed here");
 	const char *wrong = args_parse(c->shape, rest, &s->view, &a);
 
 	if (wrong)

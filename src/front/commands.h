@@ -27,7 +27,8 @@ struct command {
 	const char *verb;
 	unsigned states; /* enum state: where it is legal */
 	enum arg shape;
-	bool secret; /* the line is wiped, and not shown in a transcript */
+	bool secret;   /* the line is wiped, and not shown in a transcript */
+	bool password; /* part of sending one in the clear: legal where `plaintext-login' takes it */
 	enum next (*run)(struct session *s, const struct args *a);
 };
 
@@ -48,10 +49,16 @@ enum next cmd_capa(struct session *s, const struct args *a);
 enum next cmd_noop(struct session *s, const struct args *a);
 enum next cmd_quit(struct session *s, const struct args *a);
 
+/* What the client said about who it is. */
+void login_forget(struct session *s);
+
 /* The answers to a login. login_open: ERR_PERM means that the message is broken. Then session_run goes on. */
 enum err login_open(struct session *s, struct msg *m, struct why *why);
 void login_denied(struct session *s, enum err err, struct slice reason);
 void login_penalty_over(struct session *s);
+
+/* stls.c. */
+enum next cmd_stls(struct session *s, const struct args *a);
 
 /* cmd_trans.c: TRANSACTION. listing_get: the record of a message; false: it has to come from store, or the session is
  * about to end. listing_arrived: it came; false: the message is broken. Then session_run goes on. */

@@ -46,9 +46,9 @@ struct address door_address(const struct conf_server *server)
 	return address_of(&server->addr);
 }
 
-/* No session, no place: a line, as far as the socket takes it, and what the client said already is read, so that the
- * kernel does not reset the connection before the line is read. */
-static void refuse(int fd, const char *why)
+/* No session, no place: a line, as far as the socket takes it, unless the client expects TLS; and what the client said
+ * already is read, so that the kernel does not reset the connection before the line is read. */
+static void refuse(const struct arrival *a, const char *why)
 {
 	char line[160], heard[512];
 	struct buf b = BUF(line);
@@ -56,10 +56,11 @@ static void refuse(int fd, const char *why)
 	buf_str(&b, "-ERR [SYS/TEMP] ");
 	buf_str(&b, why);
 	buf_str(&b, ", service temporarily unavailable, please wait and try again\r\n");
-	(void)!send(fd, b.p, b.len, MSG_DONTWAIT | MSG_NOSIGNAL); /* nobody to tell */
-	shutdown(fd, SHUT_WR);
-	(void)!recv(fd, heard, sizeof heard, MSG_DONTWAIT);
-	close(fd);
+	if (a->server->tls_mode != TLS_CONNECTION)
+		(void)!send(a->fd, b.p, b.len, MSG_DONTWAIT | MSG_NOSIGNAL); /* nobody to tell */
+	shutdown(a->fd, SHUT_WR);
+	(void)!recv(a->fd, heard, sizeof heard, MSG_DONTWAIT);
+	close(a->fd);
 }
 
 static const char too_many[] = "Too many clients", ending[] = "Shutting down";
@@ -69,7 +70,7 @@ static void enter(struct front *f, const struct arrival *a)
 {
 	if (session_new(f, a))
 		return;
-	refuse(a->fd, "No memory");
+	refuse(a, "No memory");
 	door_left(f, &a->client);
 }
 
@@ -162,7 +163,7 @@ static void arrive(struct front *f, struct arrival *a)
 		return;
 	}
 	if (!places_address_take(&f->places, &a->client)) {
-		refuse(a->fd, "Too many clients from your address");
+		refuse(a, "Too many clients from your address");
 		return;
 	}
 	if (!places_are_awaited(&f->places) && places_take(&f->places)) {
@@ -174,7 +175,7 @@ static void arrive(struct front *f, struct arrival *a)
 		log_crowded(f->places.most);
 	if (!wait_for_place(f, a)) {
 		places_address_give(&f->places, &a->client);
-		refuse(a->fd, too_many);
+		refuse(a, too_many);
 	}
 	admit(f);
 }
@@ -198,7 +199,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 		struct waiting gone = waiting_take(f);
 
 		places_address_give(&f->places, &gone.who.client);
-		refuse(gone.who.fd, too_many);
+		refuse(&gone.who, too_many);
 	}
 	admit(f);
 	front_left(f);
@@ -405,7 +406,7 @@ static void waiting_refuse(struct front *f)
 		struct waiting w = waiting_take(f);
 
 		places_address_give(&f->places, &w.who.client);
-		refuse(w.who.fd, ending);
+		refuse(&w.who, ending);
 	}
 }
 
@@ -413,14 +414,14 @@ static void waiting_refuse(struct front *f)
 static void listener_leave(struct front *f, size_t i, bool come_in)
 {
 	unsigned left = f->conf->servers[i].backlog;
-	int fd;
+	struct arrival a = {.server = &f->conf->servers[i]};
 
 	if (come_in)
 		(void)accept_some(f, i, left);
 	else
 		while (left-- > 0 &&
-		       (fd = accept4(f->env->listeners[i], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-			refuse(fd, ending);
+		       (a.fd = accept4(f->env->listeners[i], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+			refuse(&a, ending);
 	close(f->env->listeners[i]);
 }
 

@@ -49,14 +49,15 @@ void input_read(struct session *s)
 	if (before > 0)
 		memcpy(input, s->in.p, before);
 	input_drop(s);
-	ssize_t n = recv(s->io.fd, input + before, READ_OCTETS, MSG_DONTWAIT);
+	ssize_t n = tls_is_on(&s->tls) ? tls_read(&s->tls, input + before, READ_OCTETS)
+				       : recv(s->io.fd, input + before, READ_OCTETS, MSG_DONTWAIT);
 
 	s->in = (struct slice){input, before + (n > 0 ? (size_t)n : 0)};
 	debug(TOPIC_STREAM, DEBUG_TRACE1, "received %zd octets", n);
 	if (n == 0)
 		s->eof = true;
 	else if (n < 0 && errno != EAGAIN && errno != EINTR)
-		session_drop(s, "connection lost");
+		session_drop(s, s->tls.reason ? s->tls.reason : "connection lost");
 }
 
 /* The rest of a line that is too long. False: its end has not come. */
@@ -98,7 +99,7 @@ void input_used(struct session *s)
 
 bool output_is_empty(const struct session *s)
 {
-	return !s->out.p;
+	return !s->out.p && tls_is_flushed(&s->tls);
 }
 
 void output_drop(struct session *s)
@@ -128,20 +129,38 @@ static size_t sendable(const struct session *s)
 	return s->out.len - n < s->out.cap / 2 ? n : s->out.len;
 }
 
+static void send_failed(struct session *s)
+{
+	if (errno == EAGAIN)
+		s->blocked = true;
+	else if (errno != EINTR)
+		session_drop(s, "connection lost");
+}
+
 static void send_some(struct session *s, size_t end)
 {
-	ssize_t n = send(s->io.fd, s->out.p + s->out_sent, end - s->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	const char *p = s->out.p + s->out_sent;
+	size_t left = end - s->out_sent;
+	ssize_t n =
+		tls_is_on(&s->tls) ? tls_write(&s->tls, p, left) : send(s->io.fd, p, left, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	if (n >= 0) {
-		s->out_sent += (size_t)n;
-		s->sent += (size_t)n;
-		debug(TOPIC_STREAM, DEBUG_TRACE1, "sent %zd octets of %zu", n, end - s->out_sent + (size_t)n);
-		s->front->turn -= (ptrdiff_t)n;
-	} else if (errno == EAGAIN) {
-		s->blocked = true;
-	} else if (errno != EINTR) {
-		session_drop(s, "connection lost");
+	if (n < 0) {
+		send_failed(s);
+		return;
 	}
+	s->out_sent += (size_t)n;
+	s->sent += (size_t)n;
+	debug(TOPIC_STREAM, DEBUG_TRACE1, "sent %zd octets of %zu", n, left);
+	s->front->turn -= (ptrdiff_t)n;
+}
+
+/* All records in one write, the last one's with them: that nothing follows. */
+static void send_records(struct session *s)
+{
+	if (s->closing && s->out_sent == s->out.len)
+		tls_goodbye(&s->tls);
+	if (!s->blocked && !s->over && !tls_is_flushed(&s->tls) && !tls_flush(&s->tls))
+		send_failed(s);
 }
 
 void output_flush(struct session *s)
@@ -152,6 +171,7 @@ void output_flush(struct session *s)
 		transcript_server(s);
 	while (s->out_sent < end && !s->blocked && !s->over)
 		send_some(s, end);
+	send_records(s);
 	if (s->over || !s->out.p || s->out_sent < end)
 		return;
 	s->out.len -= end;

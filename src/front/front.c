@@ -110,6 +110,51 @@ static size_t output_octets(const struct conf *cf)
 	return cf->output_buffer_size < OUTPUT_MOST ? cf->output_buffer_size : OUTPUT_MOST;
 }
 
+static size_t records_octets(const struct conf *cf)
+{
+	size_t output = output_octets(cf);
+
+	return (output > RECORD_OCTETS ? output : RECORD_OCTETS) + RECORDS_OVERHEAD;
+}
+
+/* Servers with the same certificate, and so with the same descriptor, share what is made of it. */
+static struct tls_server *tls_open(const struct front *f, size_t i, struct why *why)
+{
+	const struct role_env *env = f->env;
+
+	for (size_t j = 0; j < i; j++)
+		if (env->certs[j] == env->certs[i])
+			return f->tls[j];
+	return tls_server_new(env->certs[i], &f->conf->servers[i].tls.priorities, env->tickets, why);
+}
+
+enum err front_tls_open(struct front *f, struct why *why)
+{
+	const struct role_env *env = f->env;
+	size_t n = f->conf->nservers;
+
+	f->tls = calloc(n + 1, sizeof *f->tls);
+	if (!f->tls)
+		return fail(why, ERR_TEMP, "no memory for TLS");
+	for (size_t i = 0; i < n; i++)
+		if (env->certs[i] >= 0 && !(f->tls[i] = tls_open(f, i, why)))
+			return ERR_TEMP;
+	return OK;
+}
+
+static void tls_close(struct front *f)
+{
+	for (size_t i = 0; f->tls && i < f->conf->nservers; i++) {
+		struct tls_server *sv = f->tls[i];
+
+		for (size_t j = i; j < f->conf->nservers; j++)
+			if (f->tls[j] == sv)
+				f->tls[j] = NULL;
+		tls_server_free(sv);
+	}
+	free(f->tls);
+}
+
 bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *env)
 {
 	struct {
@@ -128,6 +173,7 @@ bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *en
 		return false;
 	}
 	pool_init(&f->pool, output_octets(env->conf));
+	pool_init(&f->records, records_octets(env->conf));
 	f->log_id = random.log_id % LOG_SESSIONS;
 	places_open(&f->places, &env->places, env->conf, random.seed);
 	return true;
@@ -151,6 +197,8 @@ void front_done(struct front *f)
 	}
 	peers_done(&f->peers);
 	pool_done(&f->pool);
+	pool_done(&f->records);
+	tls_close(f);
 	free(f->input);
 	free(f->chunk);
 }
@@ -158,11 +206,16 @@ void front_done(struct front *f)
 int front_main(const struct role_env *env)
 {
 	struct front f;
+	struct why why;
 	struct ev_loop *loop = ev_default_loop(EVBACKEND_EPOLL);
 
 	signal(SIGPIPE, SIG_IGN);
 	if (!loop || !front_init(&f, loop, env)) {
 		log_line(LOG_ERR, "no memory for a front");
+		return EX_OSERR;
+	}
+	if (front_tls_open(&f, &why) != OK) {
+		log_line(LOG_ERR, "%s", why.text);
 		return EX_OSERR;
 	}
 	if (!door_open(&f))

@@ -13,6 +13,7 @@
 #include "front/door.h"
 #include "front/peers.h"
 #include "front/pool.h"
+#include "front/tls.h"
 #include "front/view.h"
 #include "ipc/places.h"
 #include "ipc/role.h"
@@ -30,6 +31,8 @@ struct front {
 	struct door door;
 	struct peers peers;
 	struct pool pool;         /* output buffers */
+	struct pool records;      /* and those for TLS records */
+	struct tls_server **tls;  /* one for each of conf->servers; NULL: no TLS there. Some may be the same */
 	struct window window;     /* of the scan listing being read at the moment */
 	char *input;              /* conf->line_limit + READ_OCTETS: what the session at work reads */
 	char *chunk;              /* CHUNK_OCTETS: raw octets on their way to the wire */
@@ -41,6 +44,9 @@ struct front {
 	bool leaves;    /* no client comes in any more; ends with the last one */
 	ptrdiff_t turn; /* octets that the session at work may still move before others get their turn */
 };
+
+/* What was given to us for TLS: after front_init, before the first session. */
+enum err front_tls_open(struct front *f, struct why *why);
 
 /* Without channels and listeners. False: no memory. */
 bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *env);

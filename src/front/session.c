@@ -12,6 +12,7 @@
 #include "front/flow.h"
 #include "front/front.h"
 #include "front/reply.h"
+#include "front/stls.h"
 #include "front/transcript.h"
 
 enum {
@@ -57,6 +58,10 @@ void session_event(const struct session *s, struct event *e, const char *name)
 		event_u64(e, "port", s->client.port);
 	event_server(e, &local);
 	event_session(e, s->log_id);
+	if (s->tls.done) {
+		event_word(e, "tls", tls_version(&s->tls));
+		event_word(e, "cipher", tls_cipher(&s->tls));
+	}
 }
 
 void session_fault(const struct session *s, const char *what, uint32_t msgno)
@@ -107,6 +112,7 @@ static void session_free(struct session *s)
 	output_drop(s);
 	transfer_done(s);
 	view_close(&s->view, &f->window);
+	tls_done(&s->tls);
 	close(s->io.fd);
 	arena_free(s->arena);
 	door_left(f, &client);
@@ -133,13 +139,15 @@ static void session_watch(struct session *s)
 		if (events != 0)
 			ev_io_start(s->front->loop, &s->io);
 	}
+	if (events & EV_READ && s->tls.more)
+		ev_feed_event(s->front->loop, &s->io, EV_READ); /* it was read from the socket already */
 }
 
 /* When the timer has to look; 0: never. A session that does something only moves this, not the timer. */
 static double session_deadline(const struct session *s)
 {
 	double timeout = (double)s->server->timeout.n, login = (double)s->front->conf->login_timeout.n;
-	double idle = s->state == AUTHORIZATION ? login : timeout;
+	double idle = s->state & (INITIAL | AUTHORIZATION) ? login : timeout;
 
 	if (s->wait != WAIT_NOTHING && s->deadline > 0)
 		return s->deadline;
@@ -306,7 +314,9 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 	log_session(s->log_id);
 	if (revents & EV_WRITE)
 		s->blocked = s->yields = false;
-	if (revents & EV_READ && s->wait == WAIT_GOODBYE)
+	if (s->wait == WAIT_HANDSHAKE)
+		stls_go(s);
+	else if (revents & EV_READ && s->wait == WAIT_GOODBYE)
 		hear_goodbye(s);
 	else if (revents & EV_READ)
 		input_read(s);
@@ -356,10 +366,9 @@ static void goodbye_over(struct session *s)
 }
 
 static void (*const on_expiry[])(struct session *s) = {
-	[WAIT_NOTHING] = idle_over,  [WAIT_AUTH] = auth_over,
-	[WAIT_LOGIN] = login_over,   [WAIT_PENALTY] = login_penalty_over,
-	[WAIT_LISTING] = store_over, [WAIT_BODY] = store_over,
-	[WAIT_OCTETS] = store_over,  [WAIT_ACKNOWLEDGED] = acknowledge_over,
+	[WAIT_NOTHING] = idle_over,  [WAIT_HANDSHAKE] = stls_over,        [WAIT_AUTH] = auth_over,
+	[WAIT_LOGIN] = login_over,   [WAIT_PENALTY] = login_penalty_over, [WAIT_LISTING] = store_over,
+	[WAIT_BODY] = store_over,    [WAIT_OCTETS] = store_over,          [WAIT_ACKNOWLEDGED] = acknowledge_over,
 	[WAIT_COMMIT] = commit_over, [WAIT_GOODBYE] = goodbye_over,
 };
 
@@ -373,6 +382,12 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	if (deadline > 0 && deadline <= ev_now(loop))
 		on_expiry[s->wait](s);
 	session_run(s);
+}
+
+void session_greet(struct session *s)
+{
+	if (output_room(s))
+		reply_ok(&s->out, "POP3 Ready");
 }
 
 bool session_new(struct front *f, const struct arrival *who)
@@ -389,7 +404,7 @@ bool session_new(struct front *f, const struct arrival *who)
 			      .server = who->server,
 			      .client = who->client,
 			      .log_id = who->log_id,
-			      .state = AUTHORIZATION};
+			      .state = who->server->tls_mode == TLS_REQUIRED ? INITIAL : AUTHORIZATION};
 	s->next = f->sessions;
 	s->at = &f->sessions;
 	if (s->next)
@@ -403,8 +418,10 @@ bool session_new(struct front *f, const struct arrival *who)
 	ev_io_init(&s->io, on_io, who->fd, 0);
 	ev_timer_init(&s->timer, on_timer, 0, 0);
 	s->io.data = s->timer.data = s;
-	if (output_room(s))
-		reply_ok(&s->out, "POP3 Ready");
+	if (who->server->tls_mode == TLS_CONNECTION)
+		stls_begin(s);
+	else
+		session_greet(s);
 	session_run(s);
 	return true;
 }

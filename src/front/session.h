@@ -16,6 +16,7 @@
 #include "base/slice.h"
 #include "front/access.h"
 #include "front/next.h"
+#include "front/tls.h"
 #include "front/transfer.h"
 #include "front/view.h"
 #include "ipc/catalogue.h"
@@ -26,10 +27,16 @@ enum {
 	FAILURES_MOST = 10, /* failed logins of a connection */
 };
 
-enum state { AUTHORIZATION = 1, TRANSACTION = 2, UPDATE = 4 }; /* RFC 1939, sections 4 to 6 */
+enum state {
+	AUTHORIZATION = 1, /* RFC 1939, sections 4 to 6 */
+	TRANSACTION = 2,
+	UPDATE = 4,
+	INITIAL = 8, /* before AUTHORIZATION, where TLS is required and not there yet */
+};
 
 enum wait {
 	WAIT_NOTHING,
+	WAIT_HANDSHAKE,    /* of TLS */
 	WAIT_AUTH,         /* inetd mode: for an auth process to ask */
 	WAIT_LOGIN,        /* auth, then store */
 	WAIT_PENALTY,      /* the time for the answer to a failed login has not come */
@@ -71,7 +78,8 @@ struct session {
 	char *in_kept;   /* owned: where that is between two calls of session_run; NULL: nowhere */
 	size_t in_kept_octets;
 	struct buf out;                       /* lent by the pool while there is output; p NULL: there is none */
-	size_t out_sent;                      /* of it */
+	size_t out_sent;                      /* of it: with TLS, what records were made of */
+	struct tls tls;                       /* from the handshake on; all zeros: in the clear */
 	enum next (*more)(struct session *s); /* goes on with a multi-line reply when there is room; NULL: no such */
 	uint32_t more_at;                     /* msgno: how far a listing is */
 
@@ -98,6 +106,9 @@ struct session {
 
 /* Greets. Owns who->fd and the place of the client; false: no memory, and both are the caller's still. */
 bool session_new(struct front *f, const struct arrival *who);
+
+/* The first line. */
+void session_greet(struct session *s);
 
 /* Goes on as far as it can. False: the session is over and freed. */
 bool session_run(struct session *s);

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import struct
 
 
@@ -14,7 +15,8 @@ class Pop3:
 
     A line is returned without its CRLF; one that ends in anything else is an error."""
 
-    def __init__(self, address, timeout=20, greeting=True, source=None, rcvbuf=None):
+    def __init__(self, address, timeout=20, greeting=True, source=None, rcvbuf=None, tls=None,
+                 session=None):
         family = socket.AF_UNIX
         if not isinstance(address, str):
             family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -26,6 +28,8 @@ class Pop3:
             self.sock.bind((source, 0))
         self.sock.connect(address)
         self.seen = b""
+        if tls:
+            self.secure(tls, session)
         self.greeting = self.line() if greeting else None
 
     def __enter__(self):
@@ -33,6 +37,17 @@ class Pop3:
 
     def __exit__(self, *_):
         self.close()
+
+    # TLS
+
+    def secure(self, context, session=None):
+        """Makes the handshake; `context` is an ssl.SSLContext."""
+        self.sock = context.wrap_socket(self.sock, server_hostname="localhost", session=session)
+
+    def stls(self, context, session=None):
+        self.ok("STLS")
+        assert not self.seen, f"octets behind the reply to STLS: {self.seen!r}"
+        self.secure(context, session)
 
     # octets out
 
@@ -53,8 +68,8 @@ class Pop3:
         while b"\n" not in self.seen:
             try:
                 got = self.sock.recv(65536)
-            except ConnectionResetError as e:
-                raise Gone("reset") from e
+            except (ConnectionResetError, ssl.SSLError) as e:
+                raise Gone(str(e)) from e
             if not got:
                 raise Gone(f"end of the connection behind {self.seen!r}")
             self.seen += got

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import certificates
 from pop3 import Pop3
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -130,6 +131,7 @@ class Daemon:
         self.alarms_expected = False  # processes may end before their time
         self.extra, self.server, self.servers, self.options = "", "", None, []
         self.users = []
+        self.tls = None  # an ssl.SSLContext: clients of self.port speak TLS from the first octet
 
     # the world
 
@@ -146,6 +148,13 @@ class Daemon:
             f.write(f"{name}:{hash}:{uid}:{uid}::{home}:/bin/false\n")
         self.users.append(user)
         return user
+
+    def certificate(self, name="server", **kw):
+        """A certificate with its key in files of that name, for localhost (see certificates.py)."""
+        cert = certificates.make(self.top, name, **kw)
+        own(cert.chain, self.uid, self.uid)
+        own(cert.key, self.uid, self.uid)
+        return cert
 
     # the process
 
@@ -227,7 +236,7 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
             if not says_so:
                 try:
                     if greets:
-                        Pop3(self.address, timeout=START_SECONDS).quit()
+                        Pop3(self.address, timeout=START_SECONDS, tls=self.tls).quit()
                     return True
                 except (ConnectionRefusedError, TimeoutError):
                     pass
@@ -327,11 +336,15 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
 
     # talking to it
 
+    def client(self, **kw):
+        """A client, over TLS where that is what the port is for."""
+        return Pop3(self.address, tls=self.tls, **kw)
+
     def connect(self, **kw):
         """A client that has been greeted."""
         if not self.process:
             self.start()
-        c = Pop3(self.address, **kw)
+        c = self.client(**kw)
         assert c.greeting.startswith(b"+OK"), c.greeting
         return c
 

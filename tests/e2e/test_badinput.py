@@ -5,11 +5,11 @@ Every test has a well-behaved client beside the bad ones, and the fixture looks 
 import os
 import random
 import socket
-import threading
+import ssl
 
 import pytest
 
-from pop3 import Gone, Pop3
+from pop3 import Gone
 from server import SANITIZED, wait_for
 
 MANY = 200
@@ -19,9 +19,12 @@ def message(n, octets=100):
     return f"Subject: m{n}\n\n" + "x" * 70 + "\n" + ("y" * 71 + "\n") * (octets // 72)
 
 
-@pytest.fixture
-def world(daemon):
-    """A daemon, a well-behaved user and one for mischief, each with mail."""
+@pytest.fixture(params=["clear", "tls"])
+def world(daemon, request):
+    """A daemon, a well-behaved user and one for mischief, each with mail; in the clear, and over TLS."""
+    if request.param == "tls":
+        cert = daemon.certificate()
+        daemon.server, daemon.tls = f"tls-mode connection; {cert.block}", cert.context()
     good, bad = daemon.user("good"), daemon.user("bad")
     for n in range(5):
         good.deliver(message(n))
@@ -45,7 +48,7 @@ def drain(sock):
     try:
         while chunk := sock.recv(65536):
             got += len(chunk)
-    except (ConnectionResetError, TimeoutError):
+    except (ConnectionResetError, TimeoutError, ssl.SSLError):
         pass
     return got
 
@@ -56,7 +59,7 @@ def test_garbage(world):
     for _ in range(100):
         c = daemon.connect()
         c.send(random.randbytes(random.randrange(1, 5000)))
-        c.sock.shutdown(socket.SHUT_WR)
+        socket.socket.shutdown(c.sock, socket.SHUT_WR)
         drain(c.sock)
         c.close()
     fetch_all(daemon, good)
@@ -72,7 +75,7 @@ def test_garbage_after_login(world):
         for _ in range(200):
             args = random.choice([b"", b" 1", b" 9", b" 1 0", b" -1", b" 99999999999999999999", b" \0", b" " + random.randbytes(9)])
             lines.append(random.choice(verbs) + args.replace(b"\n", b"") + random.choice([b"\r\n", b"\n", b" \r\n"]))
-        threading.Thread(target=c.send, args=(b"".join(lines) + b"NOOP\r\n",), daemon=True).start()
+        c.send(b"".join(lines) + b"NOOP\r\n")
         c.sock.settimeout(60)
         replies = 0
         while replies < 201:
@@ -120,13 +123,13 @@ def test_many_half_open_and_slow(world):
     daemon, good, bad = world
     slow = []
     for i in range(MANY):
-        c = Pop3(daemon.address, greeting=False)
+        c = daemon.client(greeting=False)
         if i % 4 == 1:
             c.send(b"USER ba")
         elif i % 4 == 2:
             c.send(b"U")
         elif i % 4 == 3:
-            c.sock.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(c.sock, socket.SHUT_WR)
         slow.append(c)
     for octet in b"SER bad@example.test\r\n":
         for i, c in enumerate(slow):
@@ -169,8 +172,7 @@ def test_flood_from_a_client_that_does_not_read(world):
     c = daemon.login(bad, rcvbuf=4096)
     before = daemon.rss_kib()
     flood = b"LIST 1\r\nRETR 2\r\nBAD\r\n" * 100
-    sent = threading.Thread(target=c.send, args=(flood * 3,), daemon=True)
-    sent.start()
+    c.send(flood * 3)
     for _ in range(3):
         fetch_all(daemon, good)
     if not SANITIZED:
@@ -184,7 +186,6 @@ def test_flood_from_a_client_that_does_not_read(world):
         octets = octets or len(body)
         assert len(body) == octets and reply == b"+OK %d octets" % octets
         assert c.line().startswith(b"-ERR")
-    sent.join()
     c.quit()
 
 
@@ -196,7 +197,8 @@ def test_hundreds_of_pipelined_commands(world):
         commands = b"".join(b"LIST %d\r\n" % (i % 5 + 1) for i in range(300))
         if pieces:
             c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=lambda: [c.send(commands[i:i + 1]) for i in range(len(commands))], daemon=True).start()
+            for octet in commands:
+                c.send(bytes([octet]))
         else:
             c.send(commands)
         assert [c.line().split()[1] for _ in range(300)] == [b"%d" % (i % 5 + 1) for i in range(300)]

@@ -75,7 +75,7 @@ static const struct {
 	const char *verb; /* NULL: there is none */
 } verbs[] = {
 	{TEXT("USER"), "USER"}, {TEXT("quit"), "QUIT"}, {TEXT("Uidl"), "UIDL"}, {TEXT("US"), NULL},
-	{TEXT("USERS"), NULL},  {TEXT(""), NULL},       {TEXT("QUIT\0"), NULL}, {TEXT("STLS"), NULL},
+	{TEXT("USERS"), NULL},  {TEXT(""), NULL},       {TEXT("QUIT\0"), NULL}, {TEXT("STLS"), "STLS"},
 	{TEXT("APOP"), NULL},   {TEXT("XTND"), NULL},   {TEXT("LAST"), NULL},
 };
 

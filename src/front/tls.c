@@ -1,0 +1,333 @@
+/* front/tls.c - see tls.h */
+#include "front/tls.h"
+
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "ipc/certificate.h"
+
+struct tls_server {
+	SSL_CTX *ctx;
+	const struct tickets *tickets;
+	BIO_METHOD *socket; /* how connections read and write */
+};
+
+/* --- the socket, as OpenSSL sees it --- */
+
+static bool records_take(struct tls *t)
+{
+	if (!t->out.p)
+		t->out = (struct buf){.p = pool_take(t->pool), .cap = t->pool->octets};
+	return t->out.p;
+}
+
+static void records_drop(struct tls *t)
+{
+	if (t->out.p)
+		pool_give(t->pool, t->out.p);
+	t->out = (struct buf){0};
+	t->out_sent = 0;
+}
+
+static bool records_have_room(struct tls *t, size_t octets)
+{
+	if (t->out.p && t->out.cap - t->out.len < octets && !tls_flush(t))
+		return false;
+	if (records_take(t))
+		return true;
+	errno = ENOMEM;
+	return false;
+}
+
+static int on_write(BIO *b, const char *p, int n)
+{
+	struct tls *t = BIO_get_data(b);
+
+	BIO_clear_retry_flags(b);
+	if (!records_have_room(t, (size_t)n < t->pool->octets ? (size_t)n : t->pool->octets)) {
+		if (errno == EAGAIN)
+			BIO_set_retry_write(b);
+		return -1;
+	}
+	size_t room = t->out.cap - t->out.len, taken = (size_t)n < room ? (size_t)n : room;
+
+	buf_put(&t->out, (struct slice){p, taken});
+	return (int)taken;
+}
+
+static int on_read(BIO *b, char *p, int n)
+{
+	struct tls *t = BIO_get_data(b);
+	ssize_t got = recv(t->fd, p, (size_t)n, MSG_DONTWAIT);
+
+	BIO_clear_retry_flags(b);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		BIO_set_retry_read(b);
+	t->eof |= got == 0;
+	return (int)got;
+}
+
+static long on_control(BIO *b, int command, long n, void *p)
+{
+	const struct tls *t = BIO_get_data(b);
+
+	(void)n;
+	(void)p;
+	if (command == BIO_CTRL_EOF)
+		return t->eof;
+	return command == BIO_CTRL_FLUSH; /* the session says when */
+}
+
+static BIO_METHOD *socket_method(void)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "pop3d socket");
+
+	if (m && BIO_meth_set_write(m, on_write) && BIO_meth_set_read(m, on_read) && BIO_meth_set_ctrl(m, on_control))
+		return m;
+	BIO_meth_free(m);
+	return NULL;
+}
+
+/* --- tickets --- */
+
+/* RFC 5077, section 4: AES-256 in CBC mode and HMAC-SHA-256, each with its own key. */
+static int use_key(const struct ticket_key *k, const unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+		   int encrypts)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)k->hmac, sizeof k->hmac),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)SN_sha256, 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, encrypts) == 1 &&
+	       EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+/* What OpenSSL wants to hear: -1 it failed, 0 make a full handshake, 1 fine, 2 fine and give the client a new ticket. */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+		     int encrypts)
+{
+	const struct tls_server *sv = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	const struct ticket_key *current = tickets_current(sv->tickets), *k = current;
+
+	if (encrypts) {
+		memcpy(name, k->name, TICKET_NAME_OCTETS);
+		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+			return -1;
+	} else {
+		k = tickets_find(sv->tickets, name);
+	}
+	if (!k)
+		return 0;
+	if (!use_key(k, iv, cipher, mac, encrypts))
+		return -1;
+	return k == current ? 1 : 2;
+}
+
+/* A session is resumed only where certificate and priorities are what they were. */
+static bool bind_sessions(SSL_CTX *ctx, const struct conf_priorities *p)
+{
+	unsigned char id[EVP_MAX_MD_SIZE + SHA256_DIGEST_LENGTH], digest[SHA256_DIGEST_LENGTH];
+	unsigned n = 0;
+
+	if (X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), id, &n) != 1)
+		return false;
+	SHA256((const unsigned char *)p->text, strlen(p->text), id + n);
+	SHA256(id, n + SHA256_DIGEST_LENGTH, digest);
+	return SSL_CTX_set_session_id_context(ctx, digest, sizeof digest) == 1;
+}
+
+/* --- a server --- */
+
+static bool server_init(struct tls_server *sv, const struct conf_priorities *p)
+{
+	SSL_CTX *ctx = sv->ctx;
+
+	SSL_CTX_set_app_data(ctx, sv);
+	SSL_CTX_set_read_ahead(ctx, 1); /* one read for header and body of a record */
+	(void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	(void)SSL_CTX_set_timeout(ctx, TICKETS_LIFETIME_S);
+	sv->socket = socket_method();
+	return sv->socket && bind_sessions(ctx, p) && SSL_CTX_set_num_tickets(ctx, p->no_tickets ? 0 : 1) == 1 &&
+	       SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) == 1;
+}
+
+struct tls_server *tls_server_new(int certificate, const struct conf_priorities *p, const struct tickets *tickets,
+				  struct why *why)
+{
+	struct tls_server *sv = calloc(1, sizeof *sv);
+
+	if (!sv) {
+		(void)fail(why, ERR_TEMP, "no memory for TLS");
+		return NULL;
+	}
+	sv->tickets = tickets;
+	sv->ctx = certificate_open(certificate, p, why);
+	if (sv->ctx && server_init(sv, p))
+		return sv;
+	if (sv->ctx)
+		(void)fail(why, ERR_TEMP, "no memory for TLS");
+	tls_server_free(sv);
+	return NULL;
+}
+
+void tls_server_free(struct tls_server *sv)
+{
+	if (!sv)
+		return;
+	SSL_CTX_free(sv->ctx);
+	BIO_meth_free(sv->socket);
+	free(sv);
+}
+
+/* --- a connection --- */
+
+bool tls_init(struct tls *t, struct tls_server *sv, int fd, struct pool *pool)
+{
+	BIO *b = BIO_new(sv->socket);
+	SSL *ssl = b ? SSL_new(sv->ctx) : NULL;
+
+	*t = (struct tls){0};
+	if (!ssl) {
+		BIO_free(b);
+		return false;
+	}
+	*t = (struct tls){.ssl = ssl, .fd = fd, .pool = pool};
+	BIO_set_data(b, t);
+	BIO_set_init(b, 1);
+	SSL_set_bio(ssl, b, b); /* owns it now */
+	SSL_set_accept_state(ssl);
+	return true;
+}
+
+void tls_done(struct tls *t)
+{
+	SSL_free(t->ssl);
+	records_drop(t);
+	*t = (struct tls){0};
+}
+
+bool tls_is_on(const struct tls *t)
+{
+	return t->ssl;
+}
+
+/* Behind a call that gave `result`: true where it is only to be made again later. */
+static bool only_waits(struct tls *t, int result)
+{
+	int error = SSL_get_error(t->ssl, result);
+
+	t->more = error == SSL_ERROR_WANT_WRITE; /* then the socket need not say anything before the next read */
+	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+		return true;
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+	t->reason = reason ? reason : t->eof ? "the client closed the connection" : "connection lost";
+	ERR_clear_error();
+	return false;
+}
+
+enum tls_state tls_handshake(struct tls *t)
+{
+	ERR_clear_error();
+	int result = SSL_do_handshake(t->ssl);
+
+	if (result != 1)
+		return only_waits(t, result) ? TLS_WAITS : TLS_BROKEN;
+	t->done = true;
+	t->more = SSL_has_pending(t->ssl);
+	return TLS_ESTABLISHED;
+}
+
+/* All records that have come, as far as there is room: commands that were sent together are answered together. */
+ssize_t tls_read(struct tls *t, char *p, size_t n)
+{
+	size_t len = 0;
+	int got;
+
+	if (t->reason) {
+		errno = EPROTO;
+		return -1;
+	}
+	do {
+		ERR_clear_error();
+		got = SSL_read(t->ssl, p + len, (int)(n - len));
+		len += got > 0 ? (size_t)got : 0;
+	} while (got > 0 && len < n && SSL_has_pending(t->ssl));
+	t->more = got > 0 && SSL_has_pending(t->ssl);
+	if (got > 0)
+		return (ssize_t)len;
+	if (SSL_get_error(t->ssl, got) == SSL_ERROR_ZERO_RETURN) {
+		t->more = len > 0; /* the end is for the next call */
+		return (ssize_t)len;
+	}
+	bool waits = only_waits(t, got);
+
+	if (len > 0) {
+		t->more |= !waits;
+		return (ssize_t)len;
+	}
+	errno = waits ? EAGAIN : EPROTO;
+	return -1;
+}
+
+ssize_t tls_write(struct tls *t, const char *p, size_t n)
+{
+	size_t most = n < RECORD_OCTETS ? n : RECORD_OCTETS;
+
+	if (!records_have_room(t, most + RECORD_OVERHEAD))
+		return -1;
+	ERR_clear_error();
+	int put = t->reason ? -1 : SSL_write(t->ssl, p, (int)most);
+
+	if (put > 0)
+		return put;
+	errno = !t->reason && only_waits(t, put) ? EAGAIN : EPROTO;
+	return -1;
+}
+
+bool tls_flush(struct tls *t)
+{
+	while (t->out_sent < t->out.len) {
+		ssize_t n = send(t->fd, t->out.p + t->out_sent, t->out.len - t->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		t->out_sent += n > 0 ? (size_t)n : 0;
+	}
+	records_drop(t);
+	return true;
+}
+
+bool tls_is_flushed(const struct tls *t)
+{
+	return !t->out.p;
+}
+
+void tls_goodbye(struct tls *t)
+{
+	if (!t->done || t->reason || t->said_goodbye)
+		return;
+	t->said_goodbye = true;
+	ERR_clear_error();
+	(void)SSL_shutdown(t->ssl); /* whether it gets through is not for us to wait for */
+}
+
+const char *tls_version(const struct tls *t)
+{
+	return SSL_get_version(t->ssl);
+}
+
+const char *tls_cipher(const struct tls *t)
+{
+	return SSL_get_cipher_name(t->ssl);
+}

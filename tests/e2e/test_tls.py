@@ -1,0 +1,674 @@
+"""TLS: every mode on both kinds of server, what comes before it and what must not stay, certificates and who holds their
+keys, resumption in every process, clients that break off, real clients."""
+
+import base64
+import os
+import re
+import socket
+import ssl
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pop3 import Gone, Pop3
+from server import SANITIZED, free_port, wait_for
+from test_counts import Trace
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+MODES = {"no": ["no", "false", "off", "0"], "ondemand": ["ondemand", "stls", None], "required": ["required"],
+         "connection": ["connection", "yes", "true", "on", "1"]}
+
+
+def message(n, lines=3):
+    return f"Subject: m{n}\n\n" + "".join(f"line {i} of {lines}\n.\n" for i in range(lines))
+
+
+def capa(client):
+    client.ok("CAPA")
+    return client.text()
+
+
+@pytest.fixture
+def cert(daemon):
+    return daemon.certificate()
+
+
+@pytest.fixture
+def offered(daemon, cert):
+    """A daemon that offers STLS, and a user with mail."""
+    user = daemon.user()
+    for n in range(3):
+        user.deliver(message(n, 10 ** n * 5))
+    daemon.start(server=cert.block, extra="auth { failure-delay 0; }")
+    daemon.mailbox = user
+    return daemon
+
+
+@pytest.fixture
+def implicit(daemon, cert):
+    """One whose port is for TLS."""
+    user = daemon.user()
+    for n in range(3):
+        user.deliver(message(n, 10 ** n * 5))
+    daemon.tls = cert.context()
+    daemon.start(server=f"tls-mode connection; {cert.block}", extra="auth { failure-delay 0; }")
+    daemon.mailbox = user
+    return daemon
+
+
+def is_served(client, user):
+    client.login(user)
+    for n, octets in client.list().items():
+        assert len(client.retr(n)) == octets
+    client.quit()
+
+
+def check_mode(mode, address, cert, user):
+    context = cert.context()
+    if mode == "connection":
+        c = Pop3(address, tls=context)
+        assert "STLS" not in capa(c) and "USER" in capa(c)
+        c.err("STLS")
+        is_served(c, user)
+        return
+    c = Pop3(address)
+    shown = capa(c)
+    assert ("STLS" in shown) == (mode != "no")
+    assert ("XTLSREQUIRED" in shown) == (mode == "required") and ("USER" in shown) == (mode != "required")
+    if mode == "required":
+        c.ok("NOOP")
+        for command in ("USER x", "PASS y", "AUTH PLAIN", "STAT", "LIST", "APOP a b"):
+            assert c.cmd(command) in (b"-ERR Incorrect state", b"-ERR Invalid command"), command
+        Pop3(address).quit()
+    if mode == "no":
+        assert c.cmd("STLS") == b"-ERR Invalid command"
+        is_served(c, user)
+        return
+    if mode == "ondemand":
+        is_served(Pop3(address), user)
+    c.err("STLS x")
+    c.stls(context)
+    shown = capa(c)
+    assert "USER" in shown and "STLS" not in shown and "XTLSREQUIRED" not in shown
+    is_served(c, user)
+
+
+@pytest.mark.parametrize("place", ["server", "global"])
+def test_modes(daemon, cert, place):
+    """Every word, with a certificate of the block's own and with the global one; unset: STLS is offered."""
+    user = daemon.user()
+    user.deliver(message(1))
+    words = [(mode, word, ("127.0.0.1", free_port())) for mode, words in MODES.items() for word in words]
+    inside = cert.block if place == "server" else ""
+    servers = "\n".join(f"server 127.0.0.1:{address[1]} {{ {inside} {f'tls-mode {word};' if word else ''} }}"
+                        for _, word, address in words)
+    daemon.start(servers=servers, extra="" if inside else cert.block)
+    for mode, _, address in words:
+        check_mode(mode, address, cert, user)
+
+
+@pytest.mark.parametrize("word", [None, "no", "ondemand", "required", "connection"])
+def test_global_mode(daemon, cert, word):
+    """For servers that say nothing themselves."""
+    user = daemon.user()
+    address = ("127.0.0.1", free_port())
+    daemon.start(servers=f"server 127.0.0.1:{address[1]} {{ }}", extra=cert.block + (f"tls-mode {word};" if word else ""))
+    check_mode(word or "ondemand", address, cert, user)
+
+
+def test_a_server_has_its_own_certificate(daemon):
+    certs = [daemon.certificate("global"), daemon.certificate("own")]
+    ports = [free_port(), free_port(), free_port()]
+    daemon.start(servers=f"""server 127.0.0.1:{ports[0]} {{ }}
+        server 127.0.0.1:{ports[1]} {{ {certs[1].block} }}
+        server 127.0.0.1:{ports[2]} {{ tls-mode connection; }}""", extra=certs[0].block)
+    for port, cert, implicit in ((ports[0], certs[0], False), (ports[1], certs[1], False), (ports[2], certs[0], True)):
+        c = Pop3(("127.0.0.1", port), tls=cert.context() if implicit else None)
+        if not implicit:
+            c.stls(cert.context())
+        assert c.sock.getpeercert(binary_form=True) == cert.der()
+        c.quit()
+
+
+def test_authorities_complete_the_chain(daemon):
+    """A client that knows the root alone, and a file with the server's own certificate alone."""
+    root = daemon.certificate("root", is_ca=True)
+    below = daemon.certificate("below", ca=root, is_ca=True)
+    cert = daemon.certificate("server", ca=below)
+    context = root.context()
+    daemon.start(server=cert.block)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        daemon.connect().stls(context)
+    daemon.restart(server=cert.block.replace("}", f"ssl-ca-file {below.chain}; }}"))
+    c = daemon.connect()
+    c.stls(context)
+    c.quit()
+
+
+PRIORITIES = [("NORMAL:-VERS-TLS1.3", "TLSv1.2", None), ("NORMAL:-VERS-TLS1.2", "TLSv1.3", None),
+              ("SUITEB128", "TLSv1.2", "ECDHE-ECDSA-AES(128|256)-GCM"),
+              ("NONE:+VERS-TLS1.2:+ECDHE-ECDSA:+AES-128-CBC:+SHA256:+GROUP-SECP256R1:+SIGN-ALL", "TLSv1.2",
+               "ECDHE-ECDSA-AES128-SHA256"),
+              ("PERFORMANCE:%SERVER_PRECEDENCE", "TLSv1.3", "TLS_AES_128_GCM_SHA256"),
+              ("NORMAL:-CIPHER-ALL:+CHACHA20-POLY1305", "TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256")]
+
+
+@pytest.mark.parametrize("text,version,cipher", PRIORITIES)
+def test_priorities(daemon, cert, text, version, cipher):
+    daemon.start(server=cert.block.replace("}", f'ssl-priorities "{text}"; }}'))
+    c = daemon.connect()
+    c.stls(cert.context())
+    assert c.sock.version() == version and re.match(cipher or "", c.sock.cipher()[0])
+    c.quit()
+
+
+def test_wrong_priorities_name_their_place(daemon, cert):
+    daemon.server = cert.block.replace("tls {", 'tls {\n ssl-priorities "NORMAL:+VERS-SSL3.0";')
+    result = daemon.run()
+    assert result.returncode == 78
+    assert re.search(rf"pop3d: {daemon.config}:\d+\.2-\d+: `\+VERS-SSL3.0' has no equal in OpenSSL", result.stderr)
+
+
+def test_old_versions_are_refused(offered, cert):
+    for old in ("-tls1", "-tls1_1"):
+        said = subprocess.run(["openssl", "s_client", old, "-cipher", "ALL:@SECLEVEL=0", "-starttls", "pop3", "-connect",
+                               f"127.0.0.1:{offered.port}"], capture_output=True, text=True, timeout=30, input="")
+        assert "alert protocol version" in said.stderr, said.stderr
+    assert offered.wait_log(r"tls-failed [^\n]*reason=\"unsupported protocol\"")
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_versions(offered, cert, version):
+    c = offered.connect()
+    c.stls(cert.context(version))
+    is_served(c, offered.mailbox)
+
+
+# what comes before, and what must not stay
+
+
+def test_stls_forgets_what_came_before(offered, cert):
+    """RFC 2595, section 4: AUTHORIZATION, no name, no greeting; not twice, and not behind a login."""
+    user = offered.mailbox
+    c = offered.connect()
+    c.ok(f"USER {user.login}")
+    c.stls(cert.context())
+    assert c.cmd(f"PASS {user.password}") == b"-ERR Invalid command"
+    assert c.cmd("STLS") == b"-ERR Invalid command"
+    c.login(user)
+    c.err("STLS")
+    c.quit()
+    c = offered.login(user)
+    assert "STLS" not in capa(c)
+    assert c.cmd("STLS") == b"-ERR Incorrect state"
+    c.quit()
+
+
+@pytest.mark.parametrize("behind", [b"CAPA\r\n", b"USER eve\r\nPASS x\r\n", b"Q", b"\x16\x03\x01\x02\x00\x01"])
+def test_octets_behind_stls_are_refused(offered, cert, behind):
+    """In the same packet: -ERR and the end. Nothing of them is executed."""
+    c = offered.connect()
+    c.send(b"STLS\r\n" + behind)
+    assert c.line() == b"-ERR Nothing may follow STLS before the handshake" and c.at_end()
+    offered.wait_log(r'tls-failed [^\n]*address=127.0.0.1 [^\n]*reason="octets in the clear behind STLS"')
+    is_served(offered.connect(), offered.mailbox)
+
+
+def test_octets_between_stls_and_the_handshake_are_refused(offered, cert):
+    """In a packet of their own they break the handshake."""
+    c = offered.connect()
+    c.ok("STLS")
+    c.send(b"CAPA\r\nUSER eve\r\n")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        c.secure(cert.context())
+    offered.wait_log(r'tls-failed [^\n]*address=127.0.0.1 [^\n]*reason="')
+
+
+def test_plaintext_login(daemon, cert):
+    user = daemon.user()
+    daemon.start(server=cert.block, extra="auth { plaintext-login tls; }")
+    c = daemon.connect()
+    assert "USER" not in capa(c) and "STLS" in capa(c)
+    for command in (f"USER {user.login}", f"PASS {user.password}"):
+        assert c.cmd(command) == b"-ERR Plaintext login is not allowed here"
+    c.stls(cert.context())
+    assert "USER" in capa(c)
+    is_served(c, user)
+    daemon.restart(extra="auth { plaintext-login no; }")
+    c = daemon.connect()
+    c.stls(cert.context())
+    assert "USER" not in capa(c)
+    assert c.cmd(f"USER {user.login}") == b"-ERR Plaintext login is not allowed here"
+    c.quit()
+    daemon.restart(extra="auth { plaintext-login yes; }")
+    is_served(daemon.connect(), user)
+
+
+# clients that break off, or the protocol
+
+
+def gone(address, octets=b""):
+    """Says these octets in the clear; what came until the server closed."""
+    with socket.create_connection(address, timeout=20) as s:
+        s.sendall(octets)
+        got = b""
+        try:
+            while chunk := s.recv(4096):
+                got += chunk
+        except ConnectionResetError:
+            pass
+        return got
+
+
+GARBAGE = [(b"CAPA\r\n", "wrong version number"), (b"GET / HTTP/1.0\r\n\r\n", "http request"), (b"\0" * 6000, ""),
+           (b"\x16\x03\x01\xff\xff" + b"x" * 70000, ""), (b"\x16\x03\x01\x00\x04\x01\xff\xff\xff" + b"\x16\x03\x01\x40\x00" + b"x" * 16384, ""),
+           (b"\x15\x03\x01\x00\x02\x02\x28", ""), (b"\x17\x03\x03\x00\x05hello", ""), (bytes(range(256)) * 40, "")]
+
+
+@pytest.mark.parametrize("octets,reason", GARBAGE, ids=range(len(GARBAGE)))
+def test_garbage_instead_of_a_handshake(implicit, octets, reason):
+    """Nothing readable comes back, one line tells the address and why."""
+    got = gone(implicit.address, octets)
+    assert b"+OK" not in got and b"-ERR" not in got
+    assert implicit.wait_log(rf'tls-failed user="" address=127.0.0.1 port=\d+ reason="[^"]*{reason}[^"]*"')
+    assert implicit.log().count("tls-failed") == 1
+    is_served(implicit.connect(), implicit.mailbox)
+
+
+def test_handshake_timeout(daemon, cert):
+    """Who says nothing, and who says only a part, is gone after it; its place too."""
+    daemon.tls = cert.context()
+    daemon.start(server="tls-mode connection; " + cert.block.replace("}", "handshake-timeout 1; }"))
+    for octets in (b"", b"\x16\x03\x01"):
+        assert gone(daemon.address, octets) == b""
+    assert wait_for(lambda: daemon.log().count('reason="timed out"') == 2), daemon.log()
+    daemon.connect().quit()
+
+
+class Octets:
+    """A client's TLS without a socket: what it wants to send can be sent as one likes."""
+
+    def __init__(self, context):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+
+    def do(self, fn, sock, send, last=None):
+        """Calls fn until it is done, reading and sending as it needs; `last` gets what it leaves to be sent."""
+        while True:
+            try:
+                result = fn()
+                (last or send)(self.outgoing.read())
+                return result
+            except ssl.SSLWantReadError:
+                send(self.outgoing.read())
+                if not (got := sock.recv(65536)):
+                    raise Gone("end") from None
+                self.incoming.write(got)
+
+
+def test_slow_handshake(implicit):
+    """An octet at a time: slow is not wrong."""
+    user = implicit.mailbox
+    with socket.create_connection(implicit.address, timeout=20) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        octets = Octets(implicit.tls)
+
+        def slowly(out):
+            for i in range(len(out)):
+                s.sendall(out[i:i + 1])
+
+        octets.do(octets.tls.do_handshake, s, slowly)
+        assert octets.do(lambda: octets.tls.read(100), s, slowly) == b"+OK POP3 Ready\r\n"
+        octets.do(lambda: octets.tls.write(f"USER {user.login}\r\n".encode()), s, slowly)
+        assert octets.do(lambda: octets.tls.read(100), s, slowly) == b"+OK\r\n"
+
+
+def test_many_records_in_one_packet(implicit):
+    """Commands in records of their own, and a record that comes with the handshake's last: all are answered, in order, together."""
+    with socket.create_connection(implicit.address, timeout=20) as s:
+        octets, kept = Octets(implicit.tls), []
+        octets.do(octets.tls.do_handshake, s, s.sendall, last=kept.append)
+        for i in range(200):
+            octets.tls.write(b"NOOP\r\n" if i % 2 else b"CAPA x\r\n")
+        s.sendall(b"".join(kept) + octets.outgoing.read())
+        got = b""
+        while len(got) < len(b"+OK POP3 Ready\r\n") + 100 * len(b"+OK\r\n-ERR Invalid arguments\r\n"):
+            got += octets.do(lambda: octets.tls.read(65536), s, s.sendall)
+        assert got == b"+OK POP3 Ready\r\n" + b"-ERR Invalid arguments\r\n+OK\r\n" * 100
+
+
+def test_closed_in_the_middle(implicit):
+    """At any octet of the handshake, with FIN and with RST: others do not notice, nothing stays open."""
+    octets = Octets(implicit.tls)
+    try:
+        octets.tls.do_handshake()
+    except ssl.SSLWantReadError:
+        hello = octets.outgoing.read()
+    is_served(implicit.connect(), implicit.mailbox)
+    before = implicit.descriptors()
+    for i in range(0, len(hello) + 1, 23):
+        for reset in (False, True):
+            s = socket.create_connection(implicit.address)
+            s.sendall(hello[:i])
+            if reset:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+    is_served(implicit.connect(), implicit.mailbox)
+    assert wait_for(lambda: implicit.descriptors() <= before, 10), "descriptors are left open"
+
+
+def test_renegotiation_is_refused(offered, cert):
+    """TLS 1.2; a line "R" makes s_client ask for it."""
+    p = subprocess.Popen(["openssl", "s_client", "-tls1_2", "-starttls", "pop3", "-connect", f"127.0.0.1:{offered.port}"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    p.stdin.write(b"R\n")
+    p.stdin.flush()
+    said = p.communicate(timeout=30)[0].decode()
+    assert "RENEGOTIATING" in said and "no renegotiation" in said, said
+    is_served(offered.connect(), offered.mailbox)
+
+
+def test_key_updates(offered, cert):
+    """TLS 1.3; "K" asks for new keys on both sides, and commands go on."""
+    p = subprocess.Popen(["openssl", "s_client", "-tls1_3", "-starttls", "pop3", "-connect", f"127.0.0.1:{offered.port}"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for line in (b"K\n", b"NOOP\r\n", b"K\n", b"CAPA\r\n"):
+        p.stdin.write(line)
+        p.stdin.flush()
+        wait_for(lambda: False, 0.2)  # s_client takes a line for a command only when it comes alone
+    said = p.communicate(timeout=30)[0].decode()
+    assert said.count("KEYUPDATE") == 2 and "+OK\r\n" in said and "Capability list" in said, said
+
+
+def test_the_end_is_said(implicit):
+    """close_notify behind QUIT and behind a timeout's reply, so that nobody can cut a session short unseen."""
+    c = implicit.login(implicit.mailbox)
+    c.ok("QUIT")
+    assert c.sock.unwrap()
+    c = implicit.client()
+    c.sock.suppress_ragged_eofs = False
+    for _ in range(10):
+        c.ok(f"USER {implicit.mailbox.login}")
+        c.err("PASS wrong")
+    assert c.sock.recv(10) == b""  # an end that was not said would raise an error
+
+
+# certificates and keys
+
+
+CHECKS = [("gwrfil", 0o620, "a", "Group writable file"), ("awrfil", 0o602, "a", "World writable file"),
+          ("grdfil", 0o640, "a", "Group readable file"), ("ardfil", 0o604, "a", "World readable file"),
+          ("linkwrdir", 0o600, "link", "Linked file in a group writable directory"),
+          ("gwrdir", 0o600, "a", "File in a group writable directory"),
+          ("awrdir", 0o600, "a", "File in a world writable directory")]
+
+
+@pytest.mark.parametrize("kind", ["key", "cert", "ca"])
+@pytest.mark.parametrize("check,mode,name,text", CHECKS, ids=[c[0] for c in CHECKS])
+def test_file_checks(daemon, cert, check, mode, name, text, kind):
+    """Each check on each file: it refuses to start, and without the check it starts."""
+    open_dir = daemon.top / "open"
+    open_dir.mkdir()
+    open_dir.chmod(0o777)
+    files = {"key": cert.key, "cert": cert.chain, "ca": cert.chain}
+    bad = open_dir / "a"
+    bad.write_bytes(files[kind].read_bytes())
+    os.chown(bad, daemon.uid, daemon.uid)
+    bad.chmod(mode)
+    if name == "link":
+        (open_dir / "link").symlink_to(bad)
+        bad = open_dir / "link"
+    files[kind] = bad
+    daemon.server = (f"tls {{ ssl-certificate-file {files['cert']}; ssl-key-file {files['key']}; "
+                     f"ssl-ca-file {files['ca']}; }}")
+    daemon.extra = f"tls-file-checks {{ {kind}-file (none, {check}); }}"
+    for options in ([], ["--config-lint"]):
+        result = daemon.run(*options)
+        assert result.returncode == 78 and f"pop3d: error: {bad}: {text}\n" in result.stderr.replace(
+            "pop3d: /", "pop3d: error: /"), result.stderr
+    daemon.start(extra=f"tls-file-checks {{ {kind}-file (all, -{check}, -gwrdir, -awrdir, -linkwrdir); }}")
+
+
+def test_defaults_of_the_file_checks(daemon, cert):
+    """As Mailutils: nobody else may read a key, nor write a certificate."""
+    daemon.server = cert.block
+    for file, mode, fine in ((cert.key, 0o640, False), (cert.key, 0o604, False), (cert.key, 0o600, True), (cert.key, 0o400, True),
+                             (cert.chain, 0o664, False), (cert.chain, 0o646, False), (cert.chain, 0o644, True)):
+        file.chmod(mode)
+        assert daemon.run("--config-lint").returncode == (0 if fine else 78), (file, oct(mode))
+
+
+def test_certificates_that_cannot_be_used(daemon, cert):
+    """It does not start, with 78 and a line that names server and files; --config-lint says the same."""
+    other = daemon.certificate("other")
+    junk = daemon.top / "junk.pem"
+    junk.write_text("junk\n", encoding="ascii")
+    top = daemon.top
+    for block, said in (("tls-mode required;", rf"conf:\d+: server inet://127.0.0.1:{daemon.port}: no certificate set"),
+                        (f"tls {{ ssl-certificate-file {cert.chain}; }}", "no private key set"),
+                        (f"tls {{ ssl-certificate-file {top}/none; ssl-key-file {cert.key}; }}", f"{top}/none: No such file"),
+                        (f"tls {{ ssl-certificate-file {junk}; ssl-key-file {cert.key}; }}", "no certificate in PEM"),
+                        (f"tls {{ ssl-certificate-file {cert.chain}; ssl-key-file {other.key}; }}",
+                         f"private key is not that of the certificate.*{cert.chain}.*{other.key}")):
+        daemon.server = block
+        daemon.write_config()
+        for options in ([], ["--config-lint"]):
+            result = daemon.run(*options)
+            assert result.returncode == 78 and re.search(said, result.stderr), result.stderr
+    daemon.server = f"tls-mode no; tls {{ ssl-certificate-file {top}/none; }}"
+    daemon.write_config()
+    daemon.start()
+
+
+def test_expired_certificate_is_a_warning(daemon):
+    root = daemon.certificate("root", is_ca=True)
+    cert = daemon.certificate("old", ca=root, days=-1)
+    daemon.start(server=cert.block)
+    daemon.wait_log(rf"warning: {cert.chain}: the certificate expired on 20")
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(SANITIZED, reason="its shadow is too large to be searched")
+def test_only_fronts_hold_the_key(implicit, cert):
+    """No other process, master included, has it in its memory, in whatever form; nor a descriptor that it can be read from."""
+    is_served(implicit.connect(), implicit.mailbox)
+    pem = cert.key.read_bytes()
+    der = subprocess.run(["openssl", "ec", "-in", cert.key, "-outform", "DER"], capture_output=True, check=True).stdout
+    secret = der[7:39]  # SEC 1: SEQUENCE, version, OCTET STRING of 32
+    assert base64.b64encode(secret[3:27])[:20]  # it is there
+    needles = [secret, secret[::-1], pem.splitlines()[2]]
+    holders = set()
+    for pid in implicit.pids():
+        name = Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+        if any(needle in memory(pid) for needle in needles):
+            holders.add(name)
+        fds = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        holds = "/memfd:pop3d certificate (deleted)" in fds
+        assert holds == (name in ("pop3d", "pop3d-front")), (name, fds)
+    assert holders == {"pop3d-front"}
+
+
+def memory(pid):
+    """All that a process can read of its own, what it shares with files left out."""
+    text = b""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        for line in Path(f"/proc/{pid}/maps").read_text(encoding="ascii").splitlines():
+            start, end = (int(n, 16) for n in line.split()[0].split("-"))
+            if line.split()[1].startswith("rw") and "[v" not in line:
+                mem.seek(start)
+                text += mem.read(end - start)
+    return text
+
+
+# resumption
+
+
+def front_of(daemon, client):
+    """The process that has the server's end of this connection."""
+    port = client.sock.getsockname()[1]
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        if fields[1] == f"0100007F:{daemon.port:04X}" and fields[2] == f"0100007F:{port:04X}":
+            inode = f"socket:[{fields[9]}]"
+    for pid in daemon.role_pids("pop3d-front"):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                if os.readlink(f"/proc/{pid}/fd/{fd}") == inode:
+                    return pid
+            except OSError:
+                pass
+    raise AssertionError("nobody has it")
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_every_resumption_succeeds_whichever_front_gets_it(implicit, cert, version):
+    """Each connection resumes the session of the one before; they are kept open, so that they spread over the fronts."""
+    context = cert.context(version)
+    open_ones, fronts, crossed, session = [], set(), 0, None
+    before = None
+    for i in range(60):
+        c = Pop3(implicit.address, tls=context, session=session)
+        c.ok("NOOP")
+        assert c.sock.session_reused == (i > 0), i
+        session = c.sock.session if c.sock.session.has_ticket else session
+        if os.getuid() == 0:
+            front = front_of(implicit, c)
+            crossed += before not in (None, front)
+            fronts.add(front)
+            before = front
+        open_ones.append(c)
+    if os.getuid() == 0 and len(implicit.role_pids("pop3d-front")) > 1:
+        assert len(fronts) > 1 and crossed > 5, (fronts, crossed)
+    for c in open_ones:
+        c.quit()
+
+
+def test_tickets_of_another_certificate_are_not_resumed(daemon):
+    """Nor with other priorities: a full handshake is made, and fine."""
+    certs = [daemon.certificate("one"), daemon.certificate("two")]
+    ports = [free_port() for _ in range(3)]
+    weak = certs[0].block.replace("}", 'ssl-priorities "PERFORMANCE"; }')
+    daemon.start(servers=f"""server 127.0.0.1:{ports[0]} {{ {certs[0].block} tls-mode yes; }}
+        server 127.0.0.1:{ports[1]} {{ {certs[1].block} tls-mode yes; }}
+        server 127.0.0.1:{ports[2]} {{ {weak} tls-mode yes; }}""")
+    for version in (V12, V13):
+        context = certs[0].context(version)
+        context.load_verify_locations(certs[1].chain)
+        first = Pop3(("127.0.0.1", ports[0]), tls=context)
+        for port in ports:
+            c = Pop3(("127.0.0.1", port), tls=context, session=first.sock.session)
+            assert c.sock.session_reused == (port == ports[0])
+            c.quit()
+        first.quit()
+
+
+def test_one_ticket_and_no_early_data(offered, cert):
+    for version in ("-tls1_2", "-tls1_3"):
+        session = offered.top / "session"
+        p = subprocess.Popen(["openssl", "s_client", version, "-msg", "-crlf", "-starttls", "pop3", "-sess_out", session,
+                              "-connect", f"127.0.0.1:{offered.port}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        said = b""
+        p.stdin.write(b"CAPA\n")
+        p.stdin.flush()
+        while b"\r\n.\r\n" not in said:
+            said += os.read(p.stdout.fileno(), 65536)
+        said += p.communicate(timeout=30)[0]
+        assert said.count(b"NewSessionTicket") == 1, said
+        shown = subprocess.run(["openssl", "sess_id", "-noout", "-text", "-in", session], capture_output=True, text=True).stdout
+        assert "Max Early Data: 0" in shown or "Early Data" not in shown, shown
+        assert "lifetime hint: 28800" in shown, shown
+
+
+# what it costs, and what is told
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own system calls would be counted")
+def test_calls_of_a_session(implicit):
+    """A read for each flight of the client, a write for each of ours: ticket and greeting leave together, and so do the last reply
+    and close_notify."""
+    user = implicit.mailbox
+    is_served(implicit.connect(), user)
+    with Trace(implicit) as trace:
+        c = implicit.client()
+        c.ok("NOOP")
+        c.ok("NOOP")
+        c.quit()
+    # hello, finished and greeting, NOOP, NOOP, QUIT
+    assert len(trace.sends()) == 5, trace.calls
+    reads = [text for role, name, text in trace.calls if role == "front" and name == "recvfrom"]
+    assert sum("EAGAIN" not in text for text in reads) <= 6, reads  # with the look behind QUIT
+    assert sum("EAGAIN" in text for text in reads) <= 2, reads
+    assert trace.count("front", "getrandom", "openat", "mprotect") <= 4, trace.calls
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own system calls would be counted")
+def test_large_message_leaves_in_full_records(daemon, cert):
+    user = daemon.user()
+    user.deliver("Subject: large\n\n" + ("x" * 76 + "\n") * 20000)
+    daemon.tls = cert.context()
+    daemon.start(server=f"tls-mode connection; {cert.block}")
+    is_served(daemon.connect(), user)
+    c = daemon.login(user)
+    with Trace(daemon) as trace:
+        octets = len(c.retr(1))
+    assert len(trace.sends()) <= octets / 65536 * 2 + 4, trace.sends()
+    assert max(trace.sends()) > 60000
+    c.quit()
+
+
+def test_log_lines(offered, cert):
+    """Version and cipher with each login, failure and logout over TLS, and only there."""
+    user = offered.mailbox
+    c = offered.connect()
+    c.stls(cert.context(V12))
+    c.ok(f"USER {user.login}")
+    c.err("PASS wrong")
+    c.login(user)
+    c.quit()
+    is_served(offered.connect(), user)
+    tls = r"tls=TLSv1.2 cipher=ECDHE-ECDSA-AES256-GCM-SHA384 "
+    for event in ("login-failed", "login", "logout"):
+        assert offered.wait_log(rf'info: {event} user="{user.login}" address=127.0.0.1 port=\d+ {tls}')
+    assert wait_for(lambda: len(re.findall("info: logout ", offered.log())) == 2)
+    assert len(re.findall("info: (?:login|logout) [^\n]*tls=", offered.log())) == 2
+
+
+# real clients
+
+
+def test_curl(offered, cert):
+    user = offered.mailbox
+    got = subprocess.run(["curl", "-sS", "--user", f"{user.login}:{user.password}", "--ssl-reqd", "--cacert", cert.chain,
+                          f"pop3://127.0.0.1:{offered.port}/2"], capture_output=True, timeout=30, check=True).stdout
+    assert got == message(1, 50).replace("\n", "\r\n").encode()
+
+
+def test_curl_implicit(implicit, cert):
+    user = implicit.mailbox
+    got = subprocess.run(["curl", "-sS", "--user", f"{user.login}:{user.password}", "--cacert", cert.chain,
+                          f"pop3s://127.0.0.1:{implicit.port}/2"], capture_output=True, timeout=30, check=True).stdout
+    assert got == message(1, 50).replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize("way", ["stls", "implicit"])
+def test_fetchmail(request, cert, way):
+    """Fetches all and deletes it."""
+    daemon = request.getfixturevalue("implicit" if way == "implicit" else "offered")
+    user, home = daemon.mailbox, daemon.top / "fetchmail"
+    home.mkdir()
+    rc = home / "rc"
+    option = "ssl" if way == "implicit" else 'sslproto "TLS1.2+"'
+    rc.write_text(f'poll 127.0.0.1 protocol pop3 port {daemon.port} auth password username "{user.login}" password '
+                  f'"{user.password}" {option} sslcertck sslcertfile "{cert.chain}" sslcommonname "localhost" fetchall nokeep\n'
+                  f'mda "/bin/cat >>{home}/mbox"\n', encoding="utf-8")
+    rc.chmod(0o600)
+    result = subprocess.run(["fetchmail", "-f", rc, "-i", home / "ids", "--nodetach", "--nosyslog", "-N"], timeout=60,
+                            capture_output=True, text=True, env={**os.environ, "FETCHMAILHOME": str(home), "HOME": str(home)})
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (home / "mbox").read_text(encoding="utf-8").count("Subject: m") == 3
+    assert user.inbox.files() == []
+    assert daemon.wait_log(r"logout [^\n]*tls=TLSv1.3 [^\n]*deleted=3 ")
