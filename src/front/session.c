@@ -192,6 +192,8 @@ void session_shut(struct session *s)
 {
 	if (s->wait == WAIT_ACKNOWLEDGED)
 		update_done(s, ERR_TEMP);
+	else if (s->wait == WAIT_HANDSHAKE)
+		session_drop(s, "shutdown"); /* it could not read what we say */
 	else if (s->wait != WAIT_GOODBYE)
 		session_fail(s, ERR_TEMP, "shutdown");
 }
