@@ -750,6 +750,23 @@ static void test_retirement(void **state)
 	run_until(&master.closed);
 }
 
+/* The same where master says so, because others need the place; and since when it is idle, for master to see. */
+static void test_told_to_go(void **state)
+{
+	(void)state;
+	grant(1);
+	next(MSG_SCAN);
+	check(slot->sessions == 1 && slot->idle_since_ms == 0);
+	check(chan_send(&master.chan, MSG_IDLE, NULL));
+	chan_done(&auth.chan);
+	send_fetch(1, 1, 0);
+	next(MSG_BODY);
+	check(!master.closed);
+	send_close(1);
+	run_until(&master.closed);
+	check(slot->sessions == 0 && slot->idle_since_ms > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -770,6 +787,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_end_while_waiting, set_up_for_ever, tear_down),
 		cmocka_unit_test_setup_teardown(test_second_commit, set_up_for_ever, tear_down),
 		cmocka_unit_test_setup_teardown(test_retirement, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_told_to_go, set_up, tear_down),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
