@@ -59,7 +59,7 @@ def world(top, put):
     mail = top / "mail"
     (mail / "example.test" / "ann").mkdir(parents=True)
     shutil.chown(mail, "root", "mail")
-    mail.chmod(0o2775)
+    mail.chmod(0o3777)  # users may make the locks of their mailboxes
     os.chown(mail / "example.test" / "ann", ANN, ANN)
     put(mail / "bob", BOB)
     put(mail / "example.test" / "ann" / "INBOX", ANN)
@@ -84,19 +84,34 @@ ANNOUNCED = [
 ]
 
 
+# What Mailutils writes into an mbox at the end of a session, sends with the next one, and counts.
+KEPT = re.compile(r"^(Status|X-UID|X-IMAPbase): .*\r\n", re.M)
+
+
 def text_of(command, body):
     """TOP of Mailutils sends one empty line too many behind the header."""
+    body = KEPT.sub("", body)
     return body.replace("\r\n\r\n\r\n", "\r\n\r\n", 1) if re.fullmatch(r"TOP \d+ [1-9]\d*", command) else body
 
 
-def is_same(theirs, ours):
+def without_octets(command, *reply):
+    """STAT and LIST with the numbers of messages alone."""
+    if not re.match("STAT|LIST", command):
+        return command, *reply
+    return command, *(re.sub(r"(?m)^((?:\+OK )?\d+) \d+", r"\1", part) for part in reply)
+
+
+def is_same(theirs, ours, octets=True):
+    """octets False: Mailutils has written into the mailbox, and counts that."""
+    if not octets:
+        theirs, ours = without_octets(*theirs), without_octets(*ours)
     (command, status, *text), (_, our_status, *our_text) = theirs, ours
     announced = any(re.fullmatch(c, command) and re.fullmatch(t, status) and re.fullmatch(o, our_status)
                     for c, t, o in ANNOUNCED)
     return (status == our_status or announced) and [text_of(command, t) for t in text] == our_text
 
 
-FORMATS = [pytest.param(put_maildir, id="maildir")]
+FORMATS = [pytest.param(put_maildir, id="maildir"), pytest.param(put_mbox, id="mbox")]
 
 
 @pytest.mark.parametrize("put", FORMATS)
@@ -111,5 +126,6 @@ def test_takeover(tmp_path, put):
     assert set(ours.pop("capabilities")) == capabilities - {"EXPIRENEVER"} | {"EXPIRE NEVER"}
     assert theirs.keys() == ours.keys() and len(theirs) > 2 * len(STEPS)
     for step, replies in theirs.items():
+        octets = put is put_maildir or step.endswith(("before login", "read"))
         assert len(replies) == len(ours[step]), step
-        assert [(a, b) for a, b in zip(replies, ours[step]) if not is_same(a, b)] == [], step
+        assert [(a, b) for a, b in zip(replies, ours[step]) if not is_same(a, b, octets)] == [], step
