@@ -39,7 +39,9 @@ static int stderr_open(const struct conf *cf)
 		return STDERR_FILENO;
 	int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
-	return fd >= 0 ? fd : STDERR_FILENO;
+	if (fd < 0)
+		return STDERR_FILENO;
+	return fd;
 }
 
 /* What `debug { level }' says of the topics that we have; others are for programs that we are not. */

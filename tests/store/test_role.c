@@ -74,7 +74,7 @@ void __wrap_ev_timer_again(struct ev_loop *l, ev_timer *w)
 /* Shared with the child: how many more attempts find it busy, and how many there were. */
 static struct {
 	_Atomic unsigned busy, opens, commits;
-} *tries;
+} * tries;
 
 static bool is_busy(void)
 {
