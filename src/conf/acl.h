@@ -6,7 +6,7 @@
 #include "conf/conf.h"
 
 /* The list of a server, by its number in cf->servers, or the global one. NULL: there is no such server. */
-enum { ACL_GLOBAL = UINT32_MAX };
+#define ACL_GLOBAL UINT32_MAX
 const struct conf_acl *acl_find(const struct conf *cf, uint32_t server);
 
 /* The entry means this client. Nothing means a client without an address (of a Unix socket). */

@@ -156,8 +156,18 @@ static void log_crowded(uint32_t places)
 		log_line(LOG_WARNING, "all %u places (max-children) are taken; clients wait", places);
 }
 
+static void arrival_debug(const struct arrival *a)
+{
+	char text[ADDRESS_TEXT];
+
+	debug(TOPIC_SERVER, DEBUG_TRACE1, "connect from %s port %u", address_text(&a->client, text),
+	      (unsigned)a->client.port);
+}
+
 static void arrive(struct front *f, struct arrival *a)
 {
+	log_session(a->log_id);
+	arrival_debug(a);
 	if (access_walk(f, a) == ACCESS_DENIED) {
 		close(a->fd);
 		return;
@@ -205,14 +215,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	front_left(f);
 }
 
-static void arrival_debug(const struct arrival *a)
-{
-	char text[ADDRESS_TEXT];
-
-	debug(TOPIC_SERVER, DEBUG_TRACE1, "connect from %s port %u", address_text(&a->client, text),
-	      (unsigned)a->client.port);
-}
-
 /* One connection. False: there is none, or it could not be taken. */
 static bool accept_one(struct front *f, size_t i)
 {
@@ -227,8 +229,6 @@ static bool accept_one(struct front *f, size_t i)
 	struct arrival a = {
 		.fd = fd, .log_id = front_log_id(f), .server = &f->conf->servers[i], .client = address_of(&ss)};
 
-	log_session(a.log_id);
-	arrival_debug(&a);
 	arrive(f, &a);
 	log_session(0);
 	return true;
@@ -433,7 +433,8 @@ void door_only(struct front *f, int fd)
 
 	(void)getpeername(fd, (struct sockaddr *)&ss, &len); /* one that has gone already is noticed soon enough */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	struct arrival a = {.fd = fd, .server = &f->conf->servers[0], .client = address_of(&ss)};
+	struct arrival a = {
+		.fd = fd, .log_id = front_log_id(f), .server = &f->conf->servers[0], .client = address_of(&ss)};
 
 	arrive(f, &a);
 	front_leave(f, LEAVE_CLIENTS);

@@ -36,19 +36,20 @@ void session_drop(struct session *s, const char *reason)
 		s->reason = reason;
 }
 
-/* server=192.0.2.1:110, server=[2001:db8::1]:110, server=unix: where the client's connection arrived. */
-static void event_server(struct event *e, const struct address *a)
+/* server=192.0.2.1:110, server=[2001:db8::1]:110, server=unix, server=inetd: where the client's connection arrived. */
+static void event_server(struct event *e, const struct conf_server *server)
 {
+	const struct address local = door_address(server), *a = &local;
 	char text[ADDRESS_TEXT], whole[ADDRESS_TEXT + sizeof "[]:65535"];
+	bool is_inetd = server->addr.ss_family == AF_UNSPEC;
 
 	(void)snprintf(whole, sizeof whole, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address_text(a, text),
 		       (unsigned)a->port);
-	event_word(e, "server", a->family != 0 ? whole : text);
+	event_word(e, "server", is_inetd ? "inetd" : a->family != 0 ? whole : text);
 }
 
 void session_event(const struct session *s, struct event *e, const char *name)
 {
-	const struct address local = door_address(s->server);
 	char text[ADDRESS_TEXT];
 
 	event_new(e, name);
@@ -56,7 +57,7 @@ void session_event(const struct session *s, struct event *e, const char *name)
 	event_word(e, "address", address_text(&s->client, text));
 	if (s->client.family != 0)
 		event_u64(e, "port", s->client.port);
-	event_server(e, &local);
+	event_server(e, s->server);
 	event_session(e, s->log_id);
 	if (s->tls.done) {
 		event_word(e, "tls", tls_version(&s->tls));

@@ -6,6 +6,7 @@
 #include "front/flow.h"
 #include "front/front.h"
 #include "front/reply.h"
+#include "ipc/old_line.h"
 
 static struct tls_server *server_of(const struct session *s)
 {
@@ -46,6 +47,8 @@ static void log_failure(const struct session *s, const char *reason)
 {
 	struct event e;
 
+	if (old_line(OLD_NO_TLS, OLD(slice_str(reason))))
+		return;
 	session_event(s, &e, "tls-failed");
 	event_kv(&e, "reason", slice_str(reason));
 	event_log(&e, LOG_INFO);
@@ -75,6 +78,10 @@ enum next cmd_stls(struct session *s, const struct args *a)
 
 static void established(struct session *s)
 {
+	const char *version = tls_version(&s->tls), *cipher = tls_cipher(&s->tls);
+
+	debug(TOPIC_TLS, DEBUG_TRACE1, "TLS established: %s, %s", version, cipher);
+	(void)old_line(OLD_TLS, OLD(slice_str(cipher), slice_str(version)));
 	s->wait = WAIT_NOTHING;
 	s->state = AUTHORIZATION;
 	if (s->server->tls_mode == TLS_CONNECTION)

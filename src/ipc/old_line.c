@@ -25,6 +25,8 @@ static const struct {
 	[OLD_PROTOCOL_ERROR] = {LOG_INFO, "remote protocol error"},
 	[OLD_READ_FAILED] = {LOG_ERR, "Read failed: %1"},
 	[OLD_IO_ERROR] = {LOG_INFO, "I/O error"},
+	[OLD_TLS] = {LOG_INFO, "TLS established using %1 (%2)"},
+	[OLD_NO_TLS] = {LOG_ERR, "mu_starttls() failed: %1"},
 	[OLD_CROWDED] = {LOG_ERR, "too many children (%1)"},
 	[OLD_DENIED] = {LOG_INFO, "Denying connection from inet://%1:%2"},
 	[OLD_FINISHED] = {LOG_INFO, "process %1 finished with code %2 (%3)"},

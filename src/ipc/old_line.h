@@ -29,6 +29,8 @@ enum old_line {
 	OLD_PROTOCOL_ERROR,
 	OLD_READ_FAILED,
 	OLD_IO_ERROR,
+	OLD_TLS,     /* cipher, version */
+	OLD_NO_TLS,  /* reason */
 	OLD_CROWDED, /* number of clients */
 	OLD_DENIED,  /* address, port */
 	/* master */

@@ -292,6 +292,65 @@ def test_transcript(daemon):
     assert f"pop3d: {session} debug: C: QUIT" in lines(daemon, "C: QUIT")
 
 
+@pytest.mark.parametrize("how", ["stls", "implicit"])
+def test_transcript_with_tls(daemon, how):
+    """The transcript goes on behind the handshake; lines say version and cipher, Mailutils' too."""
+    user = daemon.user(password="Geheim8")
+    user.deliver(MESSAGE)
+    cert = daemon.certificate()
+    context = cert.context()
+    if how == "implicit":
+        daemon.tls = context
+    daemon.start(server=cert.block + ("tls-mode connection;" if how == "implicit" else ""),
+                 extra="transcript yes; auth { failure-delay 0; } debug { level tls; }")
+    c = daemon.connect()
+    if how == "stls":
+        c.cmd("PASS Geheim8")  # too early, and in the clear
+        c.stls(context)
+    c.cmd("Geheim8")
+    c.login(user)
+    c.retr(1)
+    c.quit()
+    login = pairs(daemon.wait_log(".* login .*")[0])
+    assert login["tls"] == "TLSv1.3" and login["cipher"].startswith("TLS_")
+    before = ["C: PASS ***", "S: -ERR Invalid command", "C: STLS", "S: +OK Begin TLS negotiation"] if how == "stls" else []
+    expected = ["S: +OK POP3 Ready", *before, "C: ***", "S: -ERR Invalid command", f"C: USER {user.login}", "S: +OK",
+                "C: PASS ***", f"S: +OK maildrop has 1 messages ({OCTETS} octets)", "C: RETR 1",
+                f"S: +OK {OCTETS} octets", f"S: (data: {OCTETS + 3} octets)", "C: QUIT", "S: +OK"]
+    assert said(daemon)[-len(expected):] == expected
+    assert "Geheim8" not in daemon.log()
+    assert f"debug: TLS established: TLSv1.3, {login['cipher']}" in daemon.log()
+    daemon.restart(extra="logging { compatible yes; }")
+    c = daemon.connect()
+    if how == "stls":
+        c.stls(context)
+    c.login(user)
+    c.quit()
+    daemon.wait_log(rf"info: TLS established using {login['cipher']} \(TLSv1\.3\)\n")
+
+
+def test_inetd(daemon):
+    """The same lines, ids and transcript where a superserver has accepted the client."""
+    user = daemon.user()
+    daemon.extra = "mode inetd; transcript yes; logging { syslog no; session-id yes; print-severity yes; }"
+    daemon.write_config()
+    with socket.create_server(("127.0.0.1", 0)) as listener, open(daemon.log_file, "ab") as log:
+        port = listener.getsockname()[1]
+        c = Pop3(("127.0.0.1", port), greeting=False)
+        sock, _ = listener.accept()
+        with sock:
+            process = subprocess.Popen(daemon.command(), stdin=sock, stdout=sock, stderr=log, env=daemon.environment(),
+                                       start_new_session=True, **daemon.identity())
+        c.line()
+        c.login(user)
+        c.quit()
+        assert process.wait(30) == 0
+    login, logout = pairs(lines(daemon, " login ")[0]), pairs(lines(daemon, " logout ")[0])
+    assert login["server"] == f"127.0.0.1:{port}" and login["address"] == "127.0.0.1" and login["session"] == logout["session"]
+    assert login["session"] != "00000000" and f"pop3d: {login['session']} debug: C: QUIT" in lines(daemon)
+    assert said(daemon)[0] == "S: +OK POP3 Ready"
+
+
 def test_transcript_of_one_server(daemon):
     """A server says otherwise for itself; not at all where lines of severity debug are dropped."""
     user = daemon.user()
