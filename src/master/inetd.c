@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "master/daemon.h"
+#include "master/activation.h"
 #include "master/prepare.h"
 #include "master/supervise.h"
 #include "master/tell.h"
@@ -107,6 +107,7 @@ int inetd_run(struct conf *cf)
 	static struct master m; /* some of it stays in the children: not on a stack that ends */
 	static struct commons commons;
 
+	activation_drop();
 	cf->foreground = true;
 	cf->single_process = true;
 	m = (struct master){

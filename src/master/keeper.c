@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "ipc/old_line.h"
+#include "master/activation.h"
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/notify.h"
@@ -106,7 +107,7 @@ static enum err generation_begin(struct keeper *k, struct why *why)
 	if (!g)
 		return fail(why, ERR_TEMP, "sessions of %u earlier configurations go on, and there may be no more",
 			    generations_count(k));
-	if (listeners_open(&k->new_listeners, k->new_cf, old, why) != OK)
+	if (activation_check(k->new_cf, why) != OK || listeners_open(&k->new_listeners, k->new_cf, old, why) != OK)
 		return ERR_TEMP;
 	struct generation_setup setup = {
 		.loop = k->loop,
@@ -487,6 +488,8 @@ static int keeper_start(struct keeper *k)
 	umask(007);
 	if (!path_keep(&k->cl.source.config_file, k->config_file) || !path_keep(&k->cl.source.site_file, k->site_file))
 		return fail_start(k, EX_OSERR, "the working directory cannot be found, or its name is too long");
+	if (activation_check(k->new_cf, &why) != OK)
+		return fail_start(k, EX_CONFIG, why.text);
 	if (!k->new_cf->foreground && daemon_detach(&k->daemon, &why) != OK)
 		return fail_start(k, EX_OSERR, why.text);
 	if (commons_open(&k->commons, GENERATIONS_MOST, &why) != OK)

@@ -9,18 +9,19 @@
 
 #include "base/log.h"
 #include "conf/cmdline.h"
+#include "master/activation.h"
 #include "master/certs.h"
 #include "master/inetd.h"
 #include "master/keeper.h"
 #include "master/tell.h"
 
 /* Descriptors 0 to 2 are open whoever started us, so that no file of ours ever is standard error; others that he left
- * open are not for us. */
+ * open are not for us, but for the sockets that a service manager gives. */
 static bool standard_descriptors(void)
 {
 	int fd;
 
-	(void)close_range(STDERR_FILENO + 1, ~0U, 0); /* without it we hold them, and no child does */
+	(void)close_range((unsigned)activation_take() + 1, ~0U, 0); /* without it we hold them, and no child does */
 	do
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	while (fd >= 0 && fd <= STDERR_FILENO);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "master/activation.h"
 #include "master/tell.h"
 
 void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST])
@@ -96,6 +97,10 @@ static enum err socket_listen(int fd, const struct conf_server *s, struct why *w
 
 static int socket_open(const struct conf_server *s, struct why *why)
 {
+	int given = activation_find(s);
+
+	if (given >= 0)
+		return given;
 	int fd = socket(s->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0) {
@@ -138,7 +143,7 @@ static int socket_keep(const struct listeners *l, const struct conf_server *s, c
 	for (size_t i = 0; old && i < old->n; i++) {
 		const struct conf_server *was = &old->cf->servers[i];
 
-		if (was->addr_len != s->addr_len || memcmp(&was->addr, &s->addr, s->addr_len) != 0)
+		if (!address_is_same(&was->addr, &s->addr))
 			continue;
 		*was_there = true;
 		/* listen() once more, for the backlog, which may be another one. */
@@ -198,7 +203,7 @@ static void file_remove(const struct conf_server *s)
 void listeners_close(struct listeners *l, const struct listeners *stay)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		if (l->fd[i] < 0 || has(stay, l->fd[i]))
+		if (l->fd[i] < 0 || has(stay, l->fd[i]) || activation_has(l->fd[i]))
 			continue;
 		file_remove(&l->cf->servers[i]);
 		close(l->fd[i]);

@@ -3,6 +3,8 @@
  * IPv6 ones take IPv6 only, so that both wildcard addresses can be listened on. Sockets in the file system get
  * mode 0660, belong to group mail where there is one and we are root, and are removed at the end.
  *
+ * A socket that the service manager has opened for an address is used as it is (activation.h).
+ *
  * A socket whose address the next configuration has too is kept: no client is refused meanwhile. */
 #pragma once
 #include <stddef.h>
