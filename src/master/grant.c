@@ -118,9 +118,8 @@ static struct child *worker_new(struct master *m, struct identity owner, struct 
 }
 
 /* A worker for this owner: one that has time, else a new one, else any. NULL: `why` says why not. */
-static struct child *worker_get(struct master *m, const struct msg_grant *g, struct why *why)
+static struct child *worker_get(struct master *m, struct identity owner, struct why *why)
 {
-	struct identity owner = {.uid = g->uid, .gid = g->gid};
 	struct workers w = workers_find(m, owner);
 	struct child *new = NULL;
 
@@ -150,17 +149,17 @@ void worker_ended(struct child *c)
 }
 
 /* Whether we may run a worker as this owner at all. */
-static const char *owner_refused(const struct master *m, const struct msg_grant *g)
+static const char *owner_refused(const struct master *m, struct identity id)
 {
-	if (g->uid == 0)
+	if (id.uid == 0)
 		return "mail of uid 0 is not served";
-	if (g->uid < m->cf->auth.min_uid)
+	if (id.uid < m->cf->auth.min_uid)
 		return "the uid is below auth.min-uid";
-	if (g->uid == (uid_t)-1 || g->gid == (gid_t)-1)
+	if (id.uid == (uid_t)-1 || id.gid == (gid_t)-1)
 		return "this is no uid or gid";
-	if (m->privileged && (g->uid == m->front.uid || g->uid == m->auth.uid))
+	if (m->privileged && (id.uid == m->front.uid || id.uid == m->auth.uid))
 		return "this is the user of processes of the daemon";
-	if (!m->privileged && g->uid != m->self.uid)
+	if (!m->privileged && id.uid != m->self.uid)
 		return "the daemon was not started as root, and serves its own user's mail only";
 	return NULL;
 }
@@ -177,15 +176,28 @@ enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
 	if (msg->bulk.n != (size_t)g->name_len + g->mailbox_len + g->home_len)
 		return fail(why, ERR_PERM, "a grant with lengths that do not add up");
 	struct slice name = {msg->bulk.p, g->name_len};
-	const char *refused = owner_refused(m, g);
+	struct identity owner = {.uid = g->uid, .gid = g->gid};
+	const char *refused = owner_refused(m, owner);
 
 	if (refused) {
 		refuse(m, g, name, ERR_PERM, refused);
 		return OK;
 	}
-	struct child *worker = m->stopping ? NULL : worker_get(m, g, &reason);
+	struct child *worker = m->stopping ? NULL : worker_get(m, owner, &reason);
 
 	if (!worker || !chan_send(&worker->chan, MSG_GRANT, &out))
 		refuse(m, g, name, ERR_TEMP, reason.text[0] ? reason.text : "its worker is ending");
 	return OK;
+}
+
+struct child *worker_replay(struct master *m, struct identity owner, struct why *why)
+{
+	const char *refused = owner_refused(m, owner);
+	struct workers w = workers_find(m, owner);
+
+	if (refused)
+		(void)fail(why, ERR_PERM, "%s", refused);
+	else if (w.again_ms > 0)
+		(void)fail(why, ERR_TEMP, "its last worker failed a moment ago");
+	return refused || w.again_ms > 0 ? NULL : worker_new(m, owner, w.kept, why);
 }

@@ -1,10 +1,15 @@
 /* master/grant.h - a login for which auth has no free store worker: master finds or starts one, and passes the grant on */
 #pragma once
 #include "ipc/chan.h"
+#include "master/privs.h"
 
 struct child;
+struct master;
 
 enum err on_grant(struct chan *ch, struct msg *m, struct why *why);
+
+/* A new worker of this owner, who has journals to be replayed. NULL: `why` says why not. */
+struct child *worker_replay(struct master *m, struct identity owner, struct why *why);
 
 /* The process of a store worker has ended (child_end): its place is free, or its owner's until another one may be tried. */
 void worker_ended(struct child *c);

@@ -70,6 +70,8 @@ struct master {
 	const struct chan_ops *child_ops; /* of the channels to all of them */
 	uint32_t serial;                  /* the last one given to a process */
 	unsigned running;                 /* processes */
+	unsigned recovering;              /* store workers that replay journals before the other roles are started */
+	ev_timer recover;                 /* the next attempt, see recover.c */
 	int keeper_fd;                    /* the channel to the keeper; -1: there is none, and signals are for us */
 	struct chan keeper;               /* once the loop runs */
 	bool is_inetd;                    /* there is one client, and the end of its front is ours */

@@ -13,10 +13,12 @@
 #include "master/child.h"
 #include "master/daemon.h"
 #include "master/grant.h"
+#include "master/recover.h"
 #include "master/tell.h"
 
 enum {
 	AUTHS = 2,       /* processes of the pool that looks users up */
+	REPLAY_S = 20,   /* for journals, before the others are started all the same */
 	START_S = 30,    /* for all roles together to be ready */
 	END_S = 30,      /* for commits under way, and for processes that were told to end */
 	KILL_S = 2,      /* what is killed must be gone by then */
@@ -24,6 +26,7 @@ enum {
 };
 
 static void stop(struct master *m, int status);
+static void roles_begin(struct master *m);
 
 /* Fronts that run, and those of them that still take clients. */
 static unsigned fronts_count(const struct master *m, bool taking)
@@ -55,15 +58,27 @@ static void start_failed(struct master *m, int status, const char *reason)
 	stop(m, status);
 }
 
+/* A worker that was started for its journals has done with them, or ended. */
+static void recovered(struct master *m)
+{
+	if (m->starting && m->recovering > 0 && --m->recovering == 0 && !m->stopping)
+		roles_begin(m);
+}
+
 static void child_ended(struct child *c, int status)
 {
 	struct master *m = c->master;
-	bool was_ready = c->ready;
+	bool was_ready = c->ready, died = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+	struct identity owner = c->owner;
 	struct why why;
 
 	child_end(c, status);
 	if (c->role == ROLE_STORE)
 		worker_ended(c);
+	if (c->role == ROLE_STORE && !was_ready)
+		recovered(m);
+	if (c->role == ROLE_STORE && died && !m->starting && !m->stopping)
+		recover_owner(m, owner);
 	if (c->role == ROLE_FRONT)
 		commons_clear(m->commons, m->first + c->slot);
 	if (m->stopping) {
@@ -130,7 +145,9 @@ static enum err on_ready(struct chan *ch, struct msg *msg, struct why *why)
 	if (c->ready)
 		return fail(why, ERR_PERM, "it was ready before");
 	c->ready = true;
-	if (m->starting && all_ready(m))
+	if (c->role == ROLE_STORE)
+		recovered(m);
+	else if (m->starting && all_ready(m))
 		started(m);
 	return OK;
 }
@@ -296,6 +313,12 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 	struct why why;
 
 	(void)revents;
+	if (m->recovering > 0 && m->starting && !m->stopping) {
+		log_line(LOG_WARNING, "journals are still being replayed: these mailboxes have to wait");
+		m->recovering = 0;
+		roles_begin(m);
+		return;
+	}
 	if (m->starting && !m->stopping) {
 		(void)fail(&why, ERR_TEMP, "not all processes were ready after %d seconds", START_S);
 		start_failed(m, EX_SOFTWARE, why.text);
@@ -370,7 +393,7 @@ static void watch(struct master *m)
 	}
 	if (!for_us)
 		chan_init(&m->keeper, m->loop, m->keeper_fd, ROLE_MASTER, ROLE_MASTER, 0, &keeper_ops, m);
-	ev_timer_init(&m->patience, on_patience, START_S, 0.);
+	ev_timer_init(&m->patience, on_patience, REPLAY_S, 0.);
 	ev_timer_init(&m->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
 	m->patience.data = m->log_again.data = m;
 	ev_timer_start(m->loop, &m->patience);
@@ -461,6 +484,15 @@ static void client_let_go(struct master *m)
 	close(null);
 }
 
+static void roles_begin(struct master *m)
+{
+	struct why why = {""};
+
+	patience_set(m, START_S);
+	if (roles_start(m, false, &why) != OK)
+		start_failed(m, EX_OSERR, why.text);
+}
+
 int supervise(struct master *m)
 {
 	struct why why = {""};
@@ -473,8 +505,12 @@ int supervise(struct master *m)
 	m->child_ops = &child_ops;
 	m->starting = true;
 	watch(m);
-	if (pools_make(m, &why) != OK || shared_make(m, &why) != OK || roles_start(m, false, &why) != OK)
+	if (pools_make(m, &why) != OK || shared_make(m, &why) != OK)
 		start_failed(m, EX_OSERR, why.text);
+	else if (!m->is_inetd) /* a session replays what it finds itself */
+		recover_all(m);
+	if (m->recovering == 0 && !m->stopping)
+		roles_begin(m);
 	if (m->is_inetd)
 		client_let_go(m);
 	if (!m->stopping || m->running > 0)

@@ -197,7 +197,7 @@ enum err journal_new(struct journal *j, const struct journal_place *place, const
 					.ino = file->st_ino,
 					.octets = (uint64_t)file->st_size,
 					.cuts = n,
-					.pid = (uint32_t)getpid(),
+					.pid = (uint32_t)getppid(),
 					.spare = spare};
 	memcpy(j->head.magic, magic, sizeof magic);
 	if (!slice_cstr(slice_str(place->path), j->head.path, sizeof j->head.path))

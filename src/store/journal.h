@@ -42,7 +42,7 @@ struct journal_head {
 	uint64_t ino, octets; /* of the file, before anything was changed */
 	uint64_t cuts;
 	uint32_t window; /* octets of data in a slot */
-	uint32_t pid;    /* of the process that made it, and the file's dotlock */
+	uint32_t pid;    /* that the file's dotlock has: see spool_keep */
 	uint32_t cuts_crc;
 	uint32_t spare; /* made of `spare', and becomes it again */
 	char path[PATH_MAX];

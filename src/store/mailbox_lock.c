@@ -47,10 +47,12 @@ static enum err kernel_take(int fd, struct why *why)
 	return fail_errno(why, ERR_TEMP, "lock it by fcntl");
 }
 
-static enum err dotlock_try(struct mailbox_lock *l, const struct conf_locking *conf, struct why *why)
+static enum err dotlock_try(struct mailbox_lock *l, const struct mailbox_lock_setup *setup, struct why *why)
 {
-	const struct dotlock_rules rules = {
-		.pid_check = conf->pid_check, .expire_s = conf->expire_timeout.n, .heir = getppid()};
+	const struct conf_locking *conf = setup->conf;
+	const struct dotlock_rules rules = {.pid_check = conf->pid_check,
+					    .expire_s = conf->expire_timeout.n,
+					    .heir = setup->heir > 0 ? setup->heir : getppid()};
 	struct why reason = {""};
 	enum err err = spool_lock(l->sp, &l->file, &rules, &reason);
 
@@ -72,7 +74,7 @@ enum err mailbox_lock_try(struct mailbox_lock *l, const struct mailbox_lock_setu
 		return err;
 	}
 	if (setup->conf->type != LOCK_KERNEL)
-		err = dotlock_try(l, setup->conf, why);
+		err = dotlock_try(l, setup, why);
 	l->held = err == OK;
 	debug(TOPIC_LOCKER, DEBUG_TRACE1, "mailbox lock: %d=%s %s", (int)err, err_name(err),
 	      err == OK ? "" : why->text);
@@ -89,6 +91,16 @@ void mailbox_lock_release(struct mailbox_lock *l)
 		return;
 	if (l->dotlock && !spool_unlock(l->sp, &l->file, &why))
 		log_line(LOG_WARNING, "mailbox lock: %s", why.text);
+	(void)kernel_set(l->fd, F_UNLCK); /* cannot fail on a range that is held */
+	l->held = l->dotlock = false;
+}
+
+void mailbox_lock_leave(struct mailbox_lock *l)
+{
+	if (!l->held)
+		return;
+	if (l->file.fd >= 0)
+		close(l->file.fd);
 	(void)kernel_set(l->fd, F_UNLCK); /* cannot fail on a range that is held */
 	l->held = l->dotlock = false;
 }

@@ -14,6 +14,7 @@
 struct mailbox_lock_setup {
 	const struct conf_locking *conf;
 	struct locker *locker; /* NULL: none */
+	pid_t heir;            /* whose number a lock may have that was left behind, see spool_keep; 0: of our master */
 };
 
 struct mailbox_lock {
@@ -31,3 +32,6 @@ enum err mailbox_lock_try(struct mailbox_lock *l, const struct mailbox_lock_setu
 
 /* One that is not held: nothing happens. One that another program has taken away is told in the log, and its own lock is left alone. */
 void mailbox_lock_release(struct mailbox_lock *l);
+
+/* Lets go of it, but leaves NAME.lock: the mailbox must not be touched before it has been replayed (store/replay.h). */
+void mailbox_lock_leave(struct mailbox_lock *l);

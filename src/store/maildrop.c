@@ -11,6 +11,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/journal.h"
+#include "store/replay.h"
 
 enum {
 	BODY_INLINE = 64 * 1024, /* octets of a message that is rather sent than handed over as a descriptor */
@@ -75,12 +77,11 @@ static enum err keep(struct maildrop *md, const struct scan *now, int64_t taken_
 	return err == OK ? index_adopt(&md->index, fd, md->driver, now->stamp, first, &current, why) : err;
 }
 
-/* Keeps other programs out, where there is a file that they could write to. */
-static enum err lock_mailbox(struct maildrop *md, struct why *why)
+enum err maildrop_lock(struct maildrop *md, struct why *why)
 {
 	struct stat named, locked;
 
-	if (!md->driver->in_one_file || md->fd < 0)
+	if (!md->name || md->fd < 0)
 		return OK;
 	enum err err = spool_init(&md->spool, md->parent, md->name, md->setup->lock.locker, why);
 
@@ -133,7 +134,7 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 	if (old.fd >= 0)
 		(void)index_load(&old, &known, NULL); /* or nothing is known */
 	index_close(&old);
-	err = lock_mailbox(md, why);
+	err = maildrop_lock(md, why);
 	if (err == OK)
 		err = rescan(md, &known, first, why);
 	mailbox_lock_release(&md->lock);
@@ -146,6 +147,8 @@ enum err maildrop_open(struct maildrop *md, struct index_first *first, struct wh
 	errno = 0;
 	enum err err = md->driver->in_one_file ? maildrop_reopen(md, why) : OK;
 
+	if (err == OK && md->driver->in_one_file && md->fd >= 0)
+		err = replay_file(md->setup, md->fd, why);
 	if (err == OK)
 		err = open_indexed(md, first, why);
 	maildrop_advise(err, why);
@@ -357,6 +360,14 @@ bool changes_next(const struct maildrop *md, const struct changes *ch, struct ch
 	return true;
 }
 
+static bool is_journal_left(const struct maildrop *md)
+{
+	const struct journal_place place = {.dir = md->setup->journal_dir};
+	struct stat st;
+
+	return md->lock.held && fstat(md->fd, &st) == 0 && journal_is_left(&place, st.st_ino);
+}
+
 /* Under the mailbox lock. What the driver knows of the mail that is left becomes the next index; where that fails, it is scanned. */
 static enum err commit_locked(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why)
 {
@@ -365,6 +376,8 @@ static enum err commit_locked(struct maildrop *md, const struct changes *ch, str
 	int64_t taken_ns = clock_wall_ns();
 	enum err err = md->driver->commit(md, ch, out, &left, why);
 
+	if (err != OK && is_journal_left(md)) /* whatever it looks like, it is no mailbox yet */
+		mailbox_lock_leave(&md->lock);
 	if (left.count > 0)
 		(void)put_index(md, &left, taken_ns, place, NULL);
 	scan_done(&left);
@@ -382,7 +395,7 @@ enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct o
 	if (md->driver->in_one_file)
 		err = maildrop_reopen(md, why);
 	if (err == OK)
-		err = lock_mailbox(md, why);
+		err = maildrop_lock(md, why);
 	if (err == OK)
 		err = commit_locked(md, ch, out, why);
 	mailbox_lock_release(&md->lock);

@@ -75,6 +75,12 @@ struct changes_walk {
 bool changes_next(const struct maildrop *md, const struct changes *ch, struct changes_walk *walk, struct message *m,
 		  enum err *err, struct why *why);
 
+/* For replay.c: of md->path alone, as the path of a file: where it is, links being resolved, and the file. ERR_IN_USE as above. */
+enum err maildrop_place(struct maildrop *md, struct why *why);
+
+/* Takes the mailbox lock, where there is one, if the file is still what its name says. */
+enum err maildrop_lock(struct maildrop *md, struct why *why);
+
 /* Between maildrop_find.c and maildrop.c: opens the file by its name again; none is no error. */
 enum err maildrop_reopen(struct maildrop *md, struct why *why);
 void maildrop_leave(struct maildrop *md); /* closes the parent */

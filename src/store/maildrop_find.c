@@ -11,6 +11,7 @@
 #include "mail/wire.h"
 #include "store/lock.h"
 #include "store/maildrop.h"
+#include "store/replay.h"
 #include "store/url.h"
 
 enum { LINKS_MOST = 16 };
@@ -131,6 +132,13 @@ enum err maildrop_reopen(struct maildrop *md, struct why *why)
 	return fail(why, ERR_PERM, "it is not a regular file");
 }
 
+enum err maildrop_place(struct maildrop *md, struct why *why)
+{
+	enum err err = locate(md, why);
+
+	return err == OK ? maildrop_reopen(md, why) : err;
+}
+
 /* ---- what is there ---- */
 
 /* *st says what; an st_mode of 0: nothing. A directory stays as md->fd, for anything else there is a place. */
@@ -146,9 +154,15 @@ static enum err look(struct maildrop *md, struct stat *st, struct why *why)
 		return OK;
 	if (md->fd >= 0 && !S_ISREG(st->st_mode))
 		return fail(why, ERR_PERM, "it is neither a file nor a directory");
-	enum err err = locate(md, why);
+	enum err err = maildrop_place(md, why);
 
-	return err == OK ? maildrop_reopen(md, why) : err;
+	if (err == OK &&
+	    md->fd >=
+		    0) { /* its beginning may not look like a mailbox; one that is busy may be seen to by maildrop_open */
+		err = replay_file(md->setup, md->fd, why);
+		err = err == ERR_IN_USE ? OK : err;
+	}
+	return err;
 }
 
 /* Whether what is there has the format of the driver, or of any where none is given; then md->driver says which. */

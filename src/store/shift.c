@@ -144,7 +144,7 @@ static enum err record_next(struct shift *s, struct why *why)
 	return around(s->f->fd, r, &r->before_crc, &r->behind_crc, why);
 }
 
-/* Step 5, unless others have appended meanwhile: then there is more to move. */
+/* Step 6, unless others have appended meanwhile: then there is more to move. */
 static enum err truncate_by(const struct shift *s, bool *done, struct why *why)
 {
 	const struct journal_record *r = &s->j->slot.rec;
@@ -193,7 +193,7 @@ static enum err mark_new(struct shift *s, struct why *why)
 	return OK;
 }
 
-/* Step 1, but for the directory of the file. */
+/* Step 2. */
 static enum err begin(struct shift *s, const struct cut *cut, size_t n, bool spare, struct why *why)
 {
 	struct journal_record *r = &s->j->slot.rec;
@@ -223,18 +223,14 @@ enum err shift_apply(const struct cut_file *f, const struct cut *cut, size_t n, 
 
 	if (err != OK)
 		return err;
+	err = spool_keep(f->spool, why);
+	if (err != OK)
+		return err;
 	errno = 0;
 	err = begin(&s, cut, n, false, why);
 	if (err != OK && (errno == ENOSPC || errno == EDQUOT))
 		err = begin(&s, cut, n, true, why);
-	if (err != OK)
-		return err;
-	err = spool_keep(f->spool, why);
-	if (err != OK) {
-		(void)journal_remove(&journal, NULL); /* nothing has been changed: replaying it would do no harm */
-		return err;
-	}
-	return run(&s, false, why);
+	return err == OK ? run(&s, false, why) : err;
 }
 
 /* ---- again ---- */

@@ -1,19 +1,20 @@
 /* store/shift.h - what stays of a file moves to the left, in place, by a journal
  *
  * The order, with a sync behind each step:
- *	1. the journal with its first record; the directory of the file, in which a dotlock is
- *	2. the data of record n, in the file
- *	3. record n + 1, in the other slot of the journal; then 2 again
- *	4. a record that says `truncate'
- *	5. the file is truncated
- *	6. the journal is removed
+ *	1. the dotlock, which from here on is master's: whoever replays takes it over
+ *	2. the journal with its first record
+ *	3. the data of record n, in the file
+ *	4. record n + 1, in the other slot of the journal; then 3 again
+ *	5. a record that says `truncate'
+ *	6. the file is truncated
+ *	7. the journal is removed
  * A record has the octets that it writes, so it can be done again, whatever part of it the file has, and however torn. Record n + 1 is
  * written only when the data of n is durable, and the data of n + 1 only when its record is: so with the last record that is
  * whole all before it is done, and nothing behind it is begun. A record that is not whole was not acted upon.
  *
  * Octets that others append come behind the old end and are moved like all others, until there are no more: no matter whether that was
- * before a crash or after it. The one question that sizes cannot answer is whether step 5 was done before a crash,
- * since others may have appended after it, too. So the data before record 4 has a random mark where the file is to end: where
+ * before a crash or after it. The one question that sizes cannot answer is whether step 6 was done before a crash,
+ * since others may have appended after it, too. So the last data has a random mark where the file is to end: where
  * it is still there, the file was not truncated. Marks are of octets above 0x7F, as long as there is room for them.
  *
  * A file is what the journal speaks of if its inode is, it is not shorter than it can be, and the octets around the data of the last

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mail/wire.h"
+#include "store/replay.h"
 #include "store/session.h"
 
 static const double idle_s = 60; /* without a session, before a worker asks whether it may go */
@@ -249,6 +250,19 @@ static void set_up_maildrops(struct store *st)
 	}
 }
 
+/* Journals, and what they tell of: nobody is served before that is done. */
+static void set_up_journals(struct store *st)
+{
+	const char *dir = st->env->journal_dir;
+
+	if (!dir)
+		return;
+	st->setup.journal_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (st->setup.journal_dir < 0)
+		log_line(LOG_ERR, "no journals in %s: %s", dir, strerror(errno));
+	replay_all(&st->setup);
+}
+
 static void set_up_loop(struct store *st)
 {
 	ev_prepare_init(&st->before_wait, on_before_wait);
@@ -273,6 +287,7 @@ int store_main(const struct role_env *env)
 	st->uid = geteuid();
 	st->locks.fd = env->session_fd;
 	set_up_maildrops(st);
+	set_up_journals(st);
 	set_up_loop(st);
 	chan_init(&st->master, st->loop, env->master_fd, ROLE_STORE, ROLE_MASTER, 0, &master_ops, st);
 	log_on_lost(on_log_lost);
