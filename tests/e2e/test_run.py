@@ -324,6 +324,7 @@ def test_limits_count_old_sessions(daemon):
     c = daemon.login(other)
     assert b"Too many clients from your address" in Pop3(daemon.address).greeting
     old.quit()
+    assert wait_for(lambda: masters(daemon) == 1)
     again = daemon.connect()
     again.quit()
     c.quit()

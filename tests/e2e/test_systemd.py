@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pop3 import Pop3
-from server import free_port, process_name, wait_for
+from server import SANITIZED, free_port, process_name, wait_for
 from test_run import reload
 
 UNITS = Path(__file__).resolve().parents[2] / "dist" / "systemd"
@@ -225,3 +225,34 @@ def test_capabilities_of_the_unit_suffice(daemon, unit):
 def test_unit_reloads_and_stops_as_the_daemon_has_it():
     assert setting("pop3d.service.in", "Type") == "notify" and setting("pop3d.service.in", "KillMode") == "mixed"
     assert "-HUP $MAINPID" in setting("pop3d.service.in", "ExecReload")
+
+
+def calls_of(group):
+    """System calls of a group of systemd's."""
+    out = subprocess.run(["systemd-analyze", "syscall-filter", group], capture_output=True, text=True, check=True).stdout
+    words = {line.strip() for line in out.splitlines()[1:] if line.strip() and not line.strip().startswith("#")}
+    return {w for w in words if w[0] != "@"}.union(*(calls_of(w) for w in words if w[0] == "@"))
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own system calls would be counted")
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_system_calls_of_the_unit_suffice(daemon):
+    """All that processes make from the start to the end, over a reload, the unit's filter lets through."""
+    words = setting("pop3d.service.in", "SystemCallFilter").split()
+    may = {w for w in words if w[0] != "@"}.union(*(calls_of(w) for w in words if w[0] == "@"))
+    trace, command = daemon.top / "trace", daemon.command
+    daemon.command = lambda *options: ["strace", "-f", "-qq", "-o", trace, *command(*options)]
+    user = daemon.user()
+    user.deliver(MESSAGE)
+    c = daemon.login(user)
+    c.ok("DELE 1")
+    keeper, = (pid for pid in daemon.pids() if process_name(pid).split()[-1] == "pop3d")
+    os.kill(keeper, signal.SIGHUP)
+    daemon.wait_log("configuration reloaded")
+    c.quit()
+    os.kill(keeper, signal.SIGTERM)
+    daemon.process.wait(60)
+    daemon.process = None
+    made = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(encoding="ascii", errors="replace"), re.M))
+    assert {"seccomp", "chroot", "accept4"} <= made and not made - may, made - may
