@@ -1,7 +1,7 @@
 """For test_takeover.py, as root in namespaces of its own (mounts, network, processes): what a client sees of a program that
 runs as Debian's unit says. Prints JSON: {step: replies}.
 
-usage: takeover.py WORLD PROGRAM	WORLD/etc becomes /etc, WORLD/mail /var/mail, PROGRAM /usr/sbin/pop3d"""
+usage: takeover.py WORLD PROGRAM [uidl]	WORLD/etc becomes /etc, WORLD/mail /var/mail, PROGRAM /usr/sbin/pop3d"""
 
 import fcntl
 import json
@@ -32,6 +32,7 @@ STEPS = {
     "delete": ["login", b"DELE 2", b"STAT", b"QUIT"],
     "what is left": ["login", b"STAT", b"LIST", b"RETR 1", b"RETR 2", b"QUIT"],
 }
+USERS = [("bob", "system"), ("ann@example.test", "virtual")]
 FAILURES = [("bob", "wrong"), ("bob", "virtual"), ("nobody", "system"), ("ann@example.test", "system"), ("ann", "virtual"),
             ("bob", ""), ("locked", "!")]
 HOLES = [("bob", "x"), ("root", "root")]  # of Mailutils
@@ -115,11 +116,25 @@ def play(user, password, commands):
     return replies
 
 
-def main(world, program):
+def uidl(login, password):
+    with Pop3(ADDRESS, timeout=SECONDS) as c:
+        c.ok(b"USER " + login.encode())
+        c.ok(b"PASS " + password.encode())
+        uids = c.uidl()
+        c.ok(b"QUIT")
+    return uids
+
+
+def main(world, program, what="dialogues"):
     world_enter(Path(world), program)
     start()
     seen = {}
-    for login, password in (("bob", "system"), ("ann@example.test", "virtual")):
+    if what == "uidl":
+        seen = {login: uidl(login, password) for login, password in USERS}
+        stop()
+        json.dump(seen, sys.stdout)
+        return
+    for login, password in USERS:
         for step, commands in STEPS.items():
             seen[f"{login}: {step}"] = play(login, password, commands)
     with ThreadPoolExecutor() as pool:  # who fails waits

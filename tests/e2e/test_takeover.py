@@ -48,12 +48,31 @@ def put_mbox(path, uid):
     os.chown(path, uid, uid)
 
 
-def world(top, put):
+# What an administrator may have added. (Without a file all is as built in.)
+CONFIGURED = """
+# /etc/mailutils.conf
+mailbox { mail-spool /var/mail; };
+locking { type dotlock; retry-count 10; retry-sleep 1; };
+auth {
+    authorization system:virtdomain;
+    authentication system:generic;
+};
+virtdomain { passwd-dir /etc/domain; };
+max-children 40;
+timeout "10 minutes";
+pidfile /run/pop3d.pid;
+server 127.0.0.1:110 { backlog 20; };
+"""
+
+
+def world(top, put, conf=None):
     """/etc and /var/mail as they are before the day of the change."""
     top.mkdir()
     etc = Etc(top / "etc")
     etc.add("passwd", f"bob:x:{BOB}:{BOB}:Bob,,,:/home/bob:/bin/bash\nlocked:x:31903:31903::/:/bin/sh\n")
     etc.add("shadow", f"bob:{hashed('system')}:19000:0:99999:7:::\nlocked:!:19000:0:99999:7:::\n")
+    if conf:
+        etc.write("mailutils.conf", conf, 0o644)
     (etc.path / "domain").mkdir()
     etc.write("domain/example.test", f"ann:{hashed('virtual')}:{ANN}:{ANN}::/var/mail/example.test/ann:/bin/false\n", 0o644)
     mail = top / "mail"
@@ -66,10 +85,10 @@ def world(top, put):
     return top
 
 
-def record(top, program):
+def record(top, program, *what):
     script = Path(__file__).with_name("takeover.py")
     env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "LANG": "C.UTF-8"}
-    run = subprocess.run([*NAMESPACES, "/usr/bin/python3", str(script), str(top), str(program)], capture_output=True,
+    run = subprocess.run([*NAMESPACES, "/usr/bin/python3", str(script), str(top), str(program), *what], capture_output=True,
                          text=True, timeout=120, env=env, check=False)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
@@ -111,15 +130,16 @@ def is_same(theirs, ours, octets=True):
     return (status == our_status or announced) and [text_of(command, t) for t in text] == our_text
 
 
-FORMATS = [pytest.param(put_maildir, id="maildir"), pytest.param(put_mbox, id="mbox")]
-
-
-@pytest.mark.parametrize("put", FORMATS)
-def test_takeover(tmp_path, put):
-    theirs = record(world(tmp_path / "theirs", put), MAILUTILS)
-    ours = record(world(tmp_path / "ours", put), BINARY)
+@pytest.mark.parametrize("put,conf", [
+    pytest.param(put_maildir, None, id="maildir"),
+    pytest.param(put_mbox, None, id="mbox"),
+    pytest.param(put_mbox, CONFIGURED, id="configured"),
+])
+def test_takeover(tmp_path, put, conf):
+    theirs = record(world(tmp_path / "theirs", put, conf), MAILUTILS)
+    ours = record(world(tmp_path / "ours", put, conf), BINARY)
     # As Mailutils is built, x is the password of every system user, and root is one.
-    assert [reply[:3] for reply in theirs.pop("holes")] == ["+OK", "+OK"]
+    assert [reply[:3] for reply in theirs.pop("holes")] == ["-ER" if conf else "+OK", "+OK"]
     assert ours.pop("holes") == ["-ERR [AUTH] Bad login", "-ERR [SYS/PERM] Cannot authenticate"]
     capabilities = set(theirs.pop("capabilities"))
     assert "EXPIRENEVER" in capabilities  # which is no capability
