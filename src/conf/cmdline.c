@@ -283,10 +283,14 @@ int cmdline_load(const struct cmdline *cl, struct conf **out)
 	if (status != 0)
 		return status;
 	lay_over(cl, cf);
+	/* Servers that inetd mode forgets are looked at too: the mode may be said at the start only. */
+	int servers = cl->lint && cl->lint_files && cf->mode == MODE_INETD ? cl->lint_files(cf) : 0;
+
 	status = conf_finish(cf);
 	if (cl->lint && status == 0) {
 		tell_notices(cl, cf);
 		status = cl->lint_files ? cl->lint_files(cf) : 0;
+		status = status == 0 ? servers : status;
 	}
 	if (cl->lint || status != 0) {
 		conf_free(cf);

@@ -112,7 +112,8 @@ static int use_key(const struct ticket_key *k, const unsigned char *iv, EVP_CIPH
 	       EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-/* What OpenSSL wants to hear: -1 it failed, 0 make a full handshake, 1 fine, 2 fine and give the client a new ticket. */
+/* What OpenSSL wants to hear: -1 it failed, 0 make a full handshake, 1 fine, 2 fine and give the client a new ticket: always
+ * with TLS 1.3, where clients use each one once (RFC 8446, appendix C.4). */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
 		     int encrypts)
 {
@@ -130,7 +131,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 		return 0;
 	if (!use_key(k, iv, cipher, mac, encrypts))
 		return -1;
-	return k == current ? 1 : 2;
+	return k == current && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
 /* A session is resumed only where certificate and priorities are what they were. */

@@ -92,7 +92,10 @@ static const char *server_text(const struct conf_server *sv, char *dst, size_t c
 	char name[SOCKET_NAME_MOST];
 	struct buf b = {.p = dst, .cap = cap - 1};
 
-	socket_name(&sv->addr, name);
+	if (sv->addr_len > 0)
+		socket_name(&sv->addr, name);
+	else
+		(void)slice_cstr(slice_str(sv->label), name, sizeof name); /* "<inetd>" */
 	if (sv->file) {
 		buf_str(&b, sv->file);
 		buf_char(&b, ':');

@@ -16,6 +16,7 @@ import pytest
 from pop3 import Gone, Pop3
 from server import SANITIZED, free_port, wait_for
 from test_counts import Trace
+from test_inetd import Inetd
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 MODES = {"no": ["no", "false", "off", "0"], "ondemand": ["ondemand", "stls", None], "required": ["required"],
@@ -245,6 +246,32 @@ def test_plaintext_login(daemon, cert):
     c.quit()
     daemon.restart(extra="auth { plaintext-login yes; }")
     is_served(daemon.connect(), user)
+
+
+@pytest.mark.parametrize("mode", ["ondemand", "required", "connection"])
+def test_inetd(daemon, cert, mode):
+    """The global statements are for it; without a certificate it says so and serves nobody."""
+    user = daemon.user()
+    user.deliver(message(1))
+    superserver = Inetd(daemon, extra=f"tls-mode {mode}; {cert.block}")
+    c, p = superserver.client(greeting=mode != "connection")
+    if mode == "connection":
+        c.secure(cert.context())
+        assert c.line().startswith(b"+OK")
+    else:
+        c.stls(cert.context())
+    is_served(c, user)
+    assert p.wait(20) == 0
+    c, p = Inetd(daemon, extra=f"tls-mode {mode};").client(greeting=False)
+    assert c.at_end() and p.wait(20) == 69  # as Mailutils
+    daemon.wait_log("server <inetd>: no certificate set")
+
+
+def test_lint_looks_at_servers_whatever_the_mode(daemon):
+    daemon.extra, daemon.server = "mode inetd;", "tls-mode required;"
+    daemon.write_config()
+    result = daemon.run("--config-lint")
+    assert result.returncode == 78 and f":{daemon.port}: no certificate set" in result.stderr
 
 
 # clients that break off, or the protocol
@@ -530,15 +557,17 @@ def front_of(daemon, client):
 
 @pytest.mark.parametrize("version", [V12, V13])
 def test_every_resumption_succeeds_whichever_front_gets_it(implicit, cert, version):
-    """Each connection resumes the session of the one before; they are kept open, so that they spread over the fronts."""
+    """Each connection resumes the session of the one before; they are kept open, so that they spread over the fronts. With TLS
+    1.3 each has a ticket of its own, since clients use one once."""
     context = cert.context(version)
-    open_ones, fronts, crossed, session = [], set(), 0, None
+    open_ones, fronts, crossed, session, ids = [], set(), 0, None, set()
     before = None
     for i in range(60):
         c = Pop3(implicit.address, tls=context, session=session)
         c.ok("NOOP")
         assert c.sock.session_reused == (i > 0), i
-        session = c.sock.session if c.sock.session.has_ticket else session
+        session = c.sock.session
+        ids.add(session.id)
         if os.getuid() == 0:
             front = front_of(implicit, c)
             crossed += before not in (None, front)
@@ -547,6 +576,7 @@ def test_every_resumption_succeeds_whichever_front_gets_it(implicit, cert, versi
         open_ones.append(c)
     if os.getuid() == 0 and len(implicit.role_pids("pop3d-front")) > 1:
         assert len(fronts) > 1 and crossed > 5, (fronts, crossed)
+    assert version != V13 or len(ids) == 60
     for c in open_ones:
         c.quit()
 

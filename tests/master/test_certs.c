@@ -81,7 +81,8 @@ static const char *what_was_said(void)
 
 static void set_server(size_t i, enum tls_mode mode, const char *cert, const char *key, const char *ca)
 {
-	servers[i] = (struct conf_server){.tls_mode = mode, .file = "f.conf", .line = (unsigned)i + 1, .tls = cf->tls};
+	servers[i] = (struct conf_server){
+		.tls_mode = mode, .file = "f.conf", .line = (unsigned)i + 1, .tls = cf->tls, .addr_len = 2};
 	servers[i].addr.ss_family = AF_UNIX;
 	servers[i].tls.certificate_file = cert;
 	servers[i].tls.key_file = key;
