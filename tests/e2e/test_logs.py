@@ -351,6 +351,22 @@ def test_inetd(daemon):
     assert said(daemon)[0] == "S: +OK POP3 Ready"
 
 
+@pytest.mark.parametrize("where", ["yes", "no"])
+def test_inetd_says_nothing_of_its_own_to_the_client(daemon, where):
+    """Superservers give the client as standard error, too: neither warnings at start nor lines of the log are for him."""
+    daemon.extra = f"mode inetd; expire 3; transcript yes; logging {{ syslog {where}; }}"
+    daemon.write_config()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        c = Pop3(listener.getsockname(), greeting=False)
+        sock, _ = listener.accept()
+        with sock:
+            process = subprocess.Popen(daemon.command(), stdin=sock, stdout=sock, stderr=sock, env=daemon.environment(),
+                                       start_new_session=True, **daemon.identity())
+        assert c.line() == b"+OK POP3 Ready"
+        c.quit()
+        assert process.wait(30) == 0
+
+
 def test_transcript_of_one_server(daemon):
     """A server says otherwise for itself; not at all where lines of severity debug are dropped."""
     user = daemon.user()
