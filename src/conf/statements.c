@@ -247,7 +247,10 @@ const struct statement statements[] = {
 	 "everything again.",
 	 LATER, .words = &uidl_formats},
 	{"mailbox", "mbox-quoting", TOP_AS(KIND_WORD, mailbox.mbox_quoting), "arg", "mboxrd",
-	 "How lines that begin with `From ' are written to a mbox.", LATER, .words = &quotings},
+	 "How lines of an mbox that begin with `From ' are quoted: with one more > than they had (mboxrd), with one if "
+	 "they had "
+	 "none (mboxo), or not at all. Decides what is taken away when they are sent.",
+	 HONOURED, "e2e/test_mbox.py::test_quoting", .words = &quotings},
 	{"mailbox", "update-flags", TOP(mailbox.update_flags), "arg", "no",
 	 "Mark messages as read when they are retrieved, and keep Mailutils' headers.", LATER},
 	{"mailbox", "session-takeover", TOP(mailbox.session_takeover), "arg", "no",

@@ -227,6 +227,52 @@ static enum err append_message(const struct maildrop *md, uint32_t i, struct buf
 	return OK;
 }
 
+/* How many messages of the window lie close together: one read gets them all. The first one always fits. */
+static uint32_t neighbours(uint32_t n, size_t room, uint64_t octets, uint64_t span_most)
+{
+	const struct listing_rec *r = window.rec;
+	uint64_t sum = r[0].raw, end = r[0].pos + r[0].raw;
+	uint32_t k = 1;
+
+	for (; k < n && r[k].pos >= end; k++) {
+		sum += r[k].raw;
+		end = r[k].pos + r[k].raw;
+		if (sum > room || sum > octets || end - r[0].pos > span_most)
+			break;
+	}
+	return k;
+}
+
+/* Of a maildrop in one file. Where the first message has moved, those behind it have mostly moved with it; checksums tell. */
+static enum err append_messages(const struct maildrop *md, uint32_t n, uint32_t octets, struct buf *out,
+				uint32_t *count, struct why *why)
+{
+	static char span[2 * BODY_INLINE];
+	struct message m;
+	struct body b;
+
+	index_message(&window, window.from, &m);
+	enum err err = md->driver->body(md, &m, &b, why);
+
+	if (err != OK)
+		return err;
+	n = neighbours(n, out->cap - out->len, octets, sizeof span);
+	const struct listing_rec *r = window.rec, *last = &r[n - 1];
+	ssize_t got = pread(b.fd, span, last->pos + last->raw - r->pos, (off_t)b.at);
+
+	if (got < 0)
+		err = fail_errno(why, storage_err(errno), "read a message");
+	close(b.fd);
+	for (; err == OK && *count < n; ++*count, ++r) {
+		struct slice text = {span + (r->pos - window.rec->pos), r->raw};
+
+		if (r->pos - window.rec->pos + r->raw > (uint64_t)got || listing_crc(0, text) != r->crc)
+			break;
+		buf_put(out, text);
+	}
+	return err == OK && *count == 0 ? changed(md, &m, why) : err;
+}
+
 /* Its octets are looked at only where they may have changed: front compares the checksum, too. */
 static enum err open_large(const struct maildrop *md, uint32_t i, struct body *b, struct why *why)
 {
@@ -265,6 +311,8 @@ enum err maildrop_fetch(struct maildrop *md, uint32_t msgno, uint32_t octets, st
 
 	if (err == OK && (window.rec[0].raw > BODY_INLINE || window.rec[0].raw > out->cap - out->len))
 		return open_large(md, first, body, why);
+	if (err == OK && md->driver->in_one_file)
+		return append_messages(md, n, octets, out, count, why);
 	for (uint32_t k = 0; k < n && err == OK; k++) {
 		uint64_t raw = window.rec[k].raw;
 

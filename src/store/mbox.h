@@ -77,7 +77,7 @@ bool mbox_message_begin(struct mbox_message *m, uint32_t rules, uint64_t pos);
 void mbox_message_take(struct mbox_message *m, struct slice piece);
 bool mbox_message_end(struct mbox_message *m);
 
-/* Whether m->xuidl is what Mailutils gave this message (m has ended): MD5HEX.TIME.UID, with the MD5 of what `fd` has at its place. */
+/* Whether m->xuidl, MD5HEX.TIME.UID, is what Mailutils gave this message: the MD5 is that of what `fd` has at its place. m has ended. */
 bool mbox_xuidl_is_right(const struct mbox_message *m, int fd);
 
 /* ---- mbox_known.c ---- */

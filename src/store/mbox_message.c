@@ -159,41 +159,101 @@ bool mbox_message_end(struct mbox_message *m)
 	return uidl_end(m->digits, &m->id);
 }
 
-/* ---- X-UIDL ---- */
+/* ---- X-UIDL: MD5 of the message as Mailutils read it, without the From_ line, quoting undone, and before it added X-UIDL ---- */
 
-/* Which headers Mailutils had not written yet when it computed the hash: X-UIDL alone, or all of its own. */
-static bool is_left_out(struct slice line, bool all)
+/* Which of its other headers it had added in sessions before: X-UID and X-IMAPbase, and Status, which has changed since. */
+static const struct earlier {
+	bool uid;
+	const char *status; /* a line; NULL: as it is now */
+} earlier[] = {{false, ""}, {true, NULL}, {false, NULL}, {true, "Status: O\n"}, {false, "Status: O\n"}};
+
+static struct slice earlier_line(const struct earlier *e, struct slice line)
 {
-	return is_named(line, "X-UIDL:") ||
-	       (all && (is_named(line, "Status:") || is_named(line, "X-UID:") || is_named(line, "X-IMAPbase:")));
+	if (is_named(line, "X-UIDL:") || (!e->uid && (is_named(line, "X-UID:") || is_named(line, "X-IMAPbase:"))))
+		return SLICE("");
+	return e->status && is_named(line, "Status:") ? slice_str(e->status) : line;
 }
 
-/* The header goes in line by line, the rest as it is. False: it cannot be read, or has no header that would fit. */
-static bool hash_stored(EVP_MD_CTX *md5, const struct mbox_message *m, int fd, bool all)
+/* It writes the numbers of X-IMAPbase in columns, and hashes them without the blanks before the first. */
+static struct slice columns_skip(EVP_MD_CTX *md5, struct slice line, bool *ok)
 {
-	static char text[64 * 1024];
-	uint64_t head = m->rec.raw - m->body;
-	bool skips = false;
+	const struct slice name = SLICE("X-IMAPbase: ");
+	size_t n = name.n;
 
-	if (head > sizeof text || pread(fd, text, head, (off_t)m->rec.pos) != (ssize_t)head)
+	if (!is_named(line, name.p))
+		return line;
+	while (n < line.n && line.p[n] == ' ')
+		n++;
+	*ok = EVP_DigestUpdate(md5, name.p, name.n) == 1;
+	return (struct slice){line.p + n, line.n - n};
+}
+
+static char stored[64 * 1024];
+
+static bool hash_head(EVP_MD_CTX *md5, const struct mbox_message *m, int fd, const struct earlier *e)
+{
+	uint64_t head = m->rec.raw - m->body;
+
+	if (head > sizeof stored || pread(fd, stored, head, (off_t)m->rec.pos) != (ssize_t)head)
 		return false;
-	for (struct slice rest = {text, head}; rest.n > 0;) {
+	for (struct slice rest = {stored, head}; rest.n > 0;) {
 		struct slice line = rest;
 
 		slice_take(&rest, '\n');
 		line.n -= rest.n;
-		if (line.p[0] != ' ' && line.p[0] != '\t')
-			skips = is_left_out(line, all);
-		if (!skips && EVP_DigestUpdate(md5, line.p, line.n) != 1)
+		bool ok = true;
+
+		line = columns_skip(md5, earlier_line(e, line), &ok);
+		if (!ok || EVP_DigestUpdate(md5, line.p, line.n) != 1)
 			return false;
 	}
-	for (uint64_t done = 0; done < m->body;) {
-		size_t want = m->body - done < sizeof text ? (size_t)(m->body - done) : sizeof text;
-		ssize_t got = pread(fd, text, want, (off_t)(m->rec.pos + head + done));
+	return true;
+}
 
-		if (got <= 0 || EVP_DigestUpdate(md5, text, (size_t)got) != 1)
+static bool is_quoted(struct slice line)
+{
+	size_t n = 0;
+
+	while (n < line.n && line.p[n] == '>')
+		n++;
+	return n > 0 && slice_starts((struct slice){line.p + n, line.n - n}, SLICE("From "));
+}
+
+/* Lines that begin in this piece: at its start only if *starts. */
+static bool hash_lines(EVP_MD_CTX *md5, struct slice piece, bool *starts)
+{
+	while (piece.n > 0) {
+		struct slice line = piece;
+		bool ended = slice_find(piece, '\n') < piece.n;
+
+		slice_take(&piece, '\n');
+		line.n -= piece.n;
+		size_t less = *starts && is_quoted(line);
+
+		*starts = ended;
+		if (EVP_DigestUpdate(md5, line.p + less, line.n - less) != 1)
 			return false;
-		done += (uint64_t)got;
+	}
+	return true;
+}
+
+static bool hash_body(EVP_MD_CTX *md5, const struct mbox_message *m, int fd)
+{
+	uint64_t at = m->rec.pos + m->rec.raw - m->body, end = m->rec.pos + m->rec.raw;
+	bool starts = true;
+
+	while (at < end) {
+		size_t want = end - at < sizeof stored ? (size_t)(end - at) : sizeof stored;
+		ssize_t got = pread(fd, stored, want, (off_t)at);
+
+		if (got <= 0)
+			return false;
+		const char *lf = at + (uint64_t)got < end ? memrchr(stored, '\n', (size_t)got) : NULL;
+		size_t n = lf ? (size_t)(lf - stored) + 1 : (size_t)got; /* whole lines, unless one is very long */
+
+		if (!hash_lines(md5, (struct slice){stored, n}, &starts))
+			return false;
+		at += n;
 	}
 	return true;
 }
@@ -207,9 +267,9 @@ bool mbox_xuidl_is_right(const struct mbox_message *m, int fd)
 
 	if (!md5)
 		md5 = EVP_MD_CTX_new();
-	for (int all = 0; md5 && all <= 1 && !right; all++)
-		if (EVP_DigestInit_ex2(md5, EVP_md5(), NULL) == 1 && hash_stored(md5, m, fd, all) &&
-		    EVP_DigestFinal_ex(md5, digest, NULL) == 1) {
+	for (size_t i = 0; md5 && i < sizeof earlier / sizeof *earlier && !right; i++)
+		if (EVP_DigestInit_ex2(md5, EVP_md5(), NULL) == 1 && hash_head(md5, m, fd, &earlier[i]) &&
+		    hash_body(md5, m, fd) && EVP_DigestFinal_ex(md5, digest, NULL) == 1) {
 			uidl_hex(digits, digest, MD5_DIGITS / 2);
 			right = memcmp(digits, m->xuidl, MD5_DIGITS) == 0;
 		}

@@ -2,8 +2,10 @@
 
 Also the world it serves: virtual domains, their users, Maildirs."""
 
+import contextlib
 import crypt
 import itertools
+import mailbox
 import os
 import pwd
 import re
@@ -12,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -87,17 +90,71 @@ class Maildir:
         raise FileNotFoundError(name)
 
 
+class Mbox:
+    """A mailbox in one file, and who owns it. Deliveries and all that changes it hold its locks, as Python's mailbox module does."""
+
+    FROM = b"From sender@example.org Mon Jan  5 10:00:00 2026\n"
+    START = re.compile(rb"(?:^|(?<=\n\n))From \S+ \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\n")
+
+    def __init__(self, path, uid, gid):
+        self.path, self.uid, self.gid = Path(path), uid, gid
+        self.path.touch(0o600)
+        own(self.path.parent, uid, gid)
+        own(self.path, uid, gid)
+
+    THREADS = threading.Lock()  # the module names its lock files by process
+
+    @contextlib.contextmanager
+    def locked(self):
+        """The mailbox as Python sees it, locked."""
+        box = mailbox.mbox(self.path, create=False)
+        assert wait_for(lambda: self.try_lock(box))
+        try:
+            yield box
+        finally:
+            with self.THREADS:
+                box.close()
+
+    def try_lock(self, box):
+        with self.THREADS:
+            try:
+                box.lock()
+                return True
+            except mailbox.ExternalClashError:
+                return False
+
+    def deliver(self, message):
+        """Appends octets as a message, with what an MTA puts around it."""
+        if isinstance(message, str):
+            message = message.encode("utf-8")
+        with self.locked(), open(self.path, "ab") as f:
+            f.write(self.FROM + message + (b"" if message.endswith(b"\n") else b"\n") + b"\n")
+
+    def write(self, octets):
+        """All of it anew, in the same file."""
+        with open(self.path, "r+b") as f:
+            f.write(octets)
+            f.truncate()
+
+    def contents(self):
+        """The messages as they are stored."""
+        octets = self.path.read_bytes()
+        starts = list(self.START.finditer(octets))
+        ends = [m.start() for m in starts[1:]] + [len(octets)]
+        return [octets[m.end():end].removesuffix(b"\n") for m, end in zip(starts, ends)]
+
+
 def own(path, uid, gid):
     if os.getuid() == 0:
         os.chown(path, uid, gid)
 
 
 class User:
-    def __init__(self, name, domain, password, uid, gid, home):
+    def __init__(self, name, domain, password, uid, gid, home, kind=Maildir):
         self.name, self.domain, self.password = name, domain, password
         self.login = f"{name}@{domain}"
         self.uid, self.gid, self.home = uid, gid, Path(home)
-        self.inbox = Maildir(self.home / "INBOX", uid, gid)
+        self.inbox = kind(self.home / "INBOX", uid, gid)
 
     def deliver(self, *args, **kw):
         return self.inbox.deliver(*args, **kw)
@@ -135,14 +192,14 @@ class Daemon:
 
     # the world
 
-    def user(self, name=None, password="secret", domain="example.test", hash=None, uid=None):
-        """A user of a virtual domain with an empty Maildir. `hash` replaces the crypt of the password."""
+    def user(self, name=None, password="secret", domain="example.test", hash=None, uid=None, kind=Maildir):
+        """A user of a virtual domain with an empty mailbox of this kind. `hash` replaces the crypt of the password."""
         name = name or f"user{len(self.users)}"
         if uid is None:
             uid = 20001 + len(self.users) if self.privileged and os.getuid() == 0 else self.uid
         home = self.mail / domain / name
         home.mkdir(parents=True)
-        user = User(name, domain, password, uid, uid, home)
+        user = User(name, domain, password, uid, uid, home, kind)
         hash = crypt.crypt(password, "$6$rounds=1000$poplar") if hash is None else hash
         with open(self.domains / domain, "a", encoding="utf-8") as f:
             f.write(f"{name}:{hash}:{uid}:{uid}::{home}:/bin/false\n")

@@ -262,6 +262,39 @@ static void test_nothing_there(void **state)
 	box_free(&b);
 }
 
+/* Small messages that lie together are read together. */
+static void test_fetch_of_many(void **state)
+{
+	static char text[64 * 1024];
+	struct buf out = BUF(text);
+	struct body body;
+	struct box b;
+	uint32_t count;
+	char file[64 * 64];
+	struct buf f = BUF(file);
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		buf_str(&f, FROM "A: 1\n\nb\n\n");
+	buf_char(&f, '\0');
+	check(!f.full);
+	shim_reset();
+	box_new_mbox(&b);
+	box_write(&b, file);
+	check(box_open(&b) == OK && b.md.index.count == 50);
+	shim_reset();
+	check(maildrop_fetch(&b.md, 1, sizeof text, &out, &count, &body, &b.why) == OK);
+	check(count == 50 && out.len == 50 * strlen("A: 1\n\nb\n"));
+	/* 2 reads of the index, open, fstat, 4 samples, the messages, close */
+	check(shim.calls == 10);
+	out.len = 0;
+	box_write(&b, file); /* as it was, but for its time */
+	check(maildrop_fetch(&b.md, 49, 20, &out, &count, &body, &b.why) == OK && count == 2);
+	out.len = 0;
+	check(maildrop_fetch(&b.md, 49, 15, &out, &count, &body, &b.why) == OK && count == 1);
+	box_free(&b);
+}
+
 /* ---- identity ---- */
 
 /* The hash is for ever: this one was computed by another program (sha256sum). */
@@ -371,6 +404,8 @@ static const struct {
 	{"as Mailutils writes", "X-UIDL: f33858927d436fa24de1e53f46a54cd6.1795382216.1\n", true},
 	{"with what it writes later", "X-UIDL: f33858927d436fa24de1e53f46a54cd6.1795382216.1\nX-UID: 1\nStatus: O\n",
 	 true},
+	{"with what it had written before",
+	 "X-UIDL: c4b4922f04fe73545a4416f7e29857d1.1795382216.1\nX-IMAPbase: 1 2\nX-UID: 1\nStatus: OR\n", true},
 	{"another MD5", "X-UIDL: 00000000000000000000000000000000.1795382216.1\n", false},
 	{"no time", "X-UIDL: f33858927d436fa24de1e53f46a54cd6\n", false},
 	{"more", "X-UIDL: f33858927d436fa24de1e53f46a54cd6.1795382216.1.2\n", false},
@@ -648,6 +683,7 @@ int main(void)
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_nothing_there),
+		cmocka_unit_test(test_fetch_of_many),
 		cmocka_unit_test(test_uidl_is_for_ever),
 		cmocka_unit_test(test_uidl_of_rewrites),
 		cmocka_unit_test(test_copies),
