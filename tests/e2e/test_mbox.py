@@ -136,7 +136,7 @@ def test_all_deleted(daemon, user):
     assert not (user.home / "INBOX.lock").exists()
 
 
-@pytest.mark.parametrize("link", ["symbolic"])
+@pytest.mark.parametrize("link", ["symbolic", "hard"])
 def test_links(daemon, user, link):
     """What a symbolic link leads to is changed, and the link stays; a file of two names stays one."""
     for n in range(3):
