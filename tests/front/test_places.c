@@ -4,6 +4,7 @@
 #include "ipc/places.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -241,9 +242,71 @@ static void test_balance(void **state)
 	conf.max_children = PLACES;
 }
 
+/* Two configurations at once: fronts 0 and 1 have the old one, 2 and 3 the new. */
+static void test_generations(void **state)
+{
+	static const struct address one = {AF_INET, 1, 0, {10, 0, 0, 1}};
+	struct conf old = {.max_children = 100000}, young = {.max_children = 2, .max_per_address = 2};
+	struct places_seat seats[] = {
+		{.slots = SLOTS, .slot = 0, .first = 0, .peers = 2},
+		{.slots = SLOTS, .slot = 1, .first = 0, .peers = 2},
+		{.slots = SLOTS, .slot = 2, .first = 2, .peers = 2},
+		{.slots = SLOTS, .slot = 3, .first = 2, .peers = 2},
+	};
+	struct places p[TABLE_ROWS(seats)];
+
+	(void)state;
+	begin();
+	for (size_t i = 0; i < TABLE_ROWS(seats); i++) {
+		seats[i].shared = shared;
+		places_open(&p[i], &seats[i], i < 2 ? &old : &young, 7);
+	}
+	/* clients of the old count for the new, also by address, in tables of another size, where there was no limit */
+	check(places_take(&p[0]) && places_address_take(&p[0], &one));
+	check(places_take(&p[3]) && !places_take(&p[2]));
+	check(places_address_take(&p[2], &one) && !places_address_take(&p[3], &one));
+	places_address_give(&p[0], &one);
+	check(places_address_take(&p[3], &one));
+	/* servers have numbers of their own in each */
+	check(places_wait(&p[0], 5, 1) && places_wait(&p[3], 5, 1));
+	check(!places_wait(&p[1], 5, 1) && !places_wait(&p[2], 5, 1));
+	/* tickets are of one row */
+	places_publish(&p[1], places_ticket(&p[1]));
+	places_publish(&p[2], places_ticket(&p[2]));
+	places_give(&p[0]);
+	check(places_next(&p[3]) == 1);
+	/* who has left is no match for others, and takes nothing of theirs */
+	places_leave(&p[0]);
+	places_leave(&p[1]);
+	check(places_idlest(&p[2]) == 3 && places_idlest(&p[3]) == 2);
+	places_leave(&p[2]);
+	check(places_idlest(&p[3]) == -1);
+	end();
+}
+
+/* Numbers that a front which was taken over writes lead nobody out of the memory. */
+static void test_hostile_front(void **state)
+{
+	static const struct address one = {AF_INET, 1, 0, {10, 0, 0, 1}};
+	struct places good, bad;
+
+	(void)state;
+	begin();
+	seat_take(&good, 0, 1);
+	seat_take(&bad, 1, 1);
+	memset((char *)shared, 0xFF, 64 + SLOTS * 64); /* head and parts, as far as they are not good's own by then */
+	seat_take(&good, 0, 1);
+	(void)places_take(&good);
+	(void)places_address_take(&good, &one);
+	places_address_give(&good, &one);
+	check(places_next(&good) < SLOTS && places_idlest(&good) < SLOTS);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_generations),        cmocka_unit_test(test_hostile_front),
 		cmocka_unit_test(test_many_fronts),        cmocka_unit_test(test_order),
 		cmocka_unit_test(test_waiting_is_counted), cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_address_table),      cmocka_unit_test(test_balance),
