@@ -364,12 +364,15 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
 
     def wait_spares(self):
         """The store workers that wait for an owner, once all are there; started by an ordinary user, there are none."""
-        most = SPARES if self.privileged and os.getuid() == 0 else 0
+        most = 1 if "single-process yes" in self.config_text() else SPARES
+        if not self.privileged or os.getuid() != 0:
+            most = 0
         assert wait_for(lambda: len(self.role_pids("pop3d-spare")) == most), self.log()
         return set(self.role_pids("pop3d-spare"))
 
     def rss_kib(self):
         """Private memory of all processes (what they share, libraries and pages of before the fork, is not growth)."""
+        self.wait_spares()
         total = 0
         for pid in self.pids():
             try:
@@ -389,6 +392,7 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
 
     def descriptors(self):
         """Open descriptors of all processes."""
+        self.wait_spares()
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     # talking to it

@@ -21,6 +21,7 @@ class Trace:
     """All system calls of all processes of a daemon while its block runs: .calls is [(role, name, the rest)]."""
 
     def __init__(self, daemon):
+        daemon.wait_spares()
         self.pids = {pid: process_name(pid).split()[-1].removeprefix("pop3d-") for pid in daemon.pids()}
         self.pids[daemon.process.pid] = "keeper"
         self.file = daemon.top / "trace"

@@ -149,3 +149,11 @@ def test_takeover(tmp_path, put, conf):
         octets = put is put_maildir or step.endswith(("before login", "read"))
         assert len(replies) == len(ours[step]), step
         assert [(a, b) for a, b in zip(replies, ours[step]) if not is_same(a, b, octets)] == [], step
+
+
+def test_unique_ids_stay(tmp_path):
+    """What Mailutils has named in an mbox keeps its name, so clients that leave mail on the server fetch nothing again."""
+    top = world(tmp_path / "world", put_mbox)
+    theirs = record(top, MAILUTILS, "uidl")
+    assert all(len(set(uids.values())) == len(MESSAGES) for uids in theirs.values())
+    assert record(top, BINARY, "uidl") == theirs
