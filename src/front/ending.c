@@ -20,6 +20,8 @@ static const struct {
 	{"disconnected", false, EX_OK},
 	{"connection lost", false, EX_OK},
 	{"too many failed logins", false, EX_OK},
+	{"no TLS", false, EX_IOERR},
+	{"octets in the clear behind STLS", false, EX_IOERR},
 	{"no memory", false, EX_OSERR},
 	{NULL, false, EX_SOFTWARE}, /* mail that cannot be read or deleted, processes that ended */
 };
@@ -28,6 +30,8 @@ int session_status(const struct session *s)
 {
 	size_t i = 0;
 
+	if (s->tls.reason && s->reason == s->tls.reason)
+		return s->opened ? EX_PROTOCOL : EX_IOERR;
 	while (endings[i].reason && (strcmp(endings[i].reason, s->reason) != 0 || (endings[i].opened && !s->opened)))
 		i++;
 	return endings[i].status;

@@ -60,17 +60,16 @@ static enum err pair_make(struct master *m, struct why *why)
 	return OK;
 }
 
-/* A superserver's standard error is often the client: nothing that we log is for him, from the first warning on. */
-static void stderr_leave(const struct conf *cf)
+bool inetd_hides_stderr(void)
 {
 	bool is_client = is_socket(STDIN_FILENO) && is_same(STDIN_FILENO, STDERR_FILENO);
 	int null = is_client ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 
 	if (null < 0)
-		return;
+		return false;
 	(void)dup2(null, STDERR_FILENO);
 	close(null);
-	tell_setup(cf); /* which knew it as a socket */
+	return true;
 }
 
 static enum err client_take(struct master *m, struct conf *cf, struct why *why)
@@ -112,7 +111,6 @@ int inetd_run(struct conf *cf)
 	static struct master m; /* some of it stays in the children: not on a stack that ends */
 	static struct commons commons;
 
-	stderr_leave(cf);
 	activation_drop();
 	cf->foreground = true;
 	cf->single_process = true;

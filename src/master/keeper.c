@@ -20,6 +20,7 @@
 #include "master/notify.h"
 #include "master/pidfile.h"
 #include "master/prepare.h"
+#include "master/reading.h"
 #include "master/tell.h"
 
 enum {
@@ -252,30 +253,6 @@ static const struct chan_ops generation_ops = {
 	.closed = on_generation_closed,
 };
 
-/* The same files and options as at the start. What is wrong with them goes to the log, line by line. */
-static int configuration_read(struct keeper *k)
-{
-	char *text = NULL;
-	size_t n = 0;
-	FILE *err = open_memstream(&text, &n);
-
-	if (!err)
-		return EX_OSERR;
-	k->cl.source.err = err;
-	int status = cmdline_load(&k->cl, &k->new_cf);
-
-	(void)fclose(err);
-	struct slice rest = {text, n};
-
-	while (rest.n > 0) {
-		struct slice line = slice_take(&rest, '\n');
-
-		log_line(status == CMDLINE_GO ? LOG_WARNING : LOG_ERR, "%.*s", (int)line.n, line.p);
-	}
-	free(text);
-	return status;
-}
-
 static void reload(struct keeper *k)
 {
 	struct why why = {""};
@@ -285,7 +262,7 @@ static void reload(struct keeper *k)
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	notify("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration again",
 	       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	if (configuration_read(k) != CMDLINE_GO) {
+	if (configuration_read(&k->cl, &k->new_cf) != CMDLINE_GO) {
 		reload_failed(k, "it has errors");
 		return;
 	}

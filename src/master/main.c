@@ -7,12 +7,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "conf/cmdline.h"
 #include "master/activation.h"
 #include "master/certs.h"
 #include "master/inetd.h"
 #include "master/keeper.h"
+#include "master/reading.h"
 #include "master/tell.h"
 
 /* Descriptors 0 to 2 are open whoever started us, so that no file of ours ever is standard error; others that he left
@@ -28,6 +28,19 @@ static bool standard_descriptors(void)
 	return fd >= 0 && close(fd) == 0;
 }
 
+/* Where the log is, the configuration would say: until then it is the system's. */
+static int load_unwatched(struct cmdline *cl, struct conf **out)
+{
+	struct conf *cf = conf_default();
+
+	if (!cf)
+		return EX_OSERR;
+	cf->logging.tag = cl->program;
+	tell_setup(cf);
+	conf_free(cf);
+	return configuration_read(cl, out);
+}
+
 int main(int argc, char **argv)
 {
 	struct cmdline cl;
@@ -36,11 +49,13 @@ int main(int argc, char **argv)
 
 	if (!standard_descriptors())
 		return EX_OSERR;
+	bool is_watched = !inetd_hides_stderr();
+
 	(void)signal(SIGPIPE, SIG_IGN);
 	status = cmdline_parse(&cl, argc, argv);
 	cl.lint_files = certs_lint;
 	if (status == CMDLINE_GO)
-		status = cmdline_load(&cl, &cf);
+		status = is_watched ? cmdline_load(&cl, &cf) : load_unwatched(&cl, &cf);
 	if (status != CMDLINE_GO)
 		return status;
 	tell_setup(cf);

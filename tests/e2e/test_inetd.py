@@ -15,7 +15,7 @@ from pop3 import Pop3
 from server import REPORTS, process_name, session_pids, wait_for
 
 MESSAGE = "Subject: a\n\nbody\n"
-EX_UNAVAILABLE, EX_SOFTWARE, EX_TEMPFAIL, EX_PROTOCOL, EX_CONFIG = 69, 70, 75, 76, 78
+EX_USAGE, EX_SOFTWARE, EX_IOERR, EX_TEMPFAIL, EX_PROTOCOL, EX_CONFIG = 64, 70, 74, 75, 76, 78
 
 
 class Inetd:
@@ -166,6 +166,25 @@ def test_configuration_status(inetd):
     assert p.wait(20) == EX_CONFIG
     c, p = inetd(extra="no-such-statement;").client(greeting=False)
     assert p.wait(20) == EX_CONFIG and c.at_end()
+
+
+def test_errors_do_not_reach_the_client(inetd):
+    """Where standard error is the connection: he need not know what is in our files."""
+    c, p = inetd(extra="no-such-statement;").client(greeting=False, stderr=subprocess.STDOUT)
+    assert p.wait(20) == EX_CONFIG and c.at_end()
+    c, p = inetd(options=["--no-such-option"]).client(greeting=False, stderr=subprocess.STDOUT)
+    assert p.wait(20) == EX_USAGE and c.at_end()
+
+
+def test_tls_status(inetd):
+    """A handshake that fails, octets in the clear behind STLS."""
+    cert = inetd.daemon.certificate()
+    c, p = inetd(extra=f"tls-mode connection; {cert.block}").client(greeting=False)
+    c.send("USER bob\r\n")
+    assert p.wait(20) == EX_IOERR
+    c, p = inetd(extra=f"tls-mode ondemand; {cert.block}").client()
+    c.send("STLS\r\nUSER bob\r\n")
+    assert p.wait(20) == EX_IOERR
 
 
 def test_global_statements_apply_and_servers_do_not(inetd):
