@@ -203,7 +203,8 @@ struct conf {
 	struct seconds timeout, login_timeout, client_wait, shutdown_timeout, login_delay;
 	uint32_t line_limit, sasl_line_limit, max_per_address, output_buffer_size;
 	const char *front_user, *auth_user;
-	const char *runtime_dir, *cache_dir, *state_dir; /* "runtime-dir", "cache-dir", "state-dir"; NULL: the usual places (master/paths.h) */
+	const char *runtime_dir, *cache_dir,
+		*state_dir; /* "runtime-dir", "cache-dir", "state-dir"; NULL: the usual places (master/paths.h) */
 	struct conf_server *servers;
 	size_t nservers; /* at least one in daemon mode: the wildcard addresses when none is given */
 	struct conf_auth auth;

@@ -45,7 +45,8 @@ static enum err on_log(struct chan *c, struct msg *m, struct why *why)
 /* Who is not in the state that lets him stay. */
 static bool must_go(const struct session *s, enum leave stay)
 {
-	return stay == LEAVE_COMMITS ? s->wait != WAIT_COMMIT : stay == LEAVE_SESSIONS && s->state & (INITIAL | AUTHORIZATION);
+	return stay == LEAVE_COMMITS ? s->wait != WAIT_COMMIT
+				     : stay == LEAVE_SESSIONS && s->state & (INITIAL | AUTHORIZATION);
 }
 
 static bool front_is_over(const struct front *f)

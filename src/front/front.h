@@ -4,7 +4,7 @@
  * is what it was handed: listening sockets, channels, shared pages. The system calls it makes, for the filter that
  * master puts around it:
  *	accept4 close shutdown fcntl read recvfrom recvmsg sendto sendmsg preadv2 write(eventfd, log) fstat statx(AT_EMPTY_PATH) fstatfs
- *	memfd_create epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 ioctl(TIOCOUTQ)
+ *	pread (certificates) memfd_create epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 ioctl(TIOCOUTQ)
  *	setsockopt(TCP_NODELAY) clock_gettime mmap munmap mremap brk madvise mprotect futex getpid exit_group
  * and when it starts getrandom, prlimit64, rt_sigaction. */
 #pragma once
