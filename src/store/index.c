@@ -125,12 +125,10 @@ static bool is_settled(int64_t taken_ns, int64_t changed_ns)
 	return !__builtin_sub_overflow(taken_ns, changed_ns, &since) && since > settle_ns;
 }
 
-static bool is_current(const struct index_head *h, const struct stamp stamp[STAMPS])
+static bool are_settled(const struct index_head *h)
 {
-	if (memcmp(h->stamp, stamp, sizeof h->stamp) != 0)
-		return false;
 	for (int i = 0; i < STAMPS; i++)
-		if (!is_settled(h->taken_ns, stamp[i].mtime_ns) || !is_settled(h->taken_ns, stamp[i].ctime_ns))
+		if (!is_settled(h->taken_ns, h->stamp[i].mtime_ns) || !is_settled(h->taken_ns, h->stamp[i].ctime_ns))
 			return false;
 	return true;
 }
@@ -153,7 +151,8 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 	*ix = (struct index){
 		.fd = fd, .count = h->count, .names_len = h->names_len, .octets = h->octets, .body_crc = h->body_crc};
 	memcpy(ix->stamp, h->stamp, sizeof ix->stamp);
-	*current = is_current(h, stamp);
+	ix->settled = are_settled(h);
+	*current = ix->settled && memcmp(h->stamp, stamp, sizeof h->stamp) == 0;
 	return OK;
 }
 

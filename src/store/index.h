@@ -39,6 +39,7 @@ struct index {
 	uint64_t octets;
 	uint32_t body_crc;
 	struct stamp stamp[STAMPS]; /* of the maildrop, when it was scanned */
+	bool settled;               /* its last change was long enough before: the same stamps are the same maildrop */
 };
 
 /* Where an index lies. */

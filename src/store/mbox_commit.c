@@ -37,10 +37,10 @@ static enum err find(struct commit *c, bool grown, struct why *why)
 	return mbox_find(c->md->fd, c->md->rules, &c->known, grown, &c->now, &c->where, why);
 }
 
-/* A file that is what it was scanned as, to the time of its last change, need not be read. */
+/* A file that is what it was scanned as, to the time of its last change, need not be read; unless that was a moment before. */
 static bool is_unchanged(const struct commit *c)
 {
-	return memcmp(c->now.stamp, c->known.stamp, sizeof c->now.stamp) == 0;
+	return c->md->index.settled && memcmp(c->now.stamp, c->known.stamp, sizeof c->now.stamp) == 0;
 }
 
 /* Whether each of those that go is where it was. */
@@ -76,18 +76,23 @@ static uint64_t end_of(const struct commit *c, uint32_t now)
 	return end < size ? end + 1 : size;
 }
 
-static void add_cut(struct commit *c, uint64_t from, uint64_t to)
+/* False: the index, which may be anybody's work, has messages in places where there can be none. */
+static bool add_cut(struct commit *c, uint64_t from, uint64_t to)
 {
+	if (to <= from || to > c->now.stamp[0].size || (c->cuts > 0 && c->cut[c->cuts - 1].to > from))
+		return false;
 	if (c->cuts > 0 && c->cut[c->cuts - 1].to == from)
 		c->cut[c->cuts - 1].to = to;
 	else
 		c->cut[c->cuts++] = (struct cut){from, to};
+	return true;
 }
 
 /* In the order of the file as it is now. */
 static enum err make_cuts(struct commit *c, struct why *why)
 {
 	uint8_t *goes = calloc((size_t)c->now.count + 1, 1);
+	bool sane = true;
 
 	c->cut = calloc((size_t)c->now.count + 1, sizeof *c->cut);
 	if (!goes || !c->cut) {
@@ -97,13 +102,13 @@ static enum err make_cuts(struct commit *c, struct why *why)
 	for (uint32_t i = 0; i < c->ch->count; i++)
 		if (is_deleted(c, i) && c->where[i] != MBOX_NONE)
 			goes[c->where[i]] = 1;
-	for (uint32_t i = 0; i < c->now.count; i++)
+	for (uint32_t i = 0; i < c->now.count && sane; i++)
 		if (goes[i]) {
-			add_cut(c, (uint64_t)c->now.entry[i].at, end_of(c, i));
+			sane = add_cut(c, (uint64_t)c->now.entry[i].at, end_of(c, i));
 			c->found++;
 		}
 	free(goes);
-	return OK;
+	return sane ? OK : fail(why, ERR_TEMP, "the index is damaged");
 }
 
 static enum err cut_all(const struct commit *c, struct why *why)

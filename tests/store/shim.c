@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,6 +117,46 @@ WRAP(ssize_t, write, (int fd, const void *p, size_t n))
 
 	(void)changed(0);
 	return done;
+}
+
+WRAP(ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t at))
+{
+	if (change())
+		return -1;
+	ssize_t done = __real_pwrite64(fd, p, n, at);
+
+	(void)changed(0);
+	return done;
+}
+
+WRAP(ssize_t, pwritev64v2, (int fd, const struct iovec *io, int n, off_t at, int flags))
+{
+	if (change())
+		return -1;
+	ssize_t done = __real_pwritev64v2(fd, io, n, at, flags);
+
+	(void)changed(0);
+	return done;
+}
+
+WRAP(int, ftruncate64, (int fd, off_t octets))
+{
+	return change() ? -1 : changed(__real_ftruncate64(fd, octets));
+}
+
+WRAP(int, fdatasync, (int fd))
+{
+	return change() ? -1 : changed(__real_fdatasync(fd));
+}
+
+WRAP(int, linkat, (int from, const char *old, int to, const char *new, int flags))
+{
+	return change() ? -1 : changed(__real_linkat(from, old, to, new, flags));
+}
+
+WRAP(int, renameat2, (int from, const char *old, int to, const char *new, unsigned flags))
+{
+	return change() ? -1 : changed(__real_renameat2(from, old, to, new, flags));
 }
 
 WRAP(int, fsync, (int fd))

@@ -1,0 +1,163 @@
+/* tests/store/test_mbox_crash.c - a commit of an mbox, and the scan before it, that die or fail at every call that changes something
+ *
+ * Whatever happens when: mail that was not deleted is there, once, and keeps its unique-id; mail that was deleted is there whole, or not at all;
+ * what is answered is true; and the next session finds a mailbox. In each way that a file is cut: a tail, written anew, and in place. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "box.h"
+#include "check.h"
+#include "shim.h"
+
+enum { MESSAGES = 6 };
+
+static const struct way {
+	const char *about, *marks;
+	bool linked; /* a second name: changed in place */
+} ways[] = {
+	{"a tail", "---ddd", false}, {"all", "dddddd", false}, {"anew", "d-dd--", false}, {"in place", "d-dd-d", true}};
+
+static char uidls[MESSAGES][UIDL_MOST + 1]; /* as they were before */
+
+static void fill(struct box *b, const struct way *w)
+{
+	char text[4096];
+	struct buf out = BUF(text);
+
+	shim_reset();
+	box_new_mbox(b);
+	for (int i = 0; i < MESSAGES; i++) {
+		char name[] = "A: 0\n\nbody";
+
+		name[3] = (char)('0' + i);
+		buf_str(&out, "From a@example.org Mon Jan  5 10:00:00 2026\n");
+		buf_str(&out, name);
+		for (int k = 0; k < 10 * (MESSAGES - i); k++)
+			buf_char(&out, name[3]);
+		buf_str(&out, "\n\n");
+	}
+	buf_char(&out, '\0');
+	check(!out.full);
+	box_write(b, text);
+	if (w->linked) {
+		char other[128];
+
+		check(snprintf(other, sizeof other, "%s/other", b->top) > 0 && link(b->path, other) == 0);
+	}
+	check(box_open(b) == OK && b->md.index.count == MESSAGES);
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		struct message m;
+
+		box_message(b, i, &m);
+		memcpy(uidls[i], m.rec.uidl, sizeof uidls[i]);
+	}
+	box_close(b);
+}
+
+static _Noreturn void leave(int fd, int status)
+{
+	unsigned changes = shim.changes;
+
+	shim_reset();
+	_exit(write(fd, &changes, sizeof changes) == sizeof changes ? status : 51);
+}
+
+/* A session that deletes, in a process of its own: 40 all is done, 41 an error is told, 50 it was not opened, 99 killed. */
+static int run_child(struct box *b, const struct way *w, enum shim_what what, unsigned at, int error, unsigned *changes)
+{
+	int pipes[2], status;
+
+	check(pipe(pipes) == 0);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct outcome out;
+
+		shim_reset();
+		shim.what = what;
+		shim.at = at;
+		shim.error = error;
+		if (box_open(b) != OK)
+			leave(pipes[1], 50);
+		leave(pipes[1], box_commit(b, w->marks, &out) == OK ? 40 : 41);
+	}
+	check(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	close(pipes[1]);
+	*changes = 0;
+	check(read(pipes[0], changes, sizeof *changes) >= 0);
+	close(pipes[0]);
+	return WEXITSTATUS(status);
+}
+
+static void check_mail(struct box *b, const struct way *w, unsigned at, int result)
+{
+	bool there[MESSAGES] = {false};
+	int previous = -1;
+
+	check_row(at, b->why.text, box_open(b) == OK);
+	for (uint32_t i = 0; i < b->md.index.count; i++) {
+		const char *text = box_text(b, i);
+		struct message m;
+
+		check_row(at, text, strncmp(text, "A: ", 3) == 0);
+		int n = text[3] - '0';
+
+		check_row(at, text, n > previous && n < MESSAGES);
+		check_row(at, text, strlen(text) == strlen("A: 0\n\nbody\n") + 10 * (size_t)(MESSAGES - n));
+		box_message(b, i, &m);
+		check_row(at, text, memcmp(uidls[n], m.rec.uidl, sizeof uidls[n]) == 0);
+		there[n] = true;
+		previous = n;
+	}
+	for (int n = 0; n < MESSAGES; n++) {
+		check_row(at, w->about, there[n] || w->marks[n] == 'd');
+		check_row(at, "answered as done", result != 40 || there[n] == (w->marks[n] == '-'));
+	}
+}
+
+static void check_all(enum shim_what what, int error)
+{
+	for (const struct way *w = ways; w < ways + TABLE_ROWS(ways); w++) {
+		unsigned changes = 0, at = 0;
+
+		do {
+			struct box b;
+
+			fill(&b, w);
+			int result = run_child(&b, w, what, ++at, error, &changes);
+
+			check_mail(&b, w, at, result);
+			box_free(&b);
+			if (result == 99)
+				changes = at;
+		} while (changes >= at);
+		check_row(at, w->about, at > 10);
+	}
+}
+
+static void test_killed(void **state)
+{
+	(void)state;
+	check_all(SHIM_KILL, 0);
+	check_all(SHIM_KILL_BEHIND, 0);
+}
+
+static void test_failed(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC, EACCES};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(errors); i++)
+		check_all(SHIM_ERROR, errors[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed), cmocka_unit_test(test_failed)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
