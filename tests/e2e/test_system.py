@@ -168,6 +168,8 @@ def test_rights_of_auth(daemon):
     for pid in daemon.role_pids("pop3d-auth"):
         s = status(pid)
         assert s["Groups"].split() == [group] and int(s["CapEff"], 16) == int(s["CapPrm"], 16) == 0
+        paths = {t for t in holds(pid).values() if t.startswith("/") and not t.startswith("/memfd:")}
+        assert paths == {"/etc", str(daemon.domains)}
     assert try_login(daemon, hidden.login, "secret").startswith(b"-ERR [SYS/PERM]")
     daemon.wait_log(r"open .*/example.test: Permission denied; .*chgrp")
     for role in ("front", "hash", "store"):
