@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 pid_t fork_quietly(void)
 {
 	sigset_t all, before;
@@ -27,6 +29,7 @@ void fork_leave(struct ev_loop *loop, ev_signal *watchers, size_t n)
 	for (size_t i = 0; i < sizeof not_for_us / sizeof *not_for_us; i++)
 		(void)signal(not_for_us[i], SIG_IGN); /* these can be ignored: there is no other error */
 	ev_loop_destroy(loop);
+	log_on_lost(NULL); /* what the parent does then needs its loop */
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -25,6 +25,7 @@
 
 enum {
 	SIGNALS = 5,
+	LOG_AGAIN_S = 2, /* between tries to reach the system's log */
 	START_S =
 		60, /* for a generation to serve, and for the one before it to stop accepting: it has limits of its own */
 };
@@ -55,6 +56,7 @@ struct keeper {
 	ev_signal signal[SIGNALS];
 	ev_timer patience;   /* while one is coming or leaving */
 	ev_timer ticket_key; /* the next */
+	ev_timer log_again;  /* while the system's log is not there */
 };
 
 static void reload(struct keeper *k);
@@ -353,6 +355,21 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 	}
 }
 
+static void on_log_lost(void *arg)
+{
+	struct keeper *k = arg;
+
+	if (log_current()->form == LOG_TO_SYSLOG && !ev_is_active(&k->log_again))
+		ev_timer_again(k->loop, &k->log_again);
+}
+
+static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)revents;
+	if (log_current()->form != LOG_TO_SYSLOG || tell_reopen())
+		ev_timer_stop(loop, w);
+}
+
 static void on_ticket_key(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct keeper *k = w->data;
@@ -431,7 +448,9 @@ static void watch(struct keeper *k)
 	}
 	ev_timer_init(&k->patience, on_patience, START_S, 0.);
 	ev_timer_init(&k->ticket_key, on_ticket_key, TICKETS_PERIOD_S, TICKETS_PERIOD_S);
-	k->patience.data = k->ticket_key.data = k;
+	ev_timer_init(&k->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
+	k->patience.data = k->ticket_key.data = k->log_again.data = k;
+	tell_on_lost(on_log_lost, k);
 	ev_timer_start(k->loop, &k->ticket_key);
 }
 

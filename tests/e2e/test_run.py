@@ -11,6 +11,7 @@ import pytest
 
 from pop3 import Gone, Pop3
 from server import SANITIZED, free_port, wait_for
+from test_processes import Syslog
 
 MESSAGE = "Subject: a\n\nbody\n"
 
@@ -448,6 +449,53 @@ def test_pidfile_and_log_follow(daemon):
     assert "other: info: configuration reloaded" in daemon.log()
     daemon.stop()
     assert not second.exists()
+
+
+@pytest.mark.needs_root
+def test_first_process_finds_the_log_again(daemon):
+    """The system's log is restarted: the lines about reloads come through, though the process says little else."""
+    if os.path.exists(Syslog.path):
+        pytest.skip("test_first_process_finds_the_log_again needs a machine without a system log")
+    log = Syslog()
+    try:
+        daemon.user()
+        daemon.start(extra="logging { syslog yes; }")
+        log.wait(r"\) started$")
+        log.close()
+        log = Syslog()
+        log.sock.settimeout(0.5)
+
+        def heard():
+            daemon.process.send_signal(signal.SIGHUP)
+            try:
+                return log.wait(r"configuration reloaded$")
+            except TimeoutError:
+                return False
+
+        assert wait_for(heard)
+    finally:
+        log.close()
+
+
+def test_master_dies(daemon):
+    """That of an earlier configuration takes its sessions along, and gives their places back; that of the one in force
+    ends the daemon, with a status that says so."""
+    daemon.alarms_expected = True
+    users = [daemon.user(), daemon.user()]
+    daemon.start(extra="max-children 2; client-wait 0;")
+    old, = daemon.role_pids("pop3d-master")
+    c = daemon.login(users[0])
+    reload(daemon)
+    other = daemon.login(users[1])
+    assert b"Too many" in Pop3(daemon.address).greeting
+    os.kill(old, signal.SIGKILL)
+    with pytest.raises(Gone):
+        c.line()
+    assert wait_for(lambda: Pop3(daemon.address).greeting.startswith(b"+OK"))
+    other.ok("NOOP")
+    os.kill(daemon.role_pids("pop3d-master")[0], signal.SIGKILL)
+    ended(daemon, code=70)
+    assert "the master of the configuration in force has ended" in daemon.log()
 
 
 def test_detached_daemon_finds_its_configuration_again(daemon):

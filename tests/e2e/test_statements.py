@@ -168,7 +168,8 @@ def test_state_dir(daemon):
 def test_single_process(daemon):
     daemon.start(server="single-process yes;")
     daemon.connect().quit()
-    assert len(daemon.role_pids("front")) == 1
+    for role in ("front", "auth", "hash"):
+        assert len(daemon.role_pids("pop3d-" + role)) == 1, role
 
 
 def test_mailbox_type(daemon):
