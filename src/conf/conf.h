@@ -82,6 +82,10 @@ struct conf_priorities {
 	bool no_tickets;
 };
 
+/* Appends what GnuTLS calls the cipher and MAC of a suite of OpenSSL: "AES-256-GCM-AEAD". Of one that none of the priorities can
+ * give, its own name. */
+void conf_gnutls_name(struct buf *out, const char *suite);
+
 struct conf_tls {
 	bool given; /* the block is there */
 	const char *certificate_file, *key_file, *ca_file;

@@ -420,6 +420,27 @@ static void put_suites(struct buf *b, const struct choice *c)
 						put_name(b, s->openssl);
 }
 
+void conf_gnutls_name(struct buf *out, const char *suite)
+{
+	const char *cipher = suite, *mac = NULL;
+
+	for (const struct word_row *w = words; w < words + ROWS(words); w++)
+		if (w->list == CIPHER && w->openssl && strcmp(w->openssl, suite) == 0) {
+			cipher = w->name;
+			mac = "AEAD";
+		}
+	for (const struct suite *s = suites; s < suites + ROWS(suites); s++)
+		if (strcmp(s->openssl, suite) == 0) {
+			cipher = s->cipher;
+			mac = s->mac;
+		}
+	buf_str(out, cipher);
+	if (mac) {
+		buf_char(out, '-');
+		buf_str(out, mac);
+	}
+}
+
 enum { NAMES_OCTETS = 2048 }; /* all suites together are shorter */
 
 static bool keep_names(struct arena *a, const char **to, struct buf *b)

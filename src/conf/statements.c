@@ -177,11 +177,12 @@ const struct statement statements[] = {
 	 "e2e/test_tls.py::test_handshake_timeout", RANGE(0, DAY), .unit = "seconds"},
 
 	{"tls-file-checks", "key-file", TOP(tls_file_checks.key), "list", "gwrfil awrfil grdfil ardfil",
-	 "What must hold of a private key's file. " CHECKS_HELP, HONOURED, "e2e/test_tls.py::test_file_checks"},
+	 "What must hold of a private key's file. " CHECKS_HELP, HONOURED,
+	 "e2e/test_certificates.py::test_file_checks"},
 	{"tls-file-checks", "cert-file", TOP(tls_file_checks.cert), "list", "gwrfil awrfil",
-	 "What must hold of a certificate's file.", HONOURED, "e2e/test_tls.py::test_file_checks"},
+	 "What must hold of a certificate's file.", HONOURED, "e2e/test_certificates.py::test_file_checks"},
 	{"tls-file-checks", "ca-file", TOP(tls_file_checks.ca), "list", "gwrfil awrfil",
-	 "What must hold of the authorities' file.", HONOURED, "e2e/test_tls.py::test_file_checks"},
+	 "What must hold of the authorities' file.", HONOURED, "e2e/test_certificates.py::test_file_checks"},
 
 	{"server", "single-process", FIELD(struct conf_server, single_process), "arg", "no",
 	 "For debugging: one process of each role.", HONOURED, "e2e/test_statements.py::test_single_process"},

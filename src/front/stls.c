@@ -76,12 +76,25 @@ enum next cmd_stls(struct session *s, const struct args *a)
 	return NEXT_WAIT;
 }
 
+/* Mailutils': "TLS established using AES-256-GCM-AEAD (TLS1.3)". */
+static void log_as_of_old(const char *version, const char *cipher)
+{
+	char name[64], old_version[16];
+	struct buf c = BUF(name), v = BUF(old_version);
+
+	conf_gnutls_name(&c, cipher);
+	buf_str(&v, "TLS");
+	buf_str(&v, version + sizeof "TLSv" - 1);
+	(void)old_line(OLD_TLS, OLD(buf_slice(&c), buf_slice(&v)));
+}
+
 static void established(struct session *s)
 {
 	const char *version = tls_version(&s->tls), *cipher = tls_cipher(&s->tls);
 
 	debug(TOPIC_TLS, DEBUG_TRACE1, "TLS established: %s, %s", version, cipher);
-	(void)old_line(OLD_TLS, OLD(slice_str(cipher), slice_str(version)));
+	if (log_current()->compatible)
+		log_as_of_old(version, cipher);
 	s->wait = WAIT_NOTHING;
 	s->state = AUTHORIZATION;
 	if (s->server->tls_mode == TLS_CONNECTION)

@@ -147,6 +147,28 @@ static void test_openssl_takes_all(void **state)
 }
 
 static const struct {
+	const char *suite, *name;
+} names_of_gnutls[] = {
+	{"TLS_AES_256_GCM_SHA384", "AES-256-GCM-AEAD"},
+	{"TLS_CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305-AEAD"},
+	{"ECDHE-ECDSA-AES128-GCM-SHA256", "AES-128-GCM-AEAD"},
+	{"ECDHE-RSA-AES128-SHA", "AES-128-CBC-SHA1"},
+	{"NOT-A-SUITE", "NOT-A-SUITE"},
+};
+
+static void test_names_of_gnutls(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(names_of_gnutls); i++) {
+		char text[64];
+		struct buf b = BUF(text);
+
+		conf_gnutls_name(&b, names_of_gnutls[i].suite);
+		check_row(i, names_of_gnutls[i].suite, slice_eq(buf_slice(&b), slice_str(names_of_gnutls[i].name)));
+	}
+}
+
+static const struct {
 	const char *text, *said;
 } refused[] = {
 	{"", "`' is no priority"},
@@ -205,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_openssl_takes_all),
+		cmocka_unit_test(test_names_of_gnutls),
 		cmocka_unit_test(test_refused),
 	};
 
