@@ -77,6 +77,19 @@ static enum err client_take(struct master *m, struct conf *cf, struct why *why)
 	return is_socket(STDIN_FILENO) ? socket_take(m, &cf->servers[0], why) : pair_make(m, why);
 }
 
+void inetd_let_go(struct master *m)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	close(m->client);
+	if (m->relay >= 0)
+		close(m->relay);
+	m->client = m->relay = -1;
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDOUT_FILENO; fd++)
+		(void)dup2(null, fd);
+	close(null);
+}
+
 static int serve(struct master *m, struct conf *cf)
 {
 	struct why why = {""};

@@ -17,3 +17,7 @@ bool inetd_hides_stderr(void);
 /* Serves the client; the status to exit with (sysexits.h): EX_OK a normal end, EX_SOFTWARE deletions that failed, EX_IOERR
  * the connection or TLS, EX_TEMPFAIL idle for too long, EX_PROTOCOL it went away in the middle of a session. Owns cf. */
 int inetd_run(struct conf *cf);
+
+/* Master: others have the client now, so that it is theirs to say when it goes. */
+struct master;
+void inetd_let_go(struct master *m);

@@ -8,7 +8,48 @@
  *
  * It has no business with clients, users or mail, so that nothing makes it wait. */
 #pragma once
+#include <ev.h>
+#include <limits.h>
+
 #include "conf/cmdline.h"
+#include "master/daemon.h"
+#include "master/generation.h"
+#include "master/pidfile.h"
+
+enum { KEEPER_SIGNALS = 5 };
+
+/* Its state: of keeper.c and reload.c alone. */
+struct keeper {
+	struct cmdline cl;
+	char config_file[PATH_MAX], site_file[PATH_MAX];
+	struct ev_loop *loop;
+	struct conf *cf; /* in force */
+	struct listeners listeners;
+	struct commons commons;
+	struct generation generation[GENERATIONS_MOST];
+	struct generation *current; /* serves new clients */
+	/* a start or a reload under way: */
+	struct generation *coming;  /* is to take the current one's place */
+	struct generation *leaving; /* has been told to leave the doors to the current one */
+	struct conf *new_cf;
+	struct listeners new_listeners;
+	struct why reason; /* why `coming` cannot serve, where it said so */
+	bool again;        /* another reload is wanted behind this one */
+
+	unsigned generations; /* so far */
+	bool stopping;
+	enum leave stay; /* while stopping: who may */
+	int status;      /* to exit with */
+	struct daemon daemon;
+	struct pidfile pidfile;
+	ev_signal signal[KEEPER_SIGNALS];
+	ev_timer patience;   /* while one is coming or leaving */
+	ev_timer ticket_key; /* the next */
+	ev_timer log_again;  /* while the system's log is not there */
+};
+
+/* Generations that live. */
+unsigned generations_count(const struct keeper *k);
 
 /* Runs the daemon to its end; the status to exit with. Owns cf. */
 int keeper_run(const struct cmdline *cl, struct conf *cf);

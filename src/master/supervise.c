@@ -1,7 +1,6 @@
 /* master/supervise.c - see supervise.h */
 #include "master/supervise.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "master/child.h"
 #include "master/daemon.h"
 #include "master/grant.h"
+#include "master/inetd.h"
 #include "master/recover.h"
 #include "master/tell.h"
 
@@ -470,20 +470,6 @@ static enum err on_wanted(struct chan *ch, struct msg *msg, struct why *why)
 	return OK;
 }
 
-/* Others have the client now: that he goes, must be theirs to say. */
-static void client_let_go(struct master *m)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	close(m->client);
-	if (m->relay >= 0)
-		close(m->relay);
-	m->client = m->relay = -1;
-	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDOUT_FILENO; fd++)
-		(void)dup2(null, fd);
-	close(null);
-}
-
 static void roles_begin(struct master *m)
 {
 	struct why why = {""};
@@ -512,7 +498,7 @@ int supervise(struct master *m)
 	if (m->recovering == 0 && !m->stopping)
 		roles_begin(m);
 	if (m->is_inetd)
-		client_let_go(m);
+		inetd_let_go(m);
 	if (!m->stopping || m->running > 0)
 		ev_run(m->loop, 0);
 	return m->status;
