@@ -46,7 +46,7 @@ static bool is_unchanged(const struct commit *c)
 /* Whether each of those that go is where it was. */
 static bool are_at(const struct commit *c)
 {
-	for (uint32_t i = 0; i < c->ch->count; i++)
+	for (uint32_t i = 0; c->where && i < c->ch->count; i++)
 		if (is_deleted(c, i) &&
 		    (c->where[i] != i || !mbox_is_at(c->md->fd, &c->known.rec[i], &c->known.entry[i])))
 			return false;
@@ -79,7 +79,10 @@ static uint64_t end_of(const struct commit *c, uint32_t now)
 /* False: the index, which may be anybody's work, has messages in places where there can be none. */
 static bool add_cut(struct commit *c, uint64_t from, uint64_t to)
 {
-	if (to <= from || to > c->now.stamp[0].size || (c->cuts > 0 && c->cut[c->cuts - 1].to > from))
+	uint64_t size = c->now.stamp[0].size;
+
+	if (to <= from || to > size || (c->cuts > 0 && c->cut[c->cuts - 1].to > from) ||
+	    !mbox_text_begins(c->md->fd, from) || (to < size && !mbox_text_begins(c->md->fd, to)))
 		return false;
 	if (c->cuts > 0 && c->cut[c->cuts - 1].to == from)
 		c->cut[c->cuts - 1].to = to;

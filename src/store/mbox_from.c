@@ -141,11 +141,10 @@ static bool is_date(struct slice text)
 
 bool mbox_is_from(struct slice line)
 {
-	struct slice rest = line;
-
 	if (line.n > MBOX_FROM_MOST || !slice_starts(line, SLICE("From ")))
 		return false;
-	rest = (struct slice){line.p + 5, line.n - 5};
+	struct slice rest = {line.p + 5, line.n - 5};
+
 	if (take_word(&rest).n == 0) /* the sender, or its first word */
 		return false;
 	while (rest.n > 0) {
