@@ -265,34 +265,36 @@ static const struct flag {
 
 #define ROWS(table) (sizeof(table) / sizeof *(table))
 
-/* The words that are chosen, in order. A list has room for all words: none is in it twice. */
+/* The words that are chosen, in order; each list ends with NULL, and has room for all words: none is in it twice. */
 struct choice {
-	const struct word_row *of[LISTS][ROWS(words)];
-	size_t n[LISTS];
+	const struct word_row *of[LISTS][ROWS(words) + 1];
 };
 
 static bool is_chosen(const struct choice *c, enum list list, const char *name)
 {
-	for (size_t i = 0; i < c->n[list]; i++)
-		if (strcmp(c->of[list][i]->name, name) == 0)
+	for (const struct word_row *const *w = c->of[list]; *w; w++)
+		if (strcmp((*w)->name, name) == 0)
 			return true;
 	return false;
 }
 
 static void put(struct choice *c, const struct word_row *w)
 {
-	if (!is_chosen(c, w->list, w->name))
-		c->of[w->list][c->n[w->list]++] = w;
+	const struct word_row **at = c->of[w->list];
+
+	while (*at && *at != w)
+		at++;
+	*at = w;
 }
 
 static void take_away(struct choice *c, const struct word_row *w)
 {
-	size_t left = 0;
+	const struct word_row **at = c->of[w->list];
 
-	for (size_t i = 0; i < c->n[w->list]; i++)
-		if (c->of[w->list][i] != w)
-			c->of[w->list][left++] = c->of[w->list][i];
-	c->n[w->list] = left;
+	while (*at && *at != w)
+		at++;
+	for (; *at; at++)
+		at[0] = at[1];
 }
 
 static const struct word_row *word_row_find(struct slice name)
@@ -316,8 +318,12 @@ static void change_several(struct choice *c, const struct several *m,
 {
 	struct slice text = slice_str(m->words);
 
-	for (struct slice word = word_take(&text); word.n > 0; word = word_take(&text))
-		change(c, word_row_find(word));
+	for (struct slice word = word_take(&text); word.n > 0; word = word_take(&text)) {
+		const struct word_row *w = word_row_find(word);
+
+		if (w)
+			change(c, w);
+	}
 }
 
 static enum err unknown(const char *given, struct why *why)
@@ -402,22 +408,25 @@ static void put_name(struct buf *b, const char *name)
 
 static void put_names(struct buf *b, const struct choice *c, enum list list)
 {
-	for (size_t i = 0; i < c->n[list]; i++)
-		if (*c->of[list][i]->openssl)
-			put_name(b, c->of[list][i]->openssl);
+	for (const struct word_row *const *w = c->of[list]; *w; w++)
+		if (*(*w)->openssl)
+			put_name(b, (*w)->openssl);
+}
+
+static void put_suite(struct buf *b, const char *kx, const char *cipher, const char *mac)
+{
+	for (const struct suite *s = suites; s < suites + ROWS(suites); s++)
+		if (strcmp(s->kx, kx) == 0 && strcmp(s->cipher, cipher) == 0 && strcmp(s->mac, mac) == 0)
+			put_name(b, s->openssl);
 }
 
 /* As GnuTLS orders them: by key exchange, then cipher, then MAC. */
 static void put_suites(struct buf *b, const struct choice *c)
 {
-	for (size_t k = 0; k < c->n[KX]; k++)
-		for (size_t i = 0; i < c->n[CIPHER]; i++)
-			for (size_t m = 0; m < c->n[MAC]; m++)
-				for (const struct suite *s = suites; s < suites + ROWS(suites); s++)
-					if (strcmp(s->kx, c->of[KX][k]->name) == 0 &&
-					    strcmp(s->cipher, c->of[CIPHER][i]->name) == 0 &&
-					    strcmp(s->mac, c->of[MAC][m]->name) == 0)
-						put_name(b, s->openssl);
+	for (const struct word_row *const *kx = c->of[KX]; *kx; kx++)
+		for (const struct word_row *const *cipher = c->of[CIPHER]; *cipher; cipher++)
+			for (const struct word_row *const *mac = c->of[MAC]; *mac; mac++)
+				put_suite(b, (*kx)->name, (*cipher)->name, (*mac)->name);
 }
 
 void conf_gnutls_name(struct buf *out, const char *suite)

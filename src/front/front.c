@@ -217,6 +217,7 @@ int front_main(const struct role_env *env)
 	}
 	if (front_tls_open(&f, &why) != OK) {
 		log_line(LOG_ERR, "%s", why.text);
+		front_done(&f);
 		return EX_OSERR;
 	}
 	if (!door_open(&f))

@@ -193,7 +193,7 @@ static enum err fill(SSL_CTX *ctx, const struct slice text[static PEMS], const s
 
 SSL_CTX *certificate_open(int fd, const struct conf_priorities *p, struct why *why)
 {
-	struct slice text[PEMS];
+	struct slice text[PEMS] = {{0}};
 	SSL_CTX *ctx = NULL;
 	char *all = NULL;
 	size_t octets = 0;

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/log.h"
 #include "ipc/certificate.h"
 #include "master/fork.h"
@@ -57,9 +58,9 @@ static enum err regular_file(int fd, const char *path, size_t *octets, struct wh
 	return OK;
 }
 
-static enum err read_all(int fd, const char *path, size_t octets, struct slice *out, struct why *why)
+static enum err read_all(int fd, const char *path, size_t octets, struct arena *a, struct slice *out, struct why *why)
 {
-	char *text = malloc(octets + 1);
+	char *text = arena_zero(a, octets + 1);
 	ssize_t n = text ? read(fd, text, octets) : -1;
 
 	if (n < 0)
@@ -68,8 +69,9 @@ static enum err read_all(int fd, const char *path, size_t octets, struct slice *
 	return OK;
 }
 
-/* The file's text, if it may be trusted. Nothing is freed: the process ends. */
-static enum err file_read(const char *path, struct conf_checks checks, struct slice *out, struct why *why)
+/* The file's text, if it may be trusted. */
+static enum err file_read(const char *path, struct conf_checks checks, struct arena *a, struct slice *out,
+			  struct why *why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* not to wait for the other end of a FIFO */
 	size_t octets = 0;
@@ -81,7 +83,7 @@ static enum err file_read(const char *path, struct conf_checks checks, struct sl
 	if (err == OK)
 		err = safety_check(fd, path, checks.bits, geteuid(), why);
 	if (err == OK)
-		err = read_all(fd, path, octets, out, why);
+		err = read_all(fd, path, octets, a, out, why);
 	close(fd);
 	return err;
 }
@@ -121,7 +123,8 @@ static bool files_are_set(const struct conf_server *sv)
 	return sv->tls.certificate_file && sv->tls.key_file;
 }
 
-static bool files_read(const struct conf *cf, const struct conf_tls *tls, struct slice text[static PEMS])
+static bool files_read(const struct conf *cf, const struct conf_tls *tls, struct arena *a,
+		       struct slice text[static PEMS])
 {
 	const struct {
 		const char *path;
@@ -137,7 +140,7 @@ static bool files_read(const struct conf *cf, const struct conf_tls *tls, struct
 		struct why why;
 
 		text[i] = (struct slice){0};
-		if (files[i].path && file_read(files[i].path, files[i].checks, &text[i], &why) != OK) {
+		if (files[i].path && file_read(files[i].path, files[i].checks, a, &text[i], &why) != OK) {
 			tell(LOG_ERR, "%s", why.text);
 			fine = false;
 		}
@@ -175,12 +178,12 @@ static bool try_out(const struct conf_server *sv, int fd)
 	return true;
 }
 
-static int fill(const struct conf *cf, const struct conf_server *sv, int fd)
+static int fill(const struct conf *cf, const struct conf_server *sv, struct arena *a, int fd)
 {
 	struct slice text[PEMS];
 	struct why why;
 
-	if (!files_are_set(sv) || !files_read(cf, &sv->tls, text))
+	if (!files_are_set(sv) || !files_read(cf, &sv->tls, a, text))
 		return EX_CONFIG;
 	if (certificate_write(fd, text, &why) != OK) {
 		tell(LOG_ERR, "%s", why.text);
@@ -192,13 +195,15 @@ static int fill(const struct conf *cf, const struct conf_server *sv, int fd)
 /* However many are wrong: all is told at once. */
 static int fill_all(const struct certs *c, const struct conf *cf)
 {
-	int status = EX_OK;
+	struct arena *a = arena_new(SIZE_MAX);
+	int status = a ? EX_OK : EX_OSERR;
 
-	for (size_t i = 0; i < c->n; i++) {
-		int one = c->fd[i] >= 0 && first_alike(cf, i) == i ? fill(cf, &cf->servers[i], c->fd[i]) : EX_OK;
+	for (size_t i = 0; a && i < c->n; i++) {
+		int one = c->fd[i] >= 0 && first_alike(cf, i) == i ? fill(cf, &cf->servers[i], a, c->fd[i]) : EX_OK;
 
 		status = one != EX_OK ? one : status;
 	}
+	arena_free(a);
 	return status;
 }
 
