@@ -8,6 +8,7 @@
 #define A (1 << ROLE_AUTH)
 #define H (1 << ROLE_HASH)
 #define R (1 << ROLE_RELAY)
+#define L (1 << ROLE_LOCKER)
 #define S (1 << ROLE_STORE)
 #define PAYLOAD(name) sizeof(struct name)
 
@@ -21,11 +22,11 @@ enum {
 /* clang-format off */
 const struct msg_rule msg_rule[MSG_COUNT] = {
 	/*                name        from           to             fds   payload              bulk           secret */
-	[MSG_PEER] =     {"peer",     M,             F | A | H | S, 1, 1, PAYLOAD(msg_peer),   0,             0},
+	[MSG_PEER] =     {"peer",     M,             F | A | H | L | S, 1, 1, PAYLOAD(msg_peer),   0,             0},
 	[MSG_FORGET] =   {"forget",   M,             A,             0, 0, PAYLOAD(msg_forget), 0,             0},
-	[MSG_LOG] =      {"log",      M,             F | A | H | S, 1, 1, 0,                   0,             0},
-	[MSG_READY] =    {"ready",    M | F | A | H | R | S, M,         0, 0, 0,                   0,             0},
-	[MSG_LOG_LOST] = {"log-lost", F | A | H | S, M,             0, 0, 0,                   0,             0},
+	[MSG_LOG] =      {"log",      M,             F | A | H | L | S, 1, 1, 0,               0,             0},
+	[MSG_READY] =    {"ready",    M | F | A | H | R | L | S, M,    0, 0, 0,                0,             0},
+	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | S, M,         0, 0, 0,                   0,             0},
 	[MSG_IDLE] =     {"idle",     S | M,         M | S,         0, 0, 0,                   0,             0},
 	[MSG_LEAVE] =    {"leave",    M,             M | F,         0, 0, PAYLOAD(msg_leave),  0,             0},
 	[MSG_LEFT] =     {"left",     M | F,         M,             0, 0, 0,                   0,             0},
@@ -46,12 +47,15 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_COMMIT] =   {"commit",   F,             S,             0, 1, PAYLOAD(msg_commit), MSG_BULK_MOST, 0},
 	[MSG_DONE] =     {"done",     S,             F,             0, 0, PAYLOAD(msg_done),   0,             0},
 	[MSG_CLOSE] =    {"close",    F,             S,             0, 0, PAYLOAD(msg_close),  0,             0},
+
+	[MSG_SPOOL] =    {"spool",    S,             L,             0, 0, PAYLOAD(msg_spool),  SPOOL_NAME_MOST, 0},
+	[MSG_SPOOLED] =  {"spooled",  L,             S,             0, 1, PAYLOAD(msg_spooled), REASON_BULK,  0},
 };
 /* clang-format on */
 
 const char *role_name(enum role role)
 {
-	static const char *const names[ROLE_COUNT] = {"master", "front", "auth", "hash", "relay", "store"};
+	static const char *const names[ROLE_COUNT] = {"master", "front", "auth", "hash", "relay", "locker", "store"};
 
 	return role < ROLE_COUNT ? names[role] : "unknown";
 }

@@ -12,7 +12,7 @@
 #include "base/address.h"
 #include "base/why.h"
 
-enum role { ROLE_MASTER, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_RELAY, ROLE_STORE, ROLE_COUNT };
+enum role { ROLE_MASTER, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_RELAY, ROLE_LOCKER, ROLE_STORE, ROLE_COUNT };
 
 /* "front", ... */
 const char *role_name(enum role role);
@@ -44,6 +44,9 @@ enum msg_type {
 	MSG_COMMIT, /* front to store: QUIT with these changes */
 	MSG_DONE,   /* they are durable, or not */
 	MSG_CLOSE,  /* front to store: the session ended, delete nothing; not answered */
+	/* a mailbox in the spool */
+	MSG_SPOOL,   /* store to locker: do this beside this mailbox; store waits for the answer */
+	MSG_SPOOLED, /* it is done, or not; perhaps the descriptor of a new file */
 	MSG_COUNT
 };
 
@@ -183,6 +186,32 @@ struct msg_done {
 
 struct msg_close {
 	uint64_t sid;
+};
+
+/* What locker does beside the mailbox NAME; see store/spool.h. */
+enum spool_op {
+	SPOOL_LOCK,    /* makes NAME.lock, if it can be had at once */
+	SPOOL_UNLOCK,  /* removes it */
+	SPOOL_KEEP,    /* it stays when store ends, and locker */
+	SPOOL_NEW,     /* makes .NAME.new like NAME, and hands its descriptor over. This and the following need the lock */
+	SPOOL_REPLACE, /* puts it in the place of NAME */
+	SPOOL_ABANDON, /* removes it */
+	SPOOL_OPS
+};
+enum { SPOOL_NAME_MOST = 250 }; /* octets of NAME */
+
+/* Bulk: NAME, the name of a file in the spool. */
+struct msg_spool {
+	uint64_t job; /* store's own number */
+	uint32_t op;  /* enum spool_op */
+	uint32_t pad;
+};
+
+/* Bulk: the reason where err is none of OK. ERR_IN_USE: another program has the lock; ERR_PERM: it cannot be done. */
+struct msg_spooled {
+	uint64_t job;
+	uint32_t err; /* enum err */
+	uint32_t pad;
 };
 
 /* A row of the catalogue. */

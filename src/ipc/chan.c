@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 enum {
@@ -30,8 +32,11 @@ struct chan_queued {
 	char octets[];
 };
 
-/* One message at a time is being handled in a process, so one buffer serves all its channels. */
-static alignas(max_align_t) char receive_buffer[MESSAGE_MOST];
+/* One message at a time is being handled in a process, so one buffer serves all its channels; and one while its handler waits
+ * for an answer. */
+static alignas(max_align_t) char first_buffer[MESSAGE_MOST], answer_buffer[8 + 256 + CHAN_WAIT_BULK];
+static char *receive_buffer = first_buffer;
+static size_t receive_octets = sizeof first_buffer;
 
 int msg_take_fd(struct msg *m, unsigned i)
 {
@@ -145,7 +150,7 @@ static bool receive_one(struct chan *c)
 		struct cmsghdr align;
 		char octets[CMSG_SPACE(sizeof(int) * MSG_FDS_MOST)];
 	} control;
-	struct iovec io = {receive_buffer, sizeof receive_buffer};
+	struct iovec io = {receive_buffer, receive_octets};
 	struct msghdr mh = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	ssize_t n = recvmsg(c->in.fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	struct msg m = {0};
@@ -195,6 +200,26 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 	for (int i = 0; i < BATCH && receive(c); i++)
 		if (!ev_is_active(&c->in)) /* paused by a handler */
 			break;
+}
+
+static bool is_readable(const struct chan *c, uint64_t until_ms)
+{
+	struct pollfd p = {.fd = c->in.fd, .events = POLLIN};
+	uint64_t now_ms = clock_ms();
+
+	return poll(&p, 1, until_ms > now_ms ? (int)(until_ms - now_ms) : 0) > 0;
+}
+
+void chan_wait(struct chan *c, const bool *done, unsigned timeout_ms)
+{
+	uint64_t until_ms = clock_ms() + timeout_ms;
+
+	receive_buffer = answer_buffer;
+	receive_octets = sizeof answer_buffer;
+	while (!*done && !c->shut && is_readable(c, until_ms))
+		(void)receive_one(c);
+	receive_buffer = first_buffer;
+	receive_octets = sizeof first_buffer;
 }
 
 enum sent { SENT, SENT_LATER, SENT_NEVER };

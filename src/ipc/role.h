@@ -49,6 +49,8 @@ struct role_env {
 		index_dir; /* of this owner, for maildrops where no index can be beside the mail; NULL: there is none */
 	const char *journal_dir; /* of this owner, for journals of what is changed in place; NULL: there is none */
 
+	const char *spool; /* the directory in which locker makes files for us; NULL: there is no locker */
+
 	/* auth */
 	const struct store_slot *slots; /* of all store workers, for reading */
 	void *cache;                    /* shared by the auth workers alone */
@@ -62,6 +64,7 @@ int auth_main(const struct role_env *env);
 int hash_main(const struct role_env *env);
 int relay_main(const struct role_env *env);
 int store_main(const struct role_env *env);
+int locker_main(const struct role_env *env); /* its working directory is the spool */
 
 /* Octets of shared memory that the auth workers want for their cache. */
 size_t auth_cache_octets(const struct conf *cf);

@@ -122,17 +122,6 @@ static enum err look(int dir, const char *lock, const struct dotlock_rules *rule
 	return err;
 }
 
-enum err dotlock_look(int dir, const char *name, const struct dotlock_rules *rules, struct why *why)
-{
-	struct lock_name lock;
-	struct found found;
-	enum err err = name_lock(&lock, name, why);
-
-	if (err == OK)
-		err = look(dir, lock.text, rules, &found, why);
-	return err == OK && found.state == BUSY ? ERR_IN_USE : err;
-}
-
 /* ---- ours ---- */
 
 struct own_name {
@@ -279,6 +268,13 @@ enum err dotlock_keep(int dir, const char *name, pid_t heir, struct why *why)
 	return err;
 }
 
+void dotlock_leave(struct dotlock *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+}
+
 bool dotlock_release(struct dotlock *l, int dir, const char *name)
 {
 	struct lock_name lock;
@@ -291,7 +287,6 @@ bool dotlock_release(struct dotlock *l, int dir, const char *name)
 
 	if (ours)
 		ours = unlinkat(dir, lock.text, 0) == 0;
-	close(l->fd);
-	l->fd = -1;
+	dotlock_leave(l);
 	return ours;
 }

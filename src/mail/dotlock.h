@@ -35,8 +35,11 @@ enum err dotlock_take(struct dotlock *l, int dir, const char *name, const struct
  * happens. */
 enum err dotlock_keep(int dir, const char *name, pid_t heir, struct why *why);
 
+/* What the operator is told where a release is false; %s: NAME. */
+#define DOTLOCK_TAKEN "another program has removed or replaced %s.lock while it was ours"
+
 /* False: it was not there any more, or somebody else's is: that one stays. A lock that is not held: true. */
 bool dotlock_release(struct dotlock *l, int dir, const char *name);
 
-/* What has been found at NAME.lock; nothing is changed. OK: nothing, or a stale lock. */
-enum err dotlock_look(int dir, const char *name, const struct dotlock_rules *rules, struct why *why);
+/* NAME.lock stays, and is not ours any more: for one that was kept. */
+void dotlock_leave(struct dotlock *l);

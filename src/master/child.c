@@ -24,6 +24,7 @@ static const struct {
 	{ROLE_FRONT, ROLE_STORE},
 	{ROLE_AUTH, ROLE_HASH},
 	{ROLE_AUTH, ROLE_STORE},
+	{ROLE_LOCKER, ROLE_STORE}, /* where there is a spool */
 };
 
 bool child_runs(const struct child *c)

@@ -65,7 +65,9 @@ static enum err allow_mail(const struct landlock *l, struct why *why)
 
 static enum err allow(const struct confinement *c, const struct landlock *l, struct why *why)
 {
-	enum landlock_right right = c->role == ROLE_STORE ? LANDLOCK_MAIL : LANDLOCK_LOOK;
+	enum landlock_right right = c->role == ROLE_STORE    ? LANDLOCK_MAIL
+				    : c->role == ROLE_LOCKER ? LANDLOCK_SPOOL
+							     : LANDLOCK_LOOK;
 	enum err err = c->role == ROLE_STORE && l->fd >= 0 ? allow_mail(l, why) : OK;
 
 	for (size_t i = 0; err == OK && i < CONFINE_DIRS_MOST; i++)
@@ -100,8 +102,8 @@ enum err confine(const struct confinement *c, struct why *why)
 		return err;
 	struct privs privs = c->privs;
 
-	/* A capability that reads every file is only for a process that Landlock keeps to one directory. */
-	if (l.fd < 0 || c->dirs[1])
+	/* A capability is only for a process that is kept to one directory, by Landlock or by a root directory of its own. */
+	if ((l.fd < 0 && !c->root) || c->dirs[1])
 		privs.keep = 0;
 	if ((err = allow(c, &l, why)) == OK && (err = root_enter(c->root, why)) == OK &&
 	    (err = privs_drop(&privs, why)) == OK)

@@ -15,8 +15,8 @@ enum { CONFINE_DIRS_MOST = 3 };
 struct confinement {
 	enum role role;
 	struct privs privs;
-	const char *root; /* front, hash: becomes the root directory; NULL: not started as root */
-	/* auth: what it may look into; store: besides the usual places of mail. NULL: fewer. */
+	const char *root; /* front, hash, locker: becomes the root directory; NULL: not started as root */
+	/* auth: what it may look into; locker: the spool; store: besides the usual places of mail. NULL: fewer. */
 	const char *dirs[CONFINE_DIRS_MOST];
 };
 

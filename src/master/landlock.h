@@ -12,8 +12,9 @@ int landlock_abi(void);
 
 /* What may be allowed beneath a directory. */
 enum landlock_right {
-	LANDLOCK_LOOK, /* open files for reading, list directories */
-	LANDLOCK_MAIL, /* besides: write, make, rename and remove regular files and directories; nothing else */
+	LANDLOCK_LOOK,  /* open files for reading, list directories */
+	LANDLOCK_SPOOL, /* besides: write, make, rename and remove regular files */
+	LANDLOCK_MAIL,  /* besides: the same of directories, and move them about; nothing else */
 };
 
 /* A set of rules under construction. Everything that Landlock knows is refused, sockets and signals to other

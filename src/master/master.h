@@ -57,7 +57,9 @@ struct master {
 	bool privileged;      /* started as root */
 	struct identity self; /* who we are */
 	struct identity front, auth;
-	gid_t shadow; /* the group that may read the system's passwords, for auth; 0: nobody needs it */
+	struct identity locker;
+	char spool[PATH_MAX]; /* the directory in which locker makes files; "": there is no locker */
+	gid_t shadow;         /* the group that may read the system's passwords, for auth; 0: nobody needs it */
 	struct paths paths;
 	struct listeners listeners;
 	struct certs certs;

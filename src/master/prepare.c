@@ -2,6 +2,7 @@
 #include "master/prepare.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include "base/log.h"
 #include "master/landlock.h"
+#include "master/spool.h"
 #include "master/tell.h"
 
 enum { DESCRIPTORS_BESIDES = 8192 }; /* what a process may need besides its clients: channels to all stores, and more */
@@ -46,6 +48,19 @@ static void descriptors_raise(const struct conf *cf)
 		log_line(LOG_WARNING, "cannot raise the limit of open files: %s", strerror(errno));
 }
 
+/* Locker is nobody, in the group of the spool. */
+static void spool_prepare(struct master *m)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+
+	m->spool[0] = '\0';
+	if (nobody && nobody->pw_uid != 0 && group_find("mail", &m->locker.gid) &&
+	    spool_find(m->cf, m->locker.gid, m->spool))
+		m->locker.uid = nobody->pw_uid;
+	else
+		m->spool[0] = '\0';
+}
+
 /* Who we are, and who the roles will be. */
 static enum err users_find(struct master *m, struct why *why)
 {
@@ -61,6 +76,8 @@ static enum err users_find(struct master *m, struct why *why)
 	}
 	if ((err = identity_find(m->cf->front_user, &m->front, why)) == OK)
 		err = identity_find(m->cf->auth_user, &m->auth, why);
+	if (err == OK)
+		spool_prepare(m);
 	if (conf_list_has(&m->cf->auth.authorization, "system") &&
 	    conf_list_has(&m->cf->auth.authentication, "system") && !group_find("shadow", &m->shadow))
 		log_line(LOG_WARNING, "there is no group shadow: system users whose passwords are in " CONF_ETC

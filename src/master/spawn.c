@@ -21,13 +21,14 @@
 #include "ipc/places.h"
 #include "master/confine.h"
 #include "master/fork.h"
+#include "master/spool.h"
 #include "master/tell.h"
 
 enum { KEPT_MOST = SLOTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
 
 static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
-	[ROLE_FRONT] = front_main, [ROLE_AUTH] = auth_main,   [ROLE_HASH] = hash_main,
-	[ROLE_RELAY] = relay_main, [ROLE_STORE] = store_main,
+	[ROLE_FRONT] = front_main, [ROLE_AUTH] = auth_main,     [ROLE_HASH] = hash_main,
+	[ROLE_RELAY] = relay_main, [ROLE_LOCKER] = locker_main, [ROLE_STORE] = store_main,
 };
 
 /* Ends the child: it cannot be made what it must be. */
@@ -93,6 +94,7 @@ static enum err env_store(const struct child *c, struct role_env *env, struct wh
 	struct why reason = {""};
 	void *page;
 
+	env->spool = m->spool[0] ? m->spool : NULL;
 	env->uid = c->owner.uid;
 	env->gid = c->owner.gid;
 	env->session_fd = paths_session_file(&m->paths, c->owner.uid, why);
@@ -132,18 +134,6 @@ static enum err env_fill(const struct child *c, struct role_env *env, struct why
 	return fill[c->role] ? fill[c->role](c, env, why) : OK;
 }
 
-/* The directory that a mailbox pattern names before its first variable: "maildir:/srv/mail/${user}" gives
- * /srv/mail. False: it names none. */
-static bool pattern_dir(const char *pattern, char dir[static PATH_MAX])
-{
-	const char *path = pattern ? strchr(pattern, '/') : NULL;
-	struct slice fixed = {path, path ? strcspn(path, "$") : 0};
-
-	while (fixed.n > 1 && fixed.p[fixed.n - 1] != '/')
-		fixed.n--;
-	return fixed.n > 1 && slice_cstr(fixed, dir, PATH_MAX);
-}
-
 /* Who it becomes, and what it may still reach. */
 static void confinement_fill(const struct child *c, const struct role_env *env, struct confinement *out)
 {
@@ -167,6 +157,7 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 		return;
 	out->privs.id = c->role == ROLE_STORE                            ? c->owner
 			: c->role == ROLE_FRONT || c->role == ROLE_RELAY ? m->front
+			: c->role == ROLE_LOCKER                         ? m->locker
 									 : m->auth;
 	/* In /etc there is more than auth is to see, so it reads there what group shadow may; elsewhere password files that only
 	 * root may read. */
@@ -178,6 +169,10 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 	}
 	if (c->role == ROLE_FRONT || c->role == ROLE_HASH || c->role == ROLE_RELAY)
 		out->root = m->paths.empty;
+	if (c->role == ROLE_LOCKER) {
+		out->root = out->dirs[0] = m->spool;
+		out->privs.keep = 1ULL << CAP_CHOWN; /* new mailboxes are their owners' */
+	}
 }
 
 static int by_number(const void *a, const void *b)

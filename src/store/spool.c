@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "mail/twin.h"
+#include "store/locker.h"
 
 enum err spool_init(struct spool *sp, int dir, const char *name, struct locker *locker, struct why *why)
 {
@@ -13,7 +14,8 @@ enum err spool_init(struct spool *sp, int dir, const char *name, struct locker *
 	if (name[0] == '\0' || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return fail(why, ERR_PERM, "%s is no name of a mailbox", name);
 	sp->own = faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) == 0;
-	(void)locker;
+	if (!sp->own && locker && locker_serves(locker, dir))
+		sp->locker = locker;
 	return OK;
 }
 
@@ -33,32 +35,46 @@ static enum err new_directly(const struct spool *sp, int *fd, struct why *why)
 
 enum err spool_new(const struct spool *sp, int *fd, struct why *why)
 {
-	return new_directly(sp, fd, why);
+	if (!sp->locker)
+		return new_directly(sp, fd, why);
+	enum err err = locker_ask(sp->locker, SPOOL_NEW, sp->name, fd, why);
+
+	return err == OK && *fd < 0 ? fail(why, ERR_TEMP, "the locker has handed nothing over") : err;
 }
 
 enum err spool_replace(const struct spool *sp, struct why *why)
 {
-	return twin_replace(sp->dir, sp->name, why);
+	return sp->locker ? locker_ask(sp->locker, SPOOL_REPLACE, sp->name, NULL, why)
+			  : twin_replace(sp->dir, sp->name, why);
 }
 
 void spool_abandon(const struct spool *sp)
 {
-	twin_abandon(sp->dir, sp->name);
+	if (sp->locker)
+		(void)locker_ask(sp->locker, SPOOL_ABANDON, sp->name, NULL,
+				 NULL); /* what stays is removed before the next */
+	else
+		twin_abandon(sp->dir, sp->name);
 }
 
 enum err spool_keep(const struct spool *sp, struct why *why)
 {
-	return dotlock_keep(sp->dir, sp->name, getppid(), why);
+	return sp->locker ? locker_ask(sp->locker, SPOOL_KEEP, sp->name, NULL, why)
+			  : dotlock_keep(sp->dir, sp->name, getppid(), why);
 }
 
 enum err spool_lock(const struct spool *sp, struct dotlock *l, const struct dotlock_rules *rules, struct why *why)
 {
-	return dotlock_take(l, sp->dir, sp->name, rules, why);
+	l->fd = -1;
+	return sp->locker ? locker_ask(sp->locker, SPOOL_LOCK, sp->name, NULL, why)
+			  : dotlock_take(l, sp->dir, sp->name, rules, why);
 }
 
 bool spool_unlock(const struct spool *sp, struct dotlock *l, struct why *why)
 {
+	if (sp->locker)
+		return locker_ask(sp->locker, SPOOL_UNLOCK, sp->name, NULL, why) == OK;
 	if (dotlock_release(l, sp->dir, sp->name))
 		return true;
-	return fail(why, ERR_TEMP, "another program has removed or replaced %s.lock while it was ours", sp->name) == OK;
+	return fail(why, ERR_TEMP, DOTLOCK_TAKEN, sp->name) == OK;
 }

@@ -167,6 +167,10 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	struct store *st = c->owner;
 	bool front = q->role == ROLE_FRONT;
 
+	if (q->role == ROLE_LOCKER) {
+		locker_connect(&st->locker, st->loop, msg_take_fd(m, 0), q->serial);
+		return OK;
+	}
 	if (!front && q->role != ROLE_AUTH)
 		return fail(why, ERR_PERM, "a peer of role %u", q->role);
 	struct peer *p = calloc(1, sizeof *p);
@@ -236,7 +240,7 @@ static void set_up_maildrops(struct store *st)
 
 	st->setup = (struct maildrop_setup){.type = cf->mailbox.mailbox_type ? cf->mailbox.mailbox_type : "mbox",
 					    .index_dir = -1,
-					    .lock = {.conf = &cf->locking},
+					    .lock = {.conf = &cf->locking, .locker = &st->locker},
 					    .journal_dir = -1,
 					    .unquote = unquote[cf->mailbox.mbox_quoting]};
 	if (index && strcmp(index, "off") == 0)
@@ -286,6 +290,7 @@ int store_main(const struct role_env *env)
 	st->env = env;
 	st->uid = geteuid();
 	st->locks.fd = env->session_fd;
+	locker_init(&st->locker, env->spool);
 	set_up_maildrops(st);
 	set_up_journals(st);
 	set_up_loop(st);

@@ -6,6 +6,7 @@
 #include "ipc/chan.h"
 #include "ipc/role.h"
 #include "store/lock.h"
+#include "store/locker.h"
 #include "store/maildrop.h"
 
 struct session;
@@ -28,6 +29,7 @@ struct store {
 	struct table sessions;   /* by session id */
 	struct session *waiting; /* for their session lock, or for their front's channel */
 	struct peer *fronts, *auths;
+	struct locker locker;
 	struct chan master;
 	ev_timer idle;
 	ev_prepare before_wait;

@@ -4,6 +4,7 @@ Also the world it serves: virtual domains, their users, Maildirs."""
 
 import contextlib
 import crypt
+import grp
 import itertools
 import mailbox
 import os
@@ -212,6 +213,14 @@ class Daemon:
         own(cert.chain, self.uid, self.uid)
         own(cert.key, self.uid, self.uid)
         return cert
+
+    def make_spool(self):
+        """A directory of mailboxes as Debian has it: root's, of group mail, and nobody else may make files in it."""
+        self.spool = self.top / "spool"
+        self.spool.mkdir()
+        os.chown(self.spool, 0, grp.getgrnam("mail").gr_gid)
+        self.spool.chmod(0o2775)
+        self.extra += f'mailbox {{ mail-spool "{self.spool}"; }}\n'
 
     # the process
 

@@ -2,6 +2,7 @@
 
 What happens when one of them tries more is in tests/master/test_confine.c."""
 
+import grp
 import os
 import pwd
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROLES = ("front", "auth", "hash", "store")
-CAP_DAC_READ_SEARCH = 1 << 2
+CAP_CHOWN, CAP_DAC_READ_SEARCH = 1 << 0, 1 << 2
 
 
 def status(pid):
@@ -158,3 +159,34 @@ def test_password_files_that_only_root_may_read(daemon):
     daemon.domains.chmod(0o700)
     os.chown(daemon.domains, 0, 0)
     daemon.login(user).quit()
+
+
+@pytest.mark.needs_root
+def test_locker(daemon):
+    """Who makes files in the spool sees nothing else, is nobody in group mail, may give files away, and holds no file."""
+    daemon.make_spool()
+    daemon.login(daemon.user())
+    (pid,) = daemon.role_pids("pop3d-locker")
+    s = status(pid)
+    assert {int(n) for n in s["Uid"].split()} == {pwd.getpwnam("nobody").pw_uid}
+    assert {int(n) for n in s["Gid"].split()} == {grp.getgrnam("mail").gr_gid} and s["Groups"].strip() == ""
+    assert int(s["CapEff"], 16) == int(s["CapPrm"], 16) == CAP_CHOWN
+    assert all(int(s[kind], 16) == 0 for kind in ("CapInh", "CapAmb", "CapBnd"))
+    assert s["NoNewPrivs"] == "1" and s["Seccomp"] == "2"
+    assert os.readlink(f"/proc/{pid}/root") == os.readlink(f"/proc/{pid}/cwd") == str(daemon.spool)
+    assert [t for t in holds(pid).values() if t.startswith("/")] == []
+    assert os.stat(f"/proc/{pid}/environ").st_uid == 0
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("statement", ["locking { type kernel; }", 'mailbox { mailbox-pattern "maildir:%s/${user}"; }',
+                                       'mailbox { mailbox-pattern "%s/${user}/mbox"; }', None])
+def test_no_locker(daemon, statement):
+    """Where nothing is made beside mailboxes, or in their owners' directories only, there is none, nor in a directory of others."""
+    daemon.make_spool()
+    if statement:
+        daemon.extra += statement.replace("%s", str(daemon.spool))
+    else:
+        daemon.spool.chmod(0o755)
+    daemon.login(daemon.user())
+    assert daemon.role_pids("pop3d-locker") == []

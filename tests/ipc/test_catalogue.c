@@ -35,7 +35,8 @@ static const struct {
 	{ROLE_AUTH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY)},
 	{ROLE_HASH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASHED)},
 	{ROLE_STORE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_IDLE) | BIT(MSG_DENY) | BIT(MSG_SCAN) |
-			     BIT(MSG_BODY) | BIT(MSG_BYTES) | BIT(MSG_DONE)},
+			     BIT(MSG_BODY) | BIT(MSG_BYTES) | BIT(MSG_DONE) | BIT(MSG_SPOOL)},
+	{ROLE_LOCKER, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_SPOOLED)},
 };
 
 static void test_who_sends_what(void **state)
@@ -58,9 +59,9 @@ static void test_secrets_and_grants(void **state)
 	check(msg_rule[MSG_LOGIN].to == 1 << ROLE_AUTH && msg_rule[MSG_HASH].to == 1 << ROLE_HASH);
 	check(msg_rule[MSG_GRANT].from == (1 << ROLE_AUTH | 1 << ROLE_MASTER));
 	check(msg_rule[MSG_PEER].from == 1 << ROLE_MASTER && msg_rule[MSG_FORGET].from == 1 << ROLE_MASTER);
-	/* No descriptor reaches auth, hash or master from anybody but master. */
+	/* No descriptor reaches auth, hash or master from anybody but master, nor locker. */
 	for (unsigned type = 0; type < MSG_COUNT; type++) {
-		unsigned inner = 1 << ROLE_AUTH | 1 << ROLE_HASH | 1 << ROLE_MASTER;
+		unsigned inner = 1 << ROLE_AUTH | 1 << ROLE_HASH | 1 << ROLE_LOCKER | 1 << ROLE_MASTER;
 
 		check_row(type, msg_rule[type].name,
 			  !(msg_rule[type].to & inner) || msg_rule[type].fds_most == 0 ||

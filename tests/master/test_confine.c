@@ -36,8 +36,9 @@ enum {
 	A = 1 << ROLE_AUTH,
 	H = 1 << ROLE_HASH,
 	R = 1 << ROLE_RELAY,
+	L = 1 << ROLE_LOCKER, /* as root only: its root directory is the spool, so whatever lies outside is not there */
 	S = 1 << ROLE_STORE,
-	ALL = F | A | H | R | S,
+	ALL = F | A | H | R | L | S,
 	S_USER = S << ROLE_COUNT, /* store only where it runs as the caller, who is auth as well */
 	OWNER = 20077,            /* of the mail */
 	NOBODY = 65534,
@@ -49,7 +50,7 @@ enum { SOCKET = 100, LISTENER, MESSAGE, PARENT = -77 };
 
 /* The world that is tried; paths are absolute. */
 static struct {
-	char top[64], empty[80], look[80], etc[80], record[96], mail[80], message[96], made[96], moved[96];
+	char top[64], empty[80], look[80], etc[80], record[96], mail[80], spool[80], message[96], made[96], moved[96];
 } w;
 static struct sockaddr_un nobody_there = {.sun_family = AF_UNIX};
 static struct open_how reading = {.flags = O_RDONLY};
@@ -76,7 +77,7 @@ static const struct {
 	{"read /etc/passwd by open",    0,     SYS_open,          {P("/etc/passwd"), O_RDONLY}},
 	{"read /proc/self/maps",        0,     SYS_openat,        {AT_FDCWD, P("/proc/self/maps"), O_RDONLY}},
 	{"open a device",               0,     SYS_openat,        {AT_FDCWD, P("/dev/null"), O_RDWR}},
-	{"list /",                      0,     SYS_openat,        {AT_FDCWD, P("/"), O_RDONLY | O_DIRECTORY}},
+	{"list /",                      L,     SYS_openat,        {AT_FDCWD, P("/"), O_RDONLY | O_DIRECTORY}},
 	{"read a password file",        A|S_USER, SYS_openat,        {AT_FDCWD, P(w.record), O_RDONLY}},
 	{"read one by openat2",         S_USER, SYS_openat2,         {AT_FDCWD, P(w.record), P(&reading), sizeof reading}},
 	{"write a password file",       0,     SYS_openat,        {AT_FDCWD, P(w.record), O_WRONLY}},
@@ -91,8 +92,13 @@ static const struct {
 	{"make a FIFO",                 0,     SYS_mknod,         {P(w.moved), S_IFIFO | 0600}},
 	{"change a mode by name",       0,     SYS_chmod,         {P(w.message), 0600}},
 	{"open by handle",              0,     SYS_open_by_handle_at, {-1, 0, 0}},
-	{"read at an offset",           F|A|S, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
-	{"make a write durable",        S,     SYS_fsync,         {MESSAGE}},
+	{"make a file in /",            L,     SYS_openat,        {AT_FDCWD, P("/pop3d-probe"), MADE, 0600}},
+	{"rename one there",            L|S,   SYS_renameat2,     {AT_FDCWD, P("/pop3d-probe"), AT_FDCWD, P("/pop3d-probe2"), 0}},
+	{"remove one there",            L|S,   SYS_unlinkat,      {AT_FDCWD, P("/pop3d-probe2"), 0}},
+	{"give a file away",            L,     SYS_fchown,        {MESSAGE, NOBODY, -1}},
+	{"give a file to its owner",    L|S,   SYS_fchown,        {MESSAGE, OWNER, -1}},
+	{"read at an offset",           F|A|L|S, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
+	{"make a write durable",        L|S,   SYS_fsync,         {MESSAGE}},
 	{"lock",                        S,     SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
 	{"make a memfd",                F|S,   SYS_memfd_create,  {P("probe"), MFD_CLOEXEC}},
 	/* sockets */
@@ -119,7 +125,7 @@ static const struct {
 	{"read another's memory",       0,     SYS_process_vm_readv, {PARENT, 0, 0, 0, 0, 0}},
 	{"signal the parent",           0,     SYS_kill,          {PARENT, SIGCONT}},
 	{"signal the group",            0,     SYS_kill,          {0, SIGCONT}},
-	{"ask whether a process runs",  S,     SYS_kill,          {INT_MAX, 0}},
+	{"ask whether a process runs",  L|S,   SYS_kill,          {INT_MAX, 0}},
 	{"tgkill the parent",           0,     SYS_tgkill,        {PARENT, PARENT, 0}},
 	{"tkill the parent",            0,     SYS_tkill,         {PARENT, 0}},
 	{"pidfd_open the parent",       0,     SYS_pidfd_open,    {PARENT, 0}},
@@ -146,13 +152,13 @@ static const struct {
 };
 /* clang-format on */
 
-static bool is_refusal(int error)
+static bool is_refusal(enum role role, int error)
 {
-	return error == EPERM || error == EACCES;
+	return error == EPERM || error == EACCES || (role == ROLE_LOCKER && error == ENOENT);
 }
 
 /* Makes all calls; true where one was not refused. */
-static void attempt_all(pid_t parent, bool went[static TABLE_ROWS(attempts)])
+static void attempt_all(enum role role, pid_t parent, bool went[static TABLE_ROWS(attempts)])
 {
 	for (size_t i = 0; i < TABLE_ROWS(attempts); i++) {
 		long a[ARGS];
@@ -164,7 +170,7 @@ static void attempt_all(pid_t parent, bool went[static TABLE_ROWS(attempts)])
 		}
 		long r = syscall(attempts[i].call, a[0], a[1], a[2], a[3], a[4], a[5]);
 
-		went[i] = r >= 0 || !is_refusal(errno);
+		went[i] = r >= 0 || !is_refusal(role, errno);
 	}
 }
 
@@ -189,6 +195,10 @@ static struct confinement walls(enum role role, bool root)
 		c.privs.keep = 1ULL << CAP_DAC_READ_SEARCH;
 	if (role == ROLE_FRONT || role == ROLE_HASH || role == ROLE_RELAY)
 		c.root = w.empty;
+	if (role == ROLE_LOCKER) {
+		c.privs.keep = 1ULL << CAP_CHOWN;
+		c.root = c.dirs[0] = w.spool;
+	}
 	return c;
 }
 
@@ -208,7 +218,7 @@ static _Noreturn void probe(enum role role, bool root, pid_t parent, int out, in
 		r.confined = confine(&c, &r.why) == OK && confine_finish(role, parent, &r.why) == OK;
 	}
 	if (r.confined)
-		attempt_all(parent, r.went);
+		attempt_all(role, parent, r.went);
 	if (write(out, &r, sizeof r) != sizeof r || read(in, octet, 1) < 0)
 		_exit(1);
 	_exit(0);
@@ -257,6 +267,8 @@ static struct report probe_run(enum role role, bool root, char *status, size_t c
 static void roles_check(bool root)
 {
 	for (enum role role = ROLE_FRONT; role < ROLE_COUNT; role++) {
+		if (role == ROLE_LOCKER && !root)
+			continue;
 		struct report r = probe_run(role, root, NULL, 0);
 
 		if (!r.confined)
@@ -328,6 +340,13 @@ static const struct {
 	{ROLE_AUTH, "CapBnd:\t0000000000000000\n"},
 	{ROLE_AUTH, "NoNewPrivs:\t1\n"},
 	{ROLE_AUTH, "Seccomp:\t2\n"},
+	{ROLE_LOCKER, "Uid:\t65534\t65534\t65534\t65534\n"},
+	{ROLE_LOCKER, "Groups:\t \n"},
+	{ROLE_LOCKER, "CapPrm:\t0000000000000001\n"}, /* CAP_CHOWN, in its directory */
+	{ROLE_LOCKER, "CapEff:\t0000000000000001\n"},
+	{ROLE_LOCKER, "CapBnd:\t0000000000000000\n"},
+	{ROLE_LOCKER, "NoNewPrivs:\t1\n"},
+	{ROLE_LOCKER, "Seccomp:\t2\n"},
 	{ROLE_STORE, "Uid:\t20077\t20077\t20077\t20077\n"},
 	{ROLE_STORE, "Gid:\t20077\t20077\t20077\t20077\n"},
 	{ROLE_STORE, "Groups:\t \n"},
@@ -539,6 +558,7 @@ static int world_make(void **state)
 	PATH(etc, "%s/etc", w.top);
 	PATH(record, "%s/example.org", w.look);
 	PATH(mail, "%s/mail", w.top);
+	PATH(spool, "%s/spool", w.top);
 	PATH(message, "%s/message", w.mail);
 	PATH(made, "%s/made", w.mail);
 	PATH(moved, "%s/moved", w.mail);
@@ -548,6 +568,7 @@ static int world_make(void **state)
 	dir_make(w.etc, 0755, 0);
 	file_make(w.record, 0400, 0); /* only root may read it: auth does so by its capability */
 	dir_make(w.mail, 0700, OWNER);
+	dir_make(w.spool, 0700, NOBODY);
 	file_make(w.message, 0600, OWNER);
 	descriptor_put(socket(AF_UNIX, SOCK_STREAM, 0), SOCKET);
 	descriptor_put(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), LISTENER);
@@ -562,8 +583,8 @@ static int world_remove(void **state)
 	(void)unlink(nobody_there.sun_path);
 	(void)unlink(w.moved);
 	(void)unlink(w.made);
-	return unlink(w.message) || unlink(w.record) || rmdir(w.mail) || rmdir(w.look) || rmdir(w.etc) ||
-	       rmdir(w.empty) || rmdir(w.top);
+	return unlink(w.message) || unlink(w.record) || rmdir(w.mail) || rmdir(w.spool) || rmdir(w.look) ||
+	       rmdir(w.etc) || rmdir(w.empty) || rmdir(w.top);
 }
 
 int main(void)
