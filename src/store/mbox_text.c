@@ -83,14 +83,14 @@ static bool is_from_at(size_t i, size_t end)
 /* The first From_ line in window[i..end), i >= 2; `end`: there is none. */
 static size_t find_from(size_t i, size_t end)
 {
-	enum { BLOCK = 64 };
+	enum { BLOCK = 128 }; /* a constant, and a counter of one octet, so that compilers use vectors */
 
 	for (; end - i >= BLOCK; i += BLOCK) {
-		const char *p = window + i;
+		const char *p = window + i - 1;
 		uint8_t any = 0;
 
 		for (size_t k = 0; k < BLOCK; k++)
-			any |= (uint8_t)((p[(ptrdiff_t)k - 1] == '\n') & (p[k] == 'F'));
+			any = (uint8_t)(any + ((p[k] == '\n') & (p[k + 1] == 'F')));
 		for (size_t k = i; any && k < i + BLOCK; k++)
 			if (window[k] == 'F' && window[k - 1] == '\n' && is_from_at(k, end))
 				return k;
