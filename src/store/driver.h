@@ -66,6 +66,9 @@ struct store_driver {
 	 * that looks now, says so in `left`, which is empty: the next session need not scan. */
 	enum err (*commit)(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
 			   struct why *why);
+
+	/* Forgets what it keeps of the maildrop. NULL: nothing. */
+	void (*close)(const struct maildrop *md);
 };
 
 extern const struct store_driver maildir_driver, mbox_driver;

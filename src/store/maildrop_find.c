@@ -275,6 +275,8 @@ enum err maildrop_find(struct maildrop *md, struct slice text, const struct mail
 
 void maildrop_close(struct maildrop *md)
 {
+	if (md->driver && md->driver->close)
+		md->driver->close(md);
 	index_close(&md->index);
 	if (md->reading.fd >= 0)
 		close(md->reading.fd);

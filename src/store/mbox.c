@@ -39,8 +39,8 @@ static enum err stamp(const struct maildrop *md, struct stamp stamp[STAMPS], str
 
 /* ---- where a message is ---- */
 
-/* The file was rewritten under the session: where its messages are now. Kept, since a client that walks through its mail asks once
- * for each. One at a time in a process. */
+/* The file was rewritten under the session: where its messages are now. Kept until that ends, since a client that walks through its mail
+ * asks once for each. One at a time in a process. */
 static struct {
 	uint64_t key; /* of the maildrop */
 	struct scan now;
@@ -153,6 +153,12 @@ static enum err mbox_body(const struct maildrop *md, const struct message *m, st
 	return err;
 }
 
+static void forget_moved(const struct maildrop *md)
+{
+	if (moved.key == md->key)
+		scan_done(&moved.now);
+}
+
 const struct store_driver mbox_driver = {
 	.name = "mbox",
 	.wire_rules = MBOX_RULES,
@@ -162,4 +168,5 @@ const struct store_driver mbox_driver = {
 	.scan = mbox_scan,
 	.body = mbox_body,
 	.commit = mbox_commit,
+	.close = forget_moved,
 };

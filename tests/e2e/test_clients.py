@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clients import ALL, Where, call, python_poplib
-from server import wait_for
+from server import Maildir, Mbox, wait_for
 
 ROUNDS = 3
 NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.M)
@@ -46,9 +46,10 @@ def place():
     shutil.rmtree(place, ignore_errors=True)
 
 
+@pytest.mark.parametrize("kind", [Maildir, Mbox], ids=lambda k: k.__name__.lower())
 @pytest.mark.parametrize("client", ALL, ids=lambda c: c.__name__)
-def test_fetch_and_delete_while_mail_arrives(daemon, client, place):
-    user = daemon.user()
+def test_fetch_and_delete_while_mail_arrives(daemon, client, place, kind):
+    user = daemon.user(kind=kind)
     for n in range(10):
         user.deliver(message(n))
     daemon.start()
@@ -59,7 +60,7 @@ def test_fetch_and_delete_while_mail_arrives(daemon, client, place):
         deliverer.join()
     got += client(Where(daemon.port), user, place)
     assert sorted(int(n) for n in NUMBER.findall(got)) == list(range(10 + 10 * ROUNDS))
-    assert user.inbox.files() == []
+    assert user.inbox.contents() == []
 
 
 def test_message_is_whole(daemon):
