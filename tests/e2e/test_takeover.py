@@ -78,7 +78,7 @@ def world(top, put, conf=None):
     mail = top / "mail"
     (mail / "example.test" / "ann").mkdir(parents=True)
     shutil.chown(mail, "root", "mail")
-    mail.chmod(0o3777)  # users may make the locks of their mailboxes
+    mail.chmod(0o2775)
     os.chown(mail / "example.test" / "ann", ANN, ANN)
     put(mail / "bob", BOB)
     put(mail / "example.test" / "ann" / "INBOX", ANN)
