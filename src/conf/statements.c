@@ -25,6 +25,7 @@ WORDS(accuracies, "conversion failed: Invalid argument", {"auto", ACCURACY_AUTO}
       {"minimal", ACCURACY_MINIMAL}, {"default", ACCURACY_DEFAULT});
 WORDS(lock_types, "unrecognized locker type: %s", {"default", LOCK_DOTLOCK}, {"dotlock", LOCK_DOTLOCK},
       {"external", LOCK_EXTERNAL}, {"kernel", LOCK_KERNEL}, {"null", LOCK_NULL});
+static const char *const lock_types_later[] = {"external", "null", NULL};
 WORDS(sql_interfaces, "unknown SQL interface `%s'", {"mysql", SQL_MYSQL}, {"odbc", SQL_ODBC},
       {"postgres", SQL_POSTGRES});
 WORDS(sql_passwords, "unrecognized password encryption", {"plain", SQL_PLAIN}, {"hash", SQL_HASH}, {"crypt", SQL_CRYPT},
@@ -261,18 +262,22 @@ const struct statement statements[] = {
 	 "e2e/test_clients.py::test_session_lock_is_waited_for", RANGE(0, 600)},
 
 	{"locking", "type", TOP_AS(KIND_WORD, locking.type), "type", "default",
-	 "How deliverers are kept out of a mailbox in one file.", LATER, .words = &lock_types},
-	{"locking", "retry-count", TOP(locking.retry_count), "number", "10", "Attempts; 0: one.", LATER,
-	 RANGE(0, INT32_MAX)},
-	{"locking", "retry-sleep", TOP(locking.retry_sleep), "time", "1", "Time between two.", LATER, RANGE(0, DAY)},
-	{"locking", "retry-timeout", TOP(locking.retry_sleep), "time", NULL, "The old name of retry-sleep.", LATER,
-	 RANGE(0, DAY)},
+	 "How deliverers are kept out of a mailbox in one file: NAME.lock and fcntl, or (kernel) fcntl alone.",
+	 HONOURED, "e2e/test_locks.py::test_type_kernel", .words = &lock_types, .not_yet = lock_types_later},
+	{"locking", "retry-count", TOP(locking.retry_count), "number", "10", "Attempts; 0: one.", HONOURED,
+	 "e2e/test_locks.py::test_retry_count", RANGE(0, INT32_MAX)},
+	{"locking", "retry-sleep", TOP(locking.retry_sleep), "time", "1", "Time between two.", HONOURED,
+	 "e2e/test_locks.py::test_retry_sleep", RANGE(0, DAY)},
+	{"locking", "retry-timeout", TOP(locking.retry_sleep), "time", NULL, "The old name of retry-sleep.", HONOURED,
+	 "e2e/test_locks.py::test_retry_sleep", RANGE(0, DAY)},
 	{"locking", "expire-timeout", TOP(locking.expire_timeout), "time", "0",
-	 "Locks older than this are removed. 0: never.", LATER, RANGE(0, YEAR)},
+	 "Locks older than this are removed. 0: never.", HONOURED, "e2e/test_locks.py::test_expire_timeout",
+	 RANGE(0, YEAR)},
 	{"locking", "external-locker", TOP(locking.external_locker), "program", "dotlock", "Locker of type external.",
 	 LATER},
-	{"locking", "pid-check", TOP(locking.pid_check), "arg", "yes", "Remove locks of processes that are gone.",
-	 LATER},
+	{"locking", "pid-check", TOP(locking.pid_check), "arg", "yes",
+	 "Remove locks of processes that are gone, and those that hold no number.", HONOURED,
+	 "e2e/test_locks.py::test_pid_check"},
 	{"locking", "flags", TOP_AS(KIND_LOCK_FLAGS, locking), "flags", NULL, "Deprecated: warned about and ignored.",
 	 ACCEPTED},
 

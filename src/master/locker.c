@@ -81,11 +81,15 @@ static struct held *held_find(const struct worker *w, const char *name)
 	return h;
 }
 
+/* A lock that was kept is for whoever replays: while the change goes on, the kernel's lock on the mailbox keeps him out. */
 static bool held_by_another(const struct locker *l, const struct worker *w, const char *name)
 {
-	for (const struct worker *other = l->workers; other; other = other->next)
-		if (other != w && held_find(other, name))
+	for (const struct worker *other = l->workers; other; other = other->next) {
+		const struct held *h = other != w ? held_find(other, name) : NULL;
+
+		if (h && !h->kept)
 			return true;
+	}
 	return false;
 }
 
