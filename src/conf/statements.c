@@ -186,7 +186,8 @@ const struct statement statements[] = {
 	 "What must hold of the authorities' file.", HONOURED, "e2e/test_certificates.py::test_file_checks"},
 
 	{"server", "single-process", FIELD(struct conf_server, single_process), "arg", "no",
-	 "For debugging: one process of each role, for all servers where one says so.", HONOURED, "e2e/test_statements.py::test_single_process"},
+	 "For debugging: one process of each role, for all servers where one says so.", HONOURED,
+	 "e2e/test_statements.py::test_single_process"},
 	{"server", "transcript", FIELD(struct conf_server, transcript), "arg", NULL, "As the global statement.",
 	 HONOURED, "e2e/test_logs.py::test_transcript_of_one_server"},
 	{"server", "timeout", FIELD(struct conf_server, timeout), "time", NULL, "As the global statement.", HONOURED,
