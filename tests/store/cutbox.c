@@ -92,23 +92,38 @@ enum err cutbox_again(struct cutbox *b)
 	return journal_is_left(&b->journal, st.st_ino) ? shift_replay(&b->file, name, &b->why) : OK;
 }
 
-unsigned cutbox_journals(const struct cutbox *b)
+static DIR *journals_list(const struct cutbox *b)
 {
-	char path[64];
-	unsigned n = 0;
-
-	check(snprintf(path, sizeof path, "%s/journal", b->top) < (int)sizeof path);
-	DIR *d = opendir(path);
+	int fd = openat(b->journals, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 
 	check(d != NULL);
-	const struct dirent *e;
+	return d;
+}
 
-	/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
+/* cppcheck-suppress-begin readdirCalled ; glibc's is safe for a directory stream of one's own */
+unsigned cutbox_journals(const struct cutbox *b)
+{
+	DIR *d = journals_list(b);
+	const struct dirent *e;
+	unsigned n = 0;
+
 	while ((e = readdir(d)))
 		n += e->d_name[0] != '.' && strcmp(e->d_name, "spare") != 0;
 	closedir(d);
 	return n;
 }
+
+void cutbox_clear(const struct cutbox *b)
+{
+	DIR *d = journals_list(b);
+	const struct dirent *e;
+
+	while ((e = readdir(d)))
+		check_row(0, e->d_name, e->d_name[0] == '.' || unlinkat(b->journals, e->d_name, 0) == 0);
+	closedir(d);
+}
+/* cppcheck-suppress-end readdirCalled */
 
 size_t cut_model(const char *text, size_t octets, const struct cut *cut, size_t n, char *out)
 {

@@ -34,6 +34,9 @@ enum err cutbox_again(struct cutbox *b);
 /* Files in the directory of journals, but for `spare`. */
 unsigned cutbox_journals(const struct cutbox *b);
 
+/* Removes all of them, and `spare`. */
+void cutbox_clear(const struct cutbox *b);
+
 /* What is right: the octets without the cuts. */
 size_t cut_model(const char *text, size_t octets, const struct cut *cut, size_t n, char *out);
 

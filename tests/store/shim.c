@@ -25,6 +25,8 @@ static bool change(void)
 {
 	shim.calls++;
 	shim.changes++;
+	if (shim.before)
+		shim.before();
 	if (shim.what == SHIM_KILL && shim.changes == shim.at)
 		_exit(KILLED);
 	if (shim.what != SHIM_ERROR || shim.changes != shim.at)
@@ -38,6 +40,21 @@ static int changed(int result)
 	if (shim.what == SHIM_KILL_BEHIND && shim.changes == shim.at)
 		_exit(KILLED);
 	return result;
+}
+
+static void tell(enum shim_op_kind kind, int fd, const char *name, const char *name2, const void *data, size_t n,
+		 off_t at, int made)
+{
+	const struct shim_op op = {kind, fd, made, name, name2, data, n, at};
+
+	if (shim.made)
+		shim.made(&op);
+}
+
+/* How much of a write is done. */
+static size_t shortened(size_t n)
+{
+	return shim.what == SHIM_SHORT && shim.changes == shim.at && n > 1 ? n / 2 : n;
 }
 
 /* clang-format off */
@@ -54,7 +71,11 @@ WRAP(int, openat64, (int dir, const char *path, int flags, ...))
 		va_start(ap, flags);
 		mode = va_arg(ap, mode_t);
 		va_end(ap);
-		return change() ? -1 : changed(__real_openat64(dir, path, flags, mode));
+		int fd = change() ? -1 : changed(__real_openat64(dir, path, flags, mode));
+
+		if (fd >= 0)
+			tell(OP_CREATE, dir, path, NULL, NULL, 0, 0, fd);
+		return fd;
 	}
 	shim.calls++;
 	shim.reads += strlen(path) > 4 && path[3] == '/';
@@ -123,30 +144,36 @@ WRAP(ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t at))
 {
 	if (change())
 		return -1;
-	ssize_t done = __real_pwrite64(fd, p, n, at);
+	ssize_t done = __real_pwrite64(fd, p, shortened(n), at);
 
+	if (done > 0)
+		tell(OP_WRITE, fd, NULL, NULL, p, (size_t)done, at, -1);
 	(void)changed(0);
 	return done;
 }
 
-WRAP(ssize_t, pwritev64v2, (int fd, const struct iovec *io, int n, off_t at, int flags))
+WRAP(ssize_t, pwritev64v2, (int fd, const struct iovec *v, int count, off_t at, int flags))
 {
 	if (change())
 		return -1;
-	ssize_t done = __real_pwritev64v2(fd, io, n, at, flags);
+	struct iovec own = *v;
 
+	own.iov_len = shortened(own.iov_len);
+	ssize_t done = __real_pwritev64v2(fd, count == 1 ? &own : v, count, at, flags);
+
+	if (done > 0 && count == 1)
+		tell(OP_WRITE, fd, NULL, NULL, v->iov_base, (size_t)done, flags & RWF_APPEND ? -1 : at, -1);
 	(void)changed(0);
 	return done;
 }
 
 WRAP(int, ftruncate64, (int fd, off_t octets))
 {
-	return change() ? -1 : changed(__real_ftruncate64(fd, octets));
-}
+	int result = change() ? -1 : changed(__real_ftruncate64(fd, octets));
 
-WRAP(int, fdatasync, (int fd))
-{
-	return change() ? -1 : changed(__real_fdatasync(fd));
+	if (result == 0)
+		tell(OP_TRUNCATE, fd, NULL, NULL, NULL, (size_t)octets, 0, -1);
+	return result;
 }
 
 WRAP(int, linkat, (int from, const char *old, int to, const char *new, int flags))
@@ -161,17 +188,38 @@ WRAP(int, renameat2, (int from, const char *old, int to, const char *new, unsign
 
 WRAP(int, fsync, (int fd))
 {
-	return change() ? -1 : changed(__real_fsync(fd));
+	int result = change() ? -1 : changed(shim.no_sync ? 0 : __real_fsync(fd));
+
+	if (result == 0)
+		tell(OP_SYNC, fd, NULL, NULL, NULL, 0, 0, -1);
+	return result;
+}
+
+WRAP(int, fdatasync, (int fd))
+{
+	int result = change() ? -1 : changed(shim.no_sync ? 0 : __real_fdatasync(fd));
+
+	if (result == 0)
+		tell(OP_SYNC, fd, NULL, NULL, NULL, 0, 0, -1);
+	return result;
 }
 
 WRAP(int, unlinkat, (int dir, const char *path, int flags))
 {
-	return change() ? -1 : changed(__real_unlinkat(dir, path, flags));
+	int result = change() ? -1 : changed(__real_unlinkat(dir, path, flags));
+
+	if (result == 0)
+		tell(OP_UNLINK, dir, path, NULL, NULL, 0, 0, -1);
+	return result;
 }
 
 WRAP(int, renameat, (int from, const char *old, int to, const char *new))
 {
-	return change() ? -1 : changed(__real_renameat(from, old, to, new));
+	int result = change() ? -1 : changed(__real_renameat(from, old, to, new));
+
+	if (result == 0)
+		tell(OP_RENAME, from, old, new, NULL, 0, 0, -1);
+	return result;
 }
 
 WRAP(int, rename, (const char *old, const char *new))

@@ -4,8 +4,22 @@
  * crash at any moment leaves behind. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
-enum shim_what { SHIM_NOTHING, SHIM_KILL, SHIM_KILL_BEHIND, SHIM_ERROR };
+enum shim_what { SHIM_NOTHING, SHIM_KILL, SHIM_KILL_BEHIND, SHIM_ERROR, SHIM_SHORT };
+
+/* A change that was made, for whoever records them. */
+enum shim_op_kind { OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_CREATE, OP_RENAME, OP_UNLINK };
+struct shim_op {
+	enum shim_op_kind kind;
+	int fd;                   /* of the file, or of the directory that names are in */
+	int made;                 /* OP_CREATE: the file */
+	const char *name, *name2; /* OP_RENAME: from, to */
+	const void *data;
+	size_t n; /* octets of data; OP_TRUNCATE: of the file */
+	off_t at; /* -1: at the end */
+};
 
 struct shim {
 	unsigned calls;      /* of all wrapped functions */
@@ -16,8 +30,11 @@ struct shim {
 	int error;
 	const char *path; /* every openat of a path that contains this fails with path_error */
 	int path_error;
-	void (*before_open)(const char *path); /* called before every openat of a path: other programs at work */
-	int later_s;                           /* the wall clock is so much ahead */
+	void (*before_open)(const char *path);  /* called before every openat of a path: other programs at work */
+	void (*made)(const struct shim_op *op); /* called behind every change */
+	void (*before)(void);                   /* and before it */
+	bool no_sync;                           /* fsync and fdatasync do nothing: the machine will not crash really */
+	int later_s;                            /* the wall clock is so much ahead */
 };
 extern struct shim shim;
 
