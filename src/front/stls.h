@@ -1,8 +1,8 @@
 /* front/stls.h - from octets in the clear to TLS: STLS (RFC 2595, section 4), and servers where TLS comes first
  *
- * A session waits (WAIT_HANDSHAKE) until all that was said before is sent, then for the handshake. What the client said before
- * it is forgotten. Octets that came in the clear behind the line with STLS are somebody else's, or a client's that does not
- * wait as it must: the answer is -ERR, nothing of them is executed, and the connection is closed. */
+ * A session waits (WAIT_HANDSHAKE) until all that was said before is sent, then for the handshake. What the client said
+ * before it is forgotten. Octets that came in the clear behind the line with STLS are somebody else's, or a client's that
+ * does not wait as it must: the answer is -ERR, nothing of them is executed, and the connection is closed. */
 #pragma once
 #include "front/session.h"
 

@@ -14,6 +14,8 @@
 
 #include "ipc/certificate.h"
 
+enum { READS_MOST = 4 }; /* records that bring nothing (requests for new keys) could otherwise keep us for ever */
+
 struct tls_server {
 	SSL_CTX *ctx;
 	const struct tickets *tickets;
@@ -66,8 +68,11 @@ static int on_write(BIO *b, const char *p, int n)
 static int on_read(BIO *b, char *p, int n)
 {
 	struct tls *t = BIO_get_data(b);
-	ssize_t got = recv(t->fd, p, (size_t)n, MSG_DONTWAIT);
+	ssize_t got = -1;
 
+	errno = EAGAIN;
+	if (t->reads++ < READS_MOST)
+		got = recv(t->fd, p, (size_t)n, MSG_DONTWAIT);
 	BIO_clear_retry_flags(b);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		BIO_set_retry_read(b);
@@ -240,6 +245,7 @@ static bool only_waits(struct tls *t, int result)
 enum tls_state tls_handshake(struct tls *t)
 {
 	ERR_clear_error();
+	t->reads = 0;
 	int result = SSL_do_handshake(t->ssl);
 
 	if (result != 1)
@@ -259,6 +265,7 @@ ssize_t tls_read(struct tls *t, char *p, size_t n)
 		errno = EPROTO;
 		return -1;
 	}
+	t->reads = 0;
 	do {
 		ERR_clear_error();
 		got = SSL_read(t->ssl, p + len, (int)(n - len));

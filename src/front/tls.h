@@ -2,8 +2,9 @@
  *
  * Private keys are in this process for now (in struct tls_server); to have them elsewhere, only what is here changes.
  *
- * A connection reads and writes the socket by itself. What it writes is gathered as records and leaves in as few writes as it
- * takes: when tls_flush is called, or its buffer is full. An idle connection holds no buffer, neither OpenSSL's nor ours. */
+ * A connection reads and writes the socket by itself. What it writes is gathered as records and leaves in as few writes
+ * as it takes: when tls_flush is called, or its buffer is full. An idle connection holds no buffer, neither OpenSSL's nor
+ * ours. */
 #pragma once
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -35,6 +36,7 @@ struct tls {
 	struct pool *pool;       /* of buffers for records */
 	struct buf out;          /* lent by it while there are records to send; p NULL: there are none */
 	size_t out_sent;         /* of it */
+	unsigned reads;          /* of the socket in this call */
 	bool more;               /* the next tls_read may have something, whatever the socket says */
 	bool eof;                /* the client's end of the connection */
 	bool done, said_goodbye; /* the handshake; our close_notify */

@@ -19,6 +19,6 @@ enum pem { PEM_CHAIN, PEM_KEY, PEM_CA, PEMS };
 enum err certificate_write(int fd, const struct slice text[static PEMS], struct why *why);
 
 /* All that TLS connections of a server have in common, made of a sealed memfd: certificate, the chain that is sent, key,
- * what the priorities allow; no session is resumed yet. The caller's (SSL_CTX_free). NULL: `why` says what is wrong, in the words for an
- * operator. What was read is wiped; the key stays in this process, in what is returned. */
+ * what the priorities allow; no session is resumed yet. The caller's (SSL_CTX_free). NULL: `why` tells an operator what is
+ * wrong. What was read is wiped; the key stays in this process, in what is returned. */
 SSL_CTX *certificate_open(int fd, const struct conf_priorities *p, struct why *why);

@@ -1,8 +1,9 @@
 /* ipc/tickets.h - the keys of session tickets (RFC 5077; RFC 8446, section 4.6.1), shared by all fronts
  *
- * Whichever front issued a ticket, every other one accepts it. Master alone writes them (it maps nothing: the
- * region's descriptor is enough), and makes a new one every TICKETS_PERIOD_S; the two before it are accepted still. So a ticket is
- * good for two periods at least, whatever is reloaded meanwhile; older sessions cannot be read with what the processes hold. */
+ * Whichever front issued a ticket, every other one accepts it, those of the next generation too. The keeper alone writes
+ * them (it maps nothing: the region's descriptor is enough), and makes a new one every TICKETS_PERIOD_S; the two before it
+ * are accepted still. So a ticket is good for two periods at least, whatever is reloaded meanwhile; older sessions cannot be
+ * read with what the processes hold. */
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ struct tickets {
 	struct ticket_key key[TICKETS_KEPT];
 };
 
-/* Master: another key, which is the one for new tickets from now on. `r` was zeroed at first. On failure all stays. */
+/* The keeper: another key, which is the one for new tickets from now on. `r` was zeroed at first. On failure all stays. */
 enum err tickets_rotate(const struct region *r, struct why *why);
 
 /* Fronts: the key for new tickets; the one of this name, NULL where it is not accepted (any more). */

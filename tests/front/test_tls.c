@@ -1,5 +1,5 @@
-/* tests/front/test_tls.c - TLS without a daemon: tickets while their keys change, a client that does not read, and one that only asks for
- * new keys
+/* tests/front/test_tls.c - TLS without a daemon: tickets while their keys change, a client that does not read, and one that
+ * only changes its keys
  *
  * The client is OpenSSL's, at the other end of the socket pair, in this process: both sides go on in turns. */
 #include <errno.h>
@@ -7,7 +7,9 @@
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "ipc/certificate.h"
@@ -223,6 +225,36 @@ static void test_flood_of_key_updates(void **state)
 	close_front();
 }
 
+/* New keys of the client's, thousands of them at once: the front takes a part in each turn, so others have theirs. */
+static void test_key_updates_leave_others_their_turn(void **state)
+{
+	int left = 0;
+	char *p;
+
+	(void)state;
+	open_front();
+	SSL *ssl = come(TLS1_3_VERSION, NULL);
+	int fd = SSL_get_fd(ssl), front = stage.front.sessions->io.fd;
+	BIO *flood = BIO_new(BIO_s_mem());
+
+	check(flood && BIO_up_ref(flood));
+	SSL_set0_wbio(ssl, flood);
+	for (int i = 0; i < 4000; i++)
+		check(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1);
+	long octets = BIO_get_mem_data(flood, &p);
+
+	check(octets > 100000 && send(fd, p, (size_t)octets, 0) == octets);
+	ev_run(stage.loop, EVRUN_NOWAIT);
+	check(ioctl(front, FIONREAD, &left) == 0 && left > 0 && left < octets);
+	stage_run();
+	check(ioctl(front, FIONREAD, &left) == 0 && left == 0);
+	SSL_set0_wbio(ssl, BIO_new_socket(fd, BIO_NOCLOSE));
+	check(say(ssl, "NOOP\r\n") && strcmp(hear(ssl), "+OK\r\n") == 0);
+	BIO_free(flood);
+	leave(ssl);
+	close_front();
+}
+
 /* Between two commands a session holds no buffer for records. */
 static void test_idle_holds_no_buffer(void **state)
 {
@@ -244,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_keys_of_tickets_change),
 		cmocka_unit_test(test_nothing_is_deleted_before_all_is_acknowledged),
 		cmocka_unit_test(test_flood_of_key_updates),
+		cmocka_unit_test(test_key_updates_leave_others_their_turn),
 		cmocka_unit_test(test_idle_holds_no_buffer),
 	};
 
