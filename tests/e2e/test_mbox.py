@@ -195,7 +195,7 @@ def test_unchanged_is_opened_at_a_fixed_cost(daemon):
 
 
 def test_index_beside_and_elsewhere(daemon, user):
-    """Beside the mailbox where its owner may write, else in the cache."""
+    """Beside the mailbox where its owner may write, else in the cache; and such a mailbox can be deleted from, in its place."""
     user.inbox.deliver(message(1))
     daemon.start()
     poll(daemon, user)
@@ -211,6 +211,11 @@ def test_index_beside_and_elsewhere(daemon, user):
     c.quit()
     assert not index_of(user).exists()
     assert list((daemon.top / "cache" / str(user.uid)).iterdir())
+    inode = user.inbox.path.stat().st_ino
+    c = daemon.login(user)
+    c.ok("DELE 1")
+    c.quit()
+    assert numbers(user.inbox.path.read_bytes()) == [2] and user.inbox.path.stat().st_ino == inode
 
 
 # ---- unique-ids
