@@ -1,0 +1,142 @@
+"""A process dies in the middle of a change in place (a mailbox with two names is never replaced): afterwards the mailbox is whole."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from pop3 import Gone
+from server import SANITIZED, Mbox, wait_for
+
+pytestmark = [
+    pytest.mark.needs_root,
+    pytest.mark.skipif(SANITIZED, reason="strace and a sanitizer do not go together"),
+]
+
+COUNT = 40  # messages, together more than two windows of a journal
+
+
+def message(n):
+    return f"From: a@example.org\nSubject: number {n}\n\n" + f"line of message {n}\n" * 5000
+
+
+@pytest.fixture
+def user(daemon):
+    user = daemon.user(kind=Mbox)
+    for n in range(COUNT):
+        user.deliver(message(n))
+    os.link(user.inbox.path, user.home / "second-name")
+    daemon.alarms_expected = True
+    return user
+
+
+class Injection:
+    """Attached to the worker until it ends: something happens at its Nth call of this name."""
+
+    def __init__(self, daemon, rule):
+        pid, = daemon.role_pids("store")
+        self.strace = subprocess.Popen(["strace", "-f", "-o", daemon.top / "trace", "-e", f"inject={rule}", "-p", str(pid)],
+                                       stderr=subprocess.PIPE, text=True)
+        assert "attached" in self.strace.stderr.readline()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.strace.terminate()
+        self.strace.communicate(timeout=30)
+
+
+def kept(user):
+    """What must be there: all but every third message, exactly."""
+    return [message(n).encode() for n in range(COUNT) if n % 3]
+
+
+def journals(daemon, user):
+    place = daemon.top / "state" / "journal" / str(user.uid)
+    return [p.name for p in place.iterdir() if re.fullmatch("[0-9a-f]{16}", p.name)]
+
+
+def start_quit(daemon, user):
+    """A session that deletes every third message, just before QUIT."""
+    c = daemon.login(user)
+    for n in range(0, COUNT, 3):
+        c.ok(f"DELE {n + 1}")
+    return c
+
+
+def check_whole(daemon, user):
+    assert user.inbox.contents() == kept(user)
+    assert (user.home / "second-name").read_bytes() == user.inbox.path.read_bytes()
+    assert not (user.inbox.path.parent / "INBOX.lock").exists()
+    c = daemon.login(user)
+    assert c.stat()[0] == len(kept(user))
+    c.quit()
+
+
+@pytest.mark.parametrize("when", [2, 4, 6])
+def test_worker_dies(daemon, user, when):
+    """Another one is started, and brings the change to its end."""
+    daemon.start()
+    c = start_quit(daemon, user)
+    with Injection(daemon, f"fdatasync:signal=KILL:when={when}"):
+        with pytest.raises((Gone, AssertionError)):
+            c.quit()
+    daemon.wait_log("a change that was interrupted is brought to its end")
+    assert wait_for(lambda: not journals(daemon, user))
+    check_whole(daemon, user)
+
+
+def test_daemon_dies(daemon, user):
+    """The next one brings it to its end before it serves; what was delivered in between stays."""
+    daemon.start()
+    c = start_quit(daemon, user)
+    before = user.inbox.path.read_bytes()
+    with Injection(daemon, "fdatasync:delay_enter=600000000:when=4"):
+        c.send(b"QUIT\r\n")
+        assert wait_for(lambda: journals(daemon, user) and user.inbox.path.read_bytes() != before)
+        process, daemon.process = daemon.process, None
+        daemon.kill_session(process.pid)
+        process.wait()
+    assert journals(daemon, user) and (user.inbox.path.parent / "INBOX.lock").exists()
+    with open(user.inbox.path, "ab") as f:
+        f.write(Mbox.FROM + b"Subject: delivered without a lock\n\n\n")
+    daemon.start()
+    log = daemon.log()[daemon.log_from:]
+    assert re.search(r"(?s)is brought to its end.* started", log), log
+    assert not journals(daemon, user)
+    assert user.inbox.contents() == [*kept(user), b"Subject: delivered without a lock\n\n"]
+
+
+def test_daemon_is_told_to_end(daemon, user):
+    """A commit under way is finished first."""
+    daemon.start()
+    c = start_quit(daemon, user)
+    with Injection(daemon, "fdatasync:delay_enter=1000000:when=4"):
+        c.send(b"QUIT\r\n")
+        assert wait_for(lambda: journals(daemon, user))
+        daemon.stop()
+    assert not journals(daemon, user)
+    assert user.inbox.contents() == kept(user)
+
+
+def test_another_file(daemon, user):
+    """A journal whose mailbox is another file by now is set aside, and said so; the mailbox is not touched."""
+    daemon.start()
+    c = start_quit(daemon, user)
+    with Injection(daemon, "fdatasync:delay_enter=600000000:when=4"):
+        c.send(b"QUIT\r\n")
+        assert wait_for(lambda: journals(daemon, user))
+        process, daemon.process = daemon.process, None
+        daemon.kill_session(process.pid)
+        process.wait()
+    name, = journals(daemon, user)
+    restored = Mbox.FROM + b"Subject: from a backup\n\nhello\n\n"
+    user.inbox.path.unlink()
+    user.inbox.path.write_bytes(restored)
+    os.chown(user.inbox.path, user.uid, user.gid)
+    daemon.start()
+    daemon.wait_log("cannot be brought to its end: it is another file now; its journal is kept as " + name + ".aside-")
+    assert not journals(daemon, user)
+    assert user.inbox.path.read_bytes() == restored
