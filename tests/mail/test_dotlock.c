@@ -1,0 +1,198 @@
+/* tests/mail/test_dotlock.c - NAME.lock when several programs want it at the same time
+ *
+ * What becomes of other programs' locks is in tests/store/test_mailbox_lock.c. */
+#include "mail/dotlock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static char top[] = "/tmp/pop3d-dotlock-XXXXXX";
+static int dir;
+static pid_t gone;
+static const struct dotlock_rules rules = {.pid_check = true};
+
+static void put(const char *name, pid_t pid)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	check(fd >= 0 && dprintf(fd, "%d\n", (int)pid) > 0 && close(fd) == 0);
+}
+
+static pid_t number_of(const char *name)
+{
+	char text[32] = "";
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	check(read(fd, text, sizeof text - 1) >= 0 && close(fd) == 0);
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+static unsigned files(void)
+{
+	DIR *d = opendir(top);
+	unsigned n = 0;
+
+	check(d != NULL);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+/* ---- another program is faster ---- */
+
+enum meanwhile { NOTHING, OTHER_CLEANS, GOES, NO_EXCHANGE, OTHER_CLEANS_NO_EXCHANGE };
+static enum meanwhile meanwhile;
+
+int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	enum meanwhile now = meanwhile;
+
+	if (now != NO_EXCHANGE && now != OTHER_CLEANS_NO_EXCHANGE)
+		meanwhile = NOTHING;
+	if (now == OTHER_CLEANS || now == OTHER_CLEANS_NO_EXCHANGE || now == GOES)
+		check(unlinkat(dir, "box.lock", 0) == 0);
+	if (now == OTHER_CLEANS || now == OTHER_CLEANS_NO_EXCHANGE)
+		put("box.lock", 1);
+	if (now == NO_EXCHANGE || now == OTHER_CLEANS_NO_EXCHANGE) {
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_renameat2(from_dir, from, to_dir, to, flags);
+}
+
+static void test_cleaning(void **state)
+{
+	static const struct {
+		const char *what;
+		enum meanwhile meanwhile;
+		enum err err;
+	} rows[] = {
+		{"a stale lock is replaced", NOTHING, OK},
+		{"another program has removed it, and has the lock now", OTHER_CLEANS, ERR_IN_USE},
+		{"another program has removed it", GOES, OK},
+		{"the file system exchanges no names", NO_EXCHANGE, OK},
+		{"nor does it, and another program has the lock", OTHER_CLEANS_NO_EXCHANGE, ERR_IN_USE},
+	};
+	struct why why;
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(rows); i++) {
+		struct dotlock l;
+
+		put("box.lock", gone);
+		meanwhile = rows[i].meanwhile;
+		check_row(i, rows[i].what, dotlock_take(&l, dir, "box", &rules, &why) == rows[i].err);
+		meanwhile = NOTHING;
+		check_row(i, rows[i].what, number_of("box.lock") == (rows[i].err == OK ? getpid() : 1));
+		check_row(i, rows[i].what, files() == 1);
+		check_row(i, rows[i].what, dotlock_release(&l, dir, "box"));
+		check_row(i, rows[i].what, files() == (rows[i].err == OK ? 0 : 1));
+		(void)unlinkat(dir, "box.lock", 0);
+	}
+}
+
+/* ---- many at the same time ---- */
+
+enum { CLEANERS = 4, TAKES = 50, TRIES = 200000 };
+
+/* Takes the lock so many times; every second time it leaves it behind as a process does that dies. 1: somebody else had it, too. */
+static int clean(void)
+{
+	int takes = 0;
+
+	for (int i = 0; i < TRIES && takes < TAKES; i++) {
+		struct dotlock l;
+
+		if (dotlock_take(&l, dir, "box", &rules, NULL) != OK)
+			continue;
+		int fd = openat(dir, "holder", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+		if (fd < 0 || close(fd) < 0 || unlinkat(dir, "holder", 0) < 0)
+			return 1;
+		if (++takes % 2)
+			(void)dotlock_release(&l, dir, "box");
+		else if (dotlock_keep(dir, "box", gone, NULL) != OK)
+			return 2;
+		dotlock_leave(&l);
+	}
+	return takes == TAKES ? 0 : 3;
+}
+
+static void test_one_at_a_time(void **state)
+{
+	pid_t pid[CLEANERS];
+	int status;
+
+	(void)state;
+	put("box.lock", gone);
+	for (int i = 0; i < CLEANERS; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0)
+			_exit(clean());
+		check(pid[i] > 0);
+	}
+	for (int i = 0; i < CLEANERS; i++) {
+		check(waitpid(pid[i], &status, 0) == pid[i]);
+		check_row(i, "status of a cleaner", WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	(void)unlinkat(dir, "box.lock", 0);
+	check(files() == 0);
+}
+
+/* ---- no lock can be made ---- */
+
+static void test_long_name(void **state)
+{
+	char name[DOTLOCK_NAME_MOST + 2];
+	struct dotlock l;
+
+	(void)state;
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	check(dotlock_take(&l, dir, name, &rules, NULL) == ERR_PERM);
+	name[DOTLOCK_NAME_MOST] = '\0';
+	check(dotlock_take(&l, dir, name, &rules, NULL) == OK && dotlock_release(&l, dir, name));
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	gone = fork();
+	if (gone == 0)
+		_exit(0);
+	if (gone < 0 || waitpid(gone, NULL, 0) != gone || !mkdtemp(top))
+		return -1;
+	dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	close(dir);
+	return rmdir(top);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cleaning),
+		cmocka_unit_test(test_one_at_a_time),
+		cmocka_unit_test(test_long_name),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
