@@ -103,8 +103,8 @@ def test_second_signal_hurries(daemon):
     for pid in daemon.role_pids("pop3d-front"):
         os.kill(pid, signal.SIGSTOP)
     for _ in range(3):
-        term(daemon)
         left = daemon.process.poll()
+        term(daemon)
         wait_for(lambda: daemon.process.poll() is not None, 0.5)
     assert left is None and wait_for(lambda: daemon.process.poll() is not None, 20), daemon.log()
 
