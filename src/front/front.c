@@ -69,6 +69,9 @@ void front_leave(struct front *f, enum leave stay)
 		if (!must_go(s, stay))
 			continue;
 		session_shut(s);
+		if (!session_run(s) || stay != LEAVE_COMMITS || s->wait == WAIT_GOODBYE)
+			continue;
+		session_drop(s, "shutdown"); /* it does not read what we say */
 		session_run(s);
 	}
 	front_left(f);

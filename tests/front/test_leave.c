@@ -81,6 +81,27 @@ static void test_sessions_finish(void **state)
 	stage_close();
 }
 
+/* One who does not read what he asked for has his time, but not at the very end. */
+static void test_slow_client(void **state)
+{
+	(void)state;
+	stage_open();
+	int fd = stage_client();
+
+	for (int i = 0; i < 2000 && (!stage.front.sessions || !stage.front.sessions->blocked); i++) {
+		stage_say(fd, SLICE("CAPA\r\n"), false);
+		stage_run();
+	}
+	check(stage.front.sessions && stage.front.sessions->blocked);
+	front_leave(&stage.front, LEAVE_SESSIONS);
+	stage_run();
+	check(stage.front.sessions);
+	front_leave(&stage.front, LEAVE_COMMITS);
+	check(!stage.front.sessions);
+	close(fd);
+	stage_close();
+}
+
 static const struct {
 	const char *reason;
 	bool opened;
@@ -114,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_leave),
 		cmocka_unit_test(test_sessions_finish),
+		cmocka_unit_test(test_slow_client),
 		cmocka_unit_test(test_status),
 	};
 
