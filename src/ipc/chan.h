@@ -73,7 +73,7 @@ bool chan_send(struct chan *c, enum msg_type type, const struct chan_out *out);
 
 /* For a peer that answers at once, or is at its end: receives, and has handled, what comes over this channel alone, until *done,
  * or the channel is over, or so much time has passed. May be called while a message of another channel is handled, whose
- * octets stay. Messages with bulk beyond CHAN_WAIT_BULK close it. */
+ * octets stay. Messages with bulk beyond CHAN_WAIT_BULK close it. Its storage must not end with it. */
 enum { CHAN_WAIT_BULK = 1024 };
 void chan_wait(struct chan *c, const bool *done, unsigned timeout_ms);
 

@@ -286,6 +286,94 @@ static void test_peer_leaves_without_reading(void **state)
 	end();
 }
 
+/* ---- waiting for an answer inside a handler ---- */
+
+static struct {
+	struct chan chan; /* whose answer is waited for */
+	bool answered, closed, intact;
+} asked;
+
+static enum err on_answer(struct chan *c, struct msg *m, struct why *why)
+{
+	(void)c;
+	(void)why;
+	asked.answered = m->bulk.n == 6 && memcmp(m->bulk.p, "answer", 6) == 0;
+	return OK;
+}
+
+static void on_asked_closed(struct chan *c, const char *reason)
+{
+	(void)reason;
+	asked.closed = true;
+	chan_done(c);
+}
+
+static enum err on_commit_asks(struct chan *c, struct msg *m, struct why *why)
+{
+	char before[64];
+
+	(void)c;
+	(void)why;
+	check(m->bulk.n == sizeof before);
+	memcpy(before, m->bulk.p, sizeof before);
+	chan_wait(&asked.chan, &asked.answered, 10000);
+	asked.intact = memcmp(before, m->bulk.p, sizeof before) == 0;
+	return OK;
+}
+
+static void answer_send(int fd, size_t octets)
+{
+	struct {
+		uint32_t type, pad;
+		struct msg_spooled spooled;
+		char bulk[CHAN_WAIT_BULK + 16];
+	} m = {.type = MSG_SPOOLED, .bulk = "answer"};
+
+	check(send(fd, &m, offsetof(__typeof__(m), bulk) + octets, 0) > 0);
+}
+
+/* What is being handled is not touched by what comes meanwhile; a peer that has nothing to say costs its time, one that ends, or says
+ * too much, costs none. */
+static void test_wait(void **state)
+{
+	static const struct chan_ops commit_ops = {.on = {[MSG_COMMIT] = on_commit_asks}, .closed = on_closed};
+	static const struct chan_ops answer_ops = {.on = {[MSG_SPOOLED] = on_answer}, .closed = on_asked_closed};
+	static const struct {
+		const char *what;
+		size_t octets; /* of the answer's bulk; 0: none comes, and the peer leaves */
+		bool answered, closed;
+	} rows[] = {
+		{"an answer", 6, true, false},
+		{"a peer that leaves", 0, false, true},
+		{"more than an answer", CHAN_WAIT_BULK + 1, false, true},
+	};
+	bool never = false;
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(rows); i++) {
+		int fds[2];
+
+		begin(ROLE_STORE, ROLE_FRONT, &commit_ops);
+		check(chan_pair(fds, NULL) == OK);
+		memset(&asked, 0, sizeof asked);
+		chan_init(&asked.chan, loop, fds[0], ROLE_STORE, ROLE_LOCKER, 9, &answer_ops, NULL);
+		chan_wait(&asked.chan, &never, 1);
+		check_row(i, rows[i].what, !asked.answered && !asked.closed);
+		if (rows[i].octets > 0)
+			answer_send(fds[1], rows[i].octets);
+		else
+			shutdown(fds[1], SHUT_RDWR);
+		check(rude_send(MSG_COMMIT, 8 + sizeof(struct msg_commit) + 64, 0));
+		ev_io_stop(loop, &asked.chan.in); /* it is the handler that hears it */
+		run();
+		check_row(i, rows[i].what, asked.intact && seen.closed == 0);
+		check_row(i, rows[i].what, asked.answered == rows[i].answered && asked.closed == rows[i].closed);
+		chan_done(&asked.chan);
+		close(fds[1]);
+		end();
+	}
+}
+
 static const struct {
 	int answer;
 	unsigned handled, closed;
@@ -474,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_handler_refuses),
 		cmocka_unit_test(test_peer_leaves),
 		cmocka_unit_test(test_peer_leaves_without_reading),
+		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_ends_inside_handler),
 		cmocka_unit_test(test_freed_in_closed),
 		cmocka_unit_test(test_descriptors),
