@@ -190,10 +190,10 @@ struct msg_close {
 
 /* What locker does beside the mailbox NAME; see store/spool.h. */
 enum spool_op {
-	SPOOL_LOCK,    /* makes NAME.lock, if it can be had at once */
-	SPOOL_UNLOCK,  /* removes it */
-	SPOOL_KEEP,    /* it stays when store ends, and locker */
-	SPOOL_NEW,     /* makes .NAME.new like NAME, and hands its descriptor over. This and the following need the lock */
+	SPOOL_LOCK,   /* makes NAME.lock, if it can be had at once */
+	SPOOL_UNLOCK, /* removes it */
+	SPOOL_KEEP,   /* it stays when store ends, and locker */
+	SPOOL_NEW, /* makes .NAME.new like NAME, and hands its descriptor over. This and the following need the lock */
 	SPOOL_REPLACE, /* puts it in the place of NAME */
 	SPOOL_ABANDON, /* removes it */
 	SPOOL_OPS
@@ -202,9 +202,9 @@ enum { SPOOL_NAME_MOST = 250 }; /* octets of NAME */
 
 /* Bulk: NAME, the name of a file in the spool. */
 struct msg_spool {
-	uint64_t job; /* store's own number */
-	uint32_t op;  /* enum spool_op */
-	uint32_t pad;
+	uint64_t job;  /* store's own number */
+	uint32_t op;   /* enum spool_op */
+	uint32_t heir; /* SPOOL_LOCK: the number of a lock that a journal bequeaths; 0: of our master */
 };
 
 /* Bulk: the reason where err is none of OK. ERR_IN_USE: another program has the lock; ERR_PERM: it cannot be done. */

@@ -57,7 +57,8 @@ struct request {
 	struct worker *worker;
 	const char *name;
 	struct held *held; /* by this worker; NULL: not */
-	int fd;            /* for the answer; -1: none. Closed behind it */
+	pid_t heir; /* whose number a lock may have, too: whoever lies about it harms his own mailbox; 0: nobody's */
+	int fd;     /* for the answer; -1: none. Closed behind it */
 };
 
 static bool ends_in(struct slice name, struct slice end)
@@ -130,7 +131,11 @@ static enum err do_lock(struct request *r, struct why *why)
 
 	if (!h)
 		return fail(why, ERR_TEMP, "no memory for a lock");
-	enum err err = dotlock_take(&h->lock, AT_FDCWD, r->name, &w->locker->rules, why);
+	struct dotlock_rules rules = w->locker->rules;
+
+	if (r->heir > 0)
+		rules.heir = r->heir;
+	enum err err = dotlock_take(&h->lock, AT_FDCWD, r->name, &rules, why);
 
 	if (err != OK) {
 		free(h);
@@ -209,14 +214,15 @@ static enum err check_file(const struct worker *w, const char *name, struct why 
 	return st.st_uid == w->uid ? OK : fail(why, ERR_PERM, "it is somebody else's");
 }
 
-static enum err serve(struct worker *w, enum spool_op op, struct slice text, int *fd, struct why *why)
+static enum err serve(struct worker *w, const struct msg_spool *q, struct slice text, int *fd, struct why *why)
 {
+	enum spool_op op = (enum spool_op)q->op;
 	char name[SPOOL_NAME_MOST + 1];
 	enum err err = OK;
 
 	if (!is_mailbox_name(text) || !slice_cstr(text, name, sizeof name))
 		return fail(why, ERR_PERM, "this is no name of a mailbox");
-	struct request r = {.worker = w, .name = name, .held = held_find(w, name), .fd = -1};
+	struct request r = {.worker = w, .name = name, .held = held_find(w, name), .heir = (pid_t)q->heir, .fd = -1};
 
 	if (ops[op].needs_lock && !r.held)
 		return fail(why, ERR_PERM, "it is not locked");
@@ -237,7 +243,7 @@ static enum err on_spool(struct chan *c, struct msg *m, struct why *why)
 
 	if (q->op >= SPOOL_OPS)
 		return fail(why, ERR_PERM, "operation %u is not known", q->op);
-	answer.err = (uint32_t)serve(c->owner, (enum spool_op)q->op, m->bulk, &fd, &reason);
+	answer.err = (uint32_t)serve(c->owner, q, m->bulk, &fd, &reason);
 	struct chan_out out = {.payload = &answer, .fds = {fd}, .nfds = fd >= 0};
 
 	if (answer.err != OK)

@@ -65,7 +65,7 @@ bool locker_serves(const struct locker *l, int dir)
 
 static bool send_op(struct locker *l, enum spool_op op, const char *name)
 {
-	struct msg_spool q = {.job = ++l->job, .op = op};
+	struct msg_spool q = {.job = ++l->job, .op = op, .heir = op == SPOOL_LOCK ? l->heir : 0};
 
 	return l->chan.in.fd >= 0 &&
 	       chan_send(&l->chan, MSG_SPOOL, &(struct chan_out){.payload = &q, .bulk = {slice_str(name)}});

@@ -9,6 +9,7 @@ struct locker {
 	bool expected; /* there is to be one, for the directory (dev, ino) */
 	uint64_t dev, ino;
 	struct chan chan; /* while there is one: chan.in.fd >= 0 */
+	uint32_t heir;    /* see struct msg_spool: for the next SPOOL_LOCK */
 	/* The answer that is waited for. */
 	uint64_t job;
 	bool answered;

@@ -99,8 +99,7 @@ void mailbox_lock_leave(struct mailbox_lock *l)
 {
 	if (!l->held)
 		return;
-	if (l->file.fd >= 0)
-		close(l->file.fd);
+	dotlock_leave(&l->file);
 	(void)kernel_set(l->fd, F_UNLCK); /* cannot fail on a range that is held */
 	l->held = l->dotlock = false;
 }

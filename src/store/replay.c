@@ -119,7 +119,7 @@ void replay_all(const struct maildrop_setup *setup)
 		struct why why = {""};
 
 		if (journal_is_name(e->d_name) && replay(setup, e->d_name, &why) != OK)
-			log_line(LOG_ERR, "journal %s stays for the next attempt: %s", e->d_name, why.text);
+			log_line(LOG_WARNING, "journal %s stays for the next attempt: %s", e->d_name, why.text);
 	}
 	closedir(d);
 }

@@ -1,6 +1,7 @@
 /* store/replay.h - what a process that died in the middle of a change in place has left is brought to its end
  *
- * Before anybody is served: all journals of the owner when a worker starts, and that of a mailbox when it is opened. Under the mailbox lock,
+ * Before anybody is served: all journals of the owner when a worker starts (and when it has a channel to the locker, where one is needed), and
+ * that of a mailbox when it is opened. Under the mailbox lock,
  * whose NAME.lock the journal bequeaths; a process that lives and is at it holds the kernel's lock on the file, and is left alone.
  *
  * A journal that is damaged, or whose file is another one by now, is set aside with a line in the log: never applied, never deleted. One

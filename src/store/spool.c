@@ -66,6 +66,8 @@ enum err spool_keep(const struct spool *sp, struct why *why)
 enum err spool_lock(const struct spool *sp, struct dotlock *l, const struct dotlock_rules *rules, struct why *why)
 {
 	l->fd = -1;
+	if (sp->locker)
+		sp->locker->heir = (uint32_t)rules->heir;
 	return sp->locker ? locker_ask(sp->locker, SPOOL_LOCK, sp->name, NULL, why)
 			  : dotlock_take(l, sp->dir, sp->name, rules, why);
 }

@@ -169,6 +169,7 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 
 	if (q->role == ROLE_LOCKER) {
 		locker_connect(&st->locker, st->loop, msg_take_fd(m, 0), q->serial);
+		replay_all(&st->setup); /* of the spool, for which it was needed */
 		return OK;
 	}
 	if (!front && q->role != ROLE_AUTH)
