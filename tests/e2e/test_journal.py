@@ -111,6 +111,22 @@ def test_worker_dies(daemon, anywhere, when):
     check_whole(daemon, user)
 
 
+def test_disk_fails(daemon, anywhere):
+    """QUIT says so; the mailbox stays locked, and the next session, of the same worker, brings it to its end when it opens it."""
+    user = anywhere
+    daemon.start()
+    c = start_quit(daemon, user)
+    worker = daemon.role_pids("store")
+    with Injection(daemon, "fdatasync:error=EIO:when=4"):
+        c.err("QUIT", "SYS/TEMP")
+    assert journals(daemon, user) and lock(user).exists()
+    c = daemon.login(user)
+    assert c.stat()[0] == len(kept(user)) and not journals(daemon, user)
+    c.quit()
+    assert daemon.role_pids("store") == worker
+    check_whole(daemon, user)
+
+
 def test_daemon_dies(daemon, anywhere):
     """The next one brings it to its end before it serves; what was delivered in between stays."""
     user = anywhere
