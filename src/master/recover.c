@@ -34,7 +34,6 @@ static bool is_journal(const char *name)
 static bool owner_waits(const struct master *m, const char *name, struct identity *owner)
 {
 	DIR *d = dir_list(m->paths.journal_dir, name);
-	const struct dirent *e;
 	uint32_t uid;
 	struct stat st;
 	bool waits = false;
@@ -42,6 +41,8 @@ static bool owner_waits(const struct master *m, const char *name, struct identit
 	if (!d)
 		return false;
 	if (slice_u32(slice_str(name), &uid) && fstat(dirfd(d), &st) == 0 && st.st_uid == uid) {
+		const struct dirent *e;
+
 		*owner = (struct identity){.uid = st.st_uid, .gid = st.st_gid};
 		while (!waits && (e = readdir(d)))
 			waits = is_journal(e->d_name);

@@ -446,7 +446,8 @@ static enum err roles_start(struct master *m, bool for_login, struct why *why)
 	static const struct {
 		enum role role;
 		bool for_login;
-	} order[] = {{ROLE_LOCKER, true}, {ROLE_HASH, true}, {ROLE_AUTH, true}, {ROLE_RELAY, false}, {ROLE_FRONT, false}};
+	} order[] = {
+		{ROLE_LOCKER, true}, {ROLE_HASH, true}, {ROLE_AUTH, true}, {ROLE_RELAY, false}, {ROLE_FRONT, false}};
 	enum err err = OK;
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)

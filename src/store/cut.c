@@ -158,7 +158,7 @@ enum err cut_apply(const struct cut_file *f, const struct cut *cut, size_t n, st
 		err = rewrite(f, cut, n, octets, &impossible, why);
 	if (impossible && f->journal)
 		err = shift_apply(f, cut, n, why);
-	else if (impossible && !f->may_rename)
+	else if (impossible && err == OK)
 		err = fail(why, ERR_PERM, "%s cannot be changed in place: there is no journal", f->spool->name);
 	return err;
 }

@@ -84,6 +84,17 @@ def start_quit(daemon, user):
     return c
 
 
+def die_in_the_middle(daemon, user, c):
+    """All processes at once, when a part of the mailbox has been changed."""
+    before = user.inbox.path.read_bytes()
+    with Injection(daemon, "fdatasync:delay_enter=600000000:when=4"):
+        c.send(b"QUIT\r\n")
+        assert wait_for(lambda: journals(daemon, user) and user.inbox.path.read_bytes() != before)
+        process, daemon.process = daemon.process, None
+        daemon.kill_session(process.pid)
+        process.wait()
+
+
 def lock(user):
     return user.inbox.path.with_name(user.inbox.path.name + ".lock")
 
@@ -132,13 +143,7 @@ def test_daemon_dies(daemon, anywhere):
     user = anywhere
     daemon.start()
     c = start_quit(daemon, user)
-    before = user.inbox.path.read_bytes()
-    with Injection(daemon, "fdatasync:delay_enter=600000000:when=4"):
-        c.send(b"QUIT\r\n")
-        assert wait_for(lambda: journals(daemon, user) and user.inbox.path.read_bytes() != before)
-        process, daemon.process = daemon.process, None
-        daemon.kill_session(process.pid)
-        process.wait()
+    die_in_the_middle(daemon, user, c)
     assert journals(daemon, user) and lock(user).exists()
     with open(user.inbox.path, "ab") as f:
         f.write(Mbox.FROM + b"Subject: delivered without a lock\n\n\n")
@@ -166,12 +171,7 @@ def test_another_file(daemon, user):
     """A journal whose mailbox is another file by now is set aside, and said so; the mailbox is not touched."""
     daemon.start()
     c = start_quit(daemon, user)
-    with Injection(daemon, "fdatasync:delay_enter=600000000:when=4"):
-        c.send(b"QUIT\r\n")
-        assert wait_for(lambda: journals(daemon, user))
-        process, daemon.process = daemon.process, None
-        daemon.kill_session(process.pid)
-        process.wait()
+    die_in_the_middle(daemon, user, c)
     name, = journals(daemon, user)
     restored = Mbox.FROM + b"Subject: from a backup\n\nhello\n\n"
     user.inbox.path.unlink()

@@ -150,11 +150,27 @@ static void test_replaced(void **state)
 	cutbox_free(&box);
 }
 
+/* Nothing is changed in place without a journal, and nothing else is said. */
+static void test_no_journal(void **state)
+{
+	(void)state;
+	cut_fill(text, 1000);
+	for (enum cut_way way = 0; way < WAYS; way++) {
+		cutbox_new(&box, way, text, 1000);
+		box.file.journal = NULL;
+		check(linkat(box.dir, "mbox", box.dir, "other", 0) == 0);
+		check_row(way, "refused", cut_apply(&box.file, &(struct cut){0, 10}, 1, &box.why) == ERR_PERM);
+		cutbox_read(&box);
+		check_row(way, "as it was", box.octets == 1000 && memcmp(box.text, text, 1000) == 0);
+		cutbox_free(&box);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_facts), cmocka_unit_test(test_random),
-					   cmocka_unit_test(test_ways), cmocka_unit_test(test_refused),
-					   cmocka_unit_test(test_replaced)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_facts),    cmocka_unit_test(test_random),
+					   cmocka_unit_test(test_ways),     cmocka_unit_test(test_refused),
+					   cmocka_unit_test(test_replaced), cmocka_unit_test(test_no_journal)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
