@@ -88,10 +88,12 @@ static void connect_worker(struct end *e, uid_t uid)
 	close(fds[1]);
 }
 
+static pid_t heir; /* that requests name */
+
 /* What is answered; the channel must not end. */
 static enum err ask(struct end *e, enum spool_op op, struct slice name)
 {
-	struct msg_spool q = {.job = 1, .op = op};
+	struct msg_spool q = {.job = 1, .op = op, .heir = (uint32_t)heir};
 
 	e->answered = false;
 	check(chan_send(&e->chan, MSG_SPOOL, &(struct chan_out){.payload = &q, .bulk = {name}}));
@@ -151,6 +153,15 @@ static int set_up(void **state)
 	put("bob", BOB, "mail of bob\n");
 	put("eve", EVE, "mail of eve\n");
 	return 0;
+}
+
+static int set_up_unchecked(void **state)
+{
+	conf.locking.pid_check = false;
+	int result = set_up(state);
+
+	conf.locking.pid_check = true;
+	return result;
 }
 
 static void remove_all(void)
@@ -299,6 +310,26 @@ static void test_worker_dies(void **state)
 	check(!is_there("bob.lock"));
 }
 
+/* Its lock was left for a replay by a master that is gone: whoever replays says so, whatever pid-check says. */
+static void test_heir(void **state)
+{
+	char text[32];
+	pid_t gone = fork();
+
+	(void)state;
+	if (gone == 0)
+		_exit(0);
+	check(gone > 0 && waitpid(gone, NULL, 0) == gone);
+	(void)snprintf(text, sizeof text, "%d\n", (int)gone);
+	put("bob.lock", BOB, text);
+	check(ask(&bob, SPOOL_LOCK, SLICE("bob")) == ERR_IN_USE); /* pid-check no */
+	heir = gone;
+	check(ask(&bob, SPOOL_LOCK, SLICE("bob")) == OK && ask(&bob, SPOOL_UNLOCK, SLICE("bob")) == OK);
+	put("bob.lock", BOB, "1\n");
+	check(ask(&bob, SPOOL_LOCK, SLICE("bob")) == ERR_IN_USE);
+	heir = 0;
+}
+
 /* A worker has locks of as many mailboxes as it needs, and no more. */
 static void test_bound(void **state)
 {
@@ -330,8 +361,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_names), TEST(test_foreign_owners), TEST(test_lock),  TEST(test_lock_is_stolen),
-		TEST(test_new),   TEST(test_worker_dies),    TEST(test_bound), TEST(test_unknown_operation),
+		TEST(test_names),
+		TEST(test_foreign_owners),
+		TEST(test_lock),
+		TEST(test_lock_is_stolen),
+		TEST(test_new),
+		TEST(test_worker_dies),
+		TEST(test_bound),
+		cmocka_unit_test_setup_teardown(test_heir, set_up_unchecked, tear_down),
+		TEST(test_unknown_operation),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
