@@ -96,8 +96,9 @@ static int create(int dir, const char *twin)
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	int fd = openat(dir, twin, flags, S_IRUSR | S_IWUSR);
 
-	return fd < 0 && errno == EEXIST && remove_leftover(dir, twin) ? openat(dir, twin, flags, S_IRUSR | S_IWUSR)
-								       : fd;
+	if (fd < 0 && errno == EEXIST && remove_leftover(dir, twin))
+		fd = openat(dir, twin, flags, S_IRUSR | S_IWUSR);
+	return fd;
 }
 
 enum err twin_new(int dir, const char *name, const struct twin_like *like, int *fd, struct why *why)

@@ -194,6 +194,7 @@ static void test_kept(void **state)
 }
 
 /* What the log gets during the test. */
+static FILE *log_stream;
 static int log_file;
 
 static bool has_warned(const char *text)
@@ -357,12 +358,12 @@ static int begin(void **state)
 static int set_up(void **state)
 {
 	struct log_setup log = {.severity = LOG_INFO, .tag = "test"};
-	FILE *f = tmpfile();
 
 	(void)state;
-	if (!f || !mkdtemp(top))
+	log_stream = tmpfile();
+	if (!log_stream || !mkdtemp(top))
 		return -1;
-	log.fd = log_file = fileno(f);
+	log.fd = log_file = fileno(log_stream);
 	log_setup(&log);
 	dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	mailbox = openat(dir, "box", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -372,7 +373,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	return unlinkat(dir, "box", 0) < 0 || rmdir(top) < 0;
+	return fclose(log_stream) != 0 || unlinkat(dir, "box", 0) < 0 || rmdir(top) < 0;
 }
 
 int main(void)
