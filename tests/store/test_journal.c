@@ -145,6 +145,56 @@ static void test_replay_killed(void **state)
 			}
 }
 
+/* ---- others append meanwhile ---- */
+
+static unsigned append_at;
+static enum shim_op_kind appended_before; /* which change */
+static const char appended[] = "From a deliverer that ignores locks\n";
+
+static void on_before(void)
+{
+	if (shim.changes == append_at)
+		cutbox_append(box.path, appended);
+}
+
+static void on_made(const struct shim_op *op)
+{
+	if (shim.changes == append_at)
+		appended_before = op->kind;
+}
+
+/* Before any change: it stays. The one exception is what comes between the last look at the size and the truncation. */
+static void test_appended(void **state)
+{
+	(void)state;
+	for (enum cut_way way = 0; way < WAYS; way++) {
+		unsigned changes = count_changes(way), lost = 0;
+
+		for (append_at = 1; append_at <= changes; append_at++) {
+			fill(way);
+			shim_reset();
+			shim.no_sync = true;
+			shim.before = on_before;
+			shim.made = on_made;
+			appended_before = OP_WRITE;
+			enum err err = cut_apply(&box.file, cuts, CUTS, &box.why);
+
+			shim_reset();
+			check_row(append_at, box.why.text, err == OK);
+			cutbox_read(&box);
+			check_row(append_at, "cut", memcmp(box.text, new_text, new_octets) == 0);
+			if (appended_before == OP_TRUNCATE)
+				lost++;
+			else
+				check_row(append_at, "appended",
+					  box.octets == new_octets + strlen(appended) &&
+						  memcmp(box.text + new_octets, appended, strlen(appended)) == 0);
+			cutbox_free(&box);
+		}
+		check_row(way, "exceptions", lost == (way == WAY_IN_PLACE ? 1 : 0));
+	}
+}
+
 /* ---- a full disk ---- */
 
 static void spare_make(size_t octets)
@@ -273,10 +323,11 @@ static void test_another_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_killed),     cmocka_unit_test(test_failed),
-		cmocka_unit_test(test_short),      cmocka_unit_test(test_replay_killed),
-		cmocka_unit_test(test_spare),      cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_no_journal), cmocka_unit_test(test_another_file),
+		cmocka_unit_test(test_killed),       cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_short),        cmocka_unit_test(test_replay_killed),
+		cmocka_unit_test(test_appended),     cmocka_unit_test(test_spare),
+		cmocka_unit_test(test_damage),       cmocka_unit_test(test_no_journal),
+		cmocka_unit_test(test_another_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
