@@ -10,6 +10,17 @@
 
 enum { MBOX_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS | WIRE_UNQUOTE };
 
+/* A deliverer is at its first message, and its From_ line is not whole: procmail writes the F, and a second later the rest. What it comes
+ * to, the scan sees, under the mailbox lock. */
+static bool is_begun(struct slice octets)
+{
+	static const struct slice from = {"From ", 5};
+	size_t n = octets.n < from.n ? octets.n : from.n;
+
+	return octets.n <= MBOX_FROM_MOST && slice_find(octets, '\n') == octets.n &&
+	       slice_starts(octets, (struct slice){from.p, n});
+}
+
 static enum err mbox_detect(int fd, bool *is, struct why *why)
 {
 	char text[MBOX_FROM_MOST + 1];
@@ -22,9 +33,9 @@ static enum err mbox_detect(int fd, bool *is, struct why *why)
 
 	if (got < 0)
 		return fail_errno(why, storage_err(errno), "read the mailbox");
-	struct slice rest = {text, (size_t)got}, line = slice_take(&rest, '\n');
+	struct slice all = {text, (size_t)got}, rest = all, line = slice_take(&rest, '\n');
 
-	*is = got == 0 || mbox_is_from(line);
+	*is = is_begun(all) || mbox_is_from(line);
 	if (*is || line.n == 0 || line.p[line.n - 1] != '\r')
 		return OK;
 	if (mbox_is_from((struct slice){line.p, line.n - 1}))

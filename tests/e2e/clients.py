@@ -38,20 +38,16 @@ def secret_file(path, text):
 
 
 def curl(where, user, directory, *more):
-    """Lists, fetches one by one in one connection, deletes what it has got; from the last to the first, since each DELE
-    may be a session of its own."""
+    """Counts; then fetches and deletes as many in one connection, which is one session: from one to the next, mail that came
+    meanwhile may change the numbers."""
     url = f"{'pop3s' if where.tls == 'implicit' else 'pop3'}://127.0.0.1:{where.port}/"
     tls = ["--cacert", where.ca, "--ssl-reqd"] if where.tls else []
-    common = ["curl", "-sS", "--user", f"{user.login}:{user.password}", *tls, *more]
-    listing = call(*common, url)
-    numbers = [int(line.split()[0]) for line in listing.splitlines() if line.strip()]
+    common = ["-sS", "--user", f"{user.login}:{user.password}", *tls, *more]
+    numbers = [line.split()[0].decode() for line in call("curl", *common, url).splitlines() if line.strip()]
     if not numbers:
         return b""
-    # Numbers stay what they are: only new mail follows.
-    mail = call(*common, *[f"{url}{n}" for n in numbers])
-    for n in reversed(numbers):
-        call(*common, "-l", "-X", "DELE", f"{url}{n}")
-    return mail
+    deletions = [arg for n in numbers for arg in ("--next", *common, "-l", "-X", "DELE", url + n)]
+    return call("curl", *common, *[url + n for n in numbers], *deletions)
 
 
 def fetchmail(where, user, directory):

@@ -253,6 +253,9 @@ static const struct {
 	{"\n" FROM, "no known mailbox format"},
 	{"From nobody\n\n", "no known mailbox format"},
 	{"From a@example.org Mon Jan  5 10:00:00 2026\r\nA: 1\r\n\r\n", "CRLF"},
+	{"Frome", "no known mailbox format"},
+	{"F", "does not begin with a From_ line"}, /* and nobody holds a lock, who would go on */
+	{"From a@exa", "does not begin with a From_ line"},
 };
 
 static void test_refused(void **state)
@@ -791,6 +794,27 @@ static void test_locked(void **state)
 	box_free(&b);
 }
 
+/* A deliverer that has locked the mailbox is in the middle of its first From_ line: busy, not damaged. */
+static void test_begun(void **state)
+{
+	struct box b;
+	char lock[128];
+
+	(void)state;
+	shim_reset();
+	box_new_mbox(&b);
+	box_write(&b, "F");
+	check(snprintf(lock, sizeof lock, "%s.lock", b.path) > 0);
+	FILE *f = fopen(lock, "w");
+
+	check(f != NULL && fclose(f) == 0);
+	check(box_open(&b) == ERR_IN_USE);
+	box_write(&b, FROM "A: 1\n\nb\n\n");
+	check(unlink(lock) == 0);
+	check(box_open(&b) == OK && b.md.index.count == 1);
+	box_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -814,6 +838,7 @@ int main(void)
 		cmocka_unit_test(test_races),
 		cmocka_unit_test(test_change_between_samples),
 		cmocka_unit_test(test_locked),
+		cmocka_unit_test(test_begun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,134 @@
+"""Real deliverers: Postfix with a configuration of its own, and procmail. They write into maildrops while clients read them."""
+
+import os
+import smtplib
+import subprocess
+import time
+from pathlib import Path
+
+from server import free_port, own, wait_for
+
+SERVICES = """
+127.0.0.1:@PORT@ inet n - n - 20 smtpd
+pickup    unix  n - n 60 1 pickup
+cleanup   unix  n - n - 0 cleanup
+qmgr      unix  n - n 300 1 qmgr
+rewrite   unix  - - n - - trivial-rewrite
+bounce    unix  - - n - 0 bounce
+defer     unix  - - n - 0 bounce
+trace     unix  - - n - 0 bounce
+error     unix  - - n - - error
+retry     unix  - - n - - error
+virtual   unix  - n n - - virtual
+anvil     unix  - - n - 1 anvil
+postlog   unix-dgram n - n - 1 postlogd
+"""
+
+SETTINGS = """
+compatibility_level = 3.6
+queue_directory = @DIR@/queue
+data_directory = @DIR@/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = @DIR@/log
+maillog_file_prefixes = @DIR@
+myhostname = mx.example.test
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+default_transport = error:no outbound mail
+alias_maps =
+local_recipient_maps =
+virtual_mailbox_domains = example.test
+virtual_mailbox_base = /
+virtual_mailbox_maps = inline:{ @MAILBOXES@ }
+virtual_uid_maps = inline:{ @UIDS@ }
+virtual_gid_maps = inline:{ @UIDS@ }
+virtual_minimum_uid = 1
+virtual_mailbox_lock = fcntl, dotlock
+virtual_mailbox_limit = 0
+deliver_lock_delay = 1s
+deliver_lock_attempts = 60
+default_database_type = texthash
+smtpd_peername_lookup = no
+smtp_tls_security_level =
+"""
+
+
+class Postfix:
+    """Delivers mail for these users, each as the owner of the maildrop, with Debian's default locks."""
+
+    def __init__(self, directory, users):
+        self.dir, self.port = Path(directory), free_port()
+        for sub in ("etc", "queue", "data"):
+            (self.dir / sub).mkdir(parents=True)
+        subprocess.run(["chown", "postfix", self.dir / "data"], check=True)
+        slash = {u: "" if u.inbox.path.is_file() else "/" for u in users}
+        facts = {"@DIR@": str(self.dir), "@PORT@": str(self.port),
+                 "@MAILBOXES@": ", ".join(f"{{ {u.login} = {str(u.inbox.path)[1:]}{slash[u]} }}" for u in users),
+                 "@UIDS@": ", ".join(f"{{ {u.login} = {u.uid} }}" for u in users)}
+        for name, text in (("main.cf", SETTINGS), ("master.cf", SERVICES)):
+            for key, value in facts.items():
+                text = text.replace(key, value)
+            (self.dir / "etc" / name).write_text(text.lstrip())
+        self.command("start")
+        assert wait_for(self.answers), self.log()
+
+    def command(self, word):
+        subprocess.run(["postfix", "-c", self.dir / "etc", word], check=True, capture_output=True, timeout=60)
+
+    def answers(self):
+        try:
+            with smtplib.SMTP("127.0.0.1", self.port, timeout=5):
+                return True
+        except OSError:
+            return False
+
+    def send(self, user, messages):
+        """All of them over one connection."""
+        with smtplib.SMTP("127.0.0.1", self.port, timeout=60) as s:
+            for m in messages:
+                s.sendmail("sender@example.test", [user.login], m)
+
+    def is_idle(self):
+        """Nothing waits for its delivery any more."""
+        queue = [p for sub in ("maildrop", "incoming", "active", "deferred") for p in (self.dir / "queue" / sub).rglob("*")
+                 if p.is_file()]
+        return not queue
+
+    def log(self):
+        path = self.dir / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def stop(self):
+        self.command("stop")
+
+
+class Procmail:
+    """Stores a message as its user, with the lock file that a recipe with a second colon asks for."""
+
+    def __init__(self, directory, user):
+        self.dir, self.user = Path(directory), user
+        self.dir.mkdir(parents=True)
+        target = user.inbox.path if user.inbox.path.is_file() else f"{user.inbox.path}/"
+        (self.dir / "procmailrc").write_text(f"DEFAULT={target}\nLOCKSLEEP=1\n:0:\n{target}\n")
+        for p in (self.dir, self.dir / "procmailrc"):
+            own(p, user.uid, user.gid)
+
+    def send(self, messages):
+        env = {"HOME": str(self.dir), "LOGNAME": "nobody", "PATH": "/usr/bin:/bin"}
+        who = {"user": self.user.uid, "group": self.user.gid, "extra_groups": []} if os.getuid() == 0 else {}
+        for m in messages:
+            subprocess.run(["procmail", "-f", "sender@example.test", "-m", self.dir / "procmailrc"], input=m, env=env,
+                           cwd=self.dir, check=True, timeout=120, **who)
+
+
+def paced(messages, seconds=0.02):
+    """One after the other, with time for others in between."""
+    for m in messages:
+        yield m
+        time.sleep(seconds)
