@@ -55,8 +55,10 @@ static bool same_file(const struct stat *a, const struct stat *b)
 
 enum state { FREE, BUSY, STALE };
 
+/* `fd` keeps its inode from being given to another file while it is looked at; -1: there is none. */
 struct found {
 	enum state state;
+	int fd;
 	struct stat st; /* not of FREE */
 };
 
@@ -89,7 +91,7 @@ static bool process_is_gone(pid_t pid)
 static bool is_stale(int fd, const struct stat *st, const struct dotlock_rules *rules, struct why *why)
 {
 	int64_t age_s = clock_wall_ns() / 1000000000 - st->st_mtim.tv_sec;
-	pid_t pid = fd >= 0 ? number_read(fd) : 0;
+	pid_t pid = number_read(fd);
 
 	if (!S_ISREG(st->st_mode))
 		return fail(why, ERR_IN_USE, "what stands in the place of its lock is no regular file") == OK;
@@ -104,22 +106,37 @@ static bool is_stale(int fd, const struct stat *st, const struct dotlock_rules *
 	return rules->pid_check && (pid < 0 || (pid > 0 && process_is_gone(pid)));
 }
 
-/* ERR_TEMP: it cannot be said. */
+/* With as much right to it as we have; of one that may not be read, only its age is known. */
+static int open_any(int dir, const char *lock)
+{
+	static const int how[] = {O_RDWR | O_NONBLOCK, O_RDONLY | O_NONBLOCK, O_PATH};
+	int fd = -1;
+
+	for (size_t i = 0; fd < 0 && i < sizeof how / sizeof *how; i++)
+		fd = openat(dir, lock, how[i] | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
+}
+
+/* ERR_TEMP: it cannot be said. The caller closes out->fd. */
 static enum err look(int dir, const char *lock, const struct dotlock_rules *rules, struct found *out, struct why *why)
 {
-	int fd = openat(dir, lock, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	bool there = fd >= 0 ? fstat(fd, &out->st) == 0 : fstatat(dir, lock, &out->st, AT_SYMLINK_NOFOLLOW) == 0;
-	enum err err = OK;
+	out->fd = open_any(dir, lock);
+	out->state = FREE;
+	if (out->fd < 0 && errno == ENOENT)
+		return OK;
+	if (out->fd < 0 || fstat(out->fd, &out->st) < 0)
+		return fail_errno(why, ERR_TEMP, "look at %s", lock);
+	out->state = is_stale(out->fd, &out->st, rules, why) ? STALE : BUSY;
+	return OK;
+}
 
-	if (!there && errno == ENOENT)
-		out->state = FREE;
-	else if (!there)
-		err = fail_errno(why, ERR_TEMP, "look at %s", lock);
-	else
-		out->state = is_stale(fd, &out->st, rules, why) ? STALE : BUSY;
-	if (fd >= 0)
-		close(fd);
-	return err;
+/* Only who has this may take a lock file away, be it stale or his own, so that of our processes one at a time does. It ends with the
+ * descriptor. Who cannot have it anyhow (no right to write, no locks here) goes on without. */
+static bool removal_is_ours(int fd)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(fd, F_OFD_SETLK, &all) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
 /* ---- ours ---- */
@@ -198,11 +215,15 @@ static enum err own_replace_aside(int dir, const struct own_name *own, int fd, c
 	return fresh ? fail(why, ERR_IN_USE, "another program has just locked it") : own_link(dir, own, fd, lock, why);
 }
 
-/* The stale lock and ours change places in one step, so that two that clean up at the same time never leave the mailbox without a
- * lock: whoever finds that he has removed a fresh one puts it back. */
-static enum err own_replace(int dir, const struct own_name *own, int fd, const char *lock, const struct stat *stale,
+/* The stale lock and ours change places in one step, so that the mailbox is never without a lock. Our own processes do this one after the
+ * other; whoever finds that he has removed a fresh one, because another program cleans up too, puts it back. */
+static enum err own_replace(int dir, const struct own_name *own, int fd, const char *lock, const struct found *found,
 			    struct why *why)
 {
+	const struct stat *stale = &found->st;
+
+	if (!removal_is_ours(found->fd) || !is_at(dir, lock, stale))
+		return fail(why, ERR_IN_USE, "another program has just locked it");
 	if (renameat2(dir, own->text, dir, lock, RENAME_EXCHANGE) < 0) {
 		if (errno == ENOENT)
 			return own_link(dir, own, fd, lock, why);
@@ -216,25 +237,32 @@ static enum err own_replace(int dir, const struct own_name *own, int fd, const c
 	return fail(why, ERR_IN_USE, "another program has just locked it");
 }
 
-static enum err take(struct dotlock *l, int dir, const char *lock, const struct dotlock_rules *rules, struct why *why)
+static enum err take_found(struct dotlock *l, int dir, const char *lock, const struct found *found, struct why *why)
 {
 	struct own_name own;
-	struct found found;
 	int fd = -1;
-	enum err err = look(dir, lock, rules, &found, why);
+	enum err err = own_new(dir, &own, &fd, why);
 
-	if (err != OK || found.state == BUSY)
-		return err == OK ? ERR_IN_USE : err;
-	err = own_new(dir, &own, &fd, why);
 	if (err != OK)
 		return err;
-	err = found.state == STALE ? own_replace(dir, &own, fd, lock, &found.st, why)
-				   : own_link(dir, &own, fd, lock, why);
+	err = found->state == STALE ? own_replace(dir, &own, fd, lock, found, why) : own_link(dir, &own, fd, lock, why);
 	(void)unlinkat(dir, own.text, 0); /* the name we began with, or the stale lock */
 	if (err == OK)
 		l->fd = fd;
 	else
 		close(fd);
+	return err;
+}
+
+static enum err take(struct dotlock *l, int dir, const char *lock, const struct dotlock_rules *rules, struct why *why)
+{
+	struct found found;
+	enum err err = look(dir, lock, rules, &found, why);
+
+	if (err == OK)
+		err = found.state == BUSY ? ERR_IN_USE : take_found(l, dir, lock, &found, why);
+	if (found.fd >= 0)
+		close(found.fd);
 	return err;
 }
 
@@ -282,7 +310,7 @@ bool dotlock_release(struct dotlock *l, int dir, const char *name)
 
 	if (l->fd < 0)
 		return true;
-	bool ours = name_lock(&lock, name, NULL) == OK && fstat(l->fd, &mine) == 0 &&
+	bool ours = name_lock(&lock, name, NULL) == OK && removal_is_ours(l->fd) && fstat(l->fd, &mine) == 0 &&
 		    fstatat(dir, lock.text, &now, AT_SYMLINK_NOFOLLOW) == 0 && same_file(&mine, &now);
 
 	if (ours)

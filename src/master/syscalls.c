@@ -204,7 +204,7 @@ static const struct row allowed[] = {
 	{SCMP_SYS(fcntl), S, COMMAND(F_SETLK)},
 	{SCMP_SYS(fcntl), S, COMMAND(F_SETLKW)},
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_GETLK)},
-	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLK)},
+	{SCMP_SYS(fcntl), L | S, COMMAND(F_OFD_SETLK)},
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLKW)},
 #ifdef SANITIZED
 	/* only in builds with AddressSanitizer, for its run time: */

@@ -6,9 +6,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,8 +53,18 @@ static unsigned files(void)
 
 /* ---- another program is faster ---- */
 
-enum meanwhile { NOTHING, OTHER_CLEANS, GOES, NO_EXCHANGE, OTHER_CLEANS_NO_EXCHANGE };
+enum meanwhile { NOTHING, OTHER_CLEANS, GOES, NO_EXCHANGE, OTHER_CLEANS_NO_EXCHANGE, OTHER_LOOKS_ALIKE, MANY };
 static enum meanwhile meanwhile;
+
+/* The lock of another program, in the inode and at the time of the stale one, if there is a way to get them. */
+static void replace_alike(void)
+{
+	struct stat st;
+
+	check(fstatat(dir, "box.lock", &st, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(dir, "box.lock", 0) == 0);
+	put("box.lock", 1);
+	check(utimensat(dir, "box.lock", (struct timespec[]){st.st_atim, st.st_mtim}, 0) == 0);
+}
 
 int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
@@ -60,12 +72,16 @@ int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to,
 {
 	enum meanwhile now = meanwhile;
 
-	if (now != NO_EXCHANGE && now != OTHER_CLEANS_NO_EXCHANGE)
+	if (now != MANY && now != NO_EXCHANGE && now != OTHER_CLEANS_NO_EXCHANGE)
 		meanwhile = NOTHING;
 	if (now == OTHER_CLEANS || now == OTHER_CLEANS_NO_EXCHANGE || now == GOES)
 		check(unlinkat(dir, "box.lock", 0) == 0);
 	if (now == OTHER_CLEANS || now == OTHER_CLEANS_NO_EXCHANGE)
 		put("box.lock", 1);
+	if (now == OTHER_LOOKS_ALIKE)
+		replace_alike();
+	if (meanwhile == MANY)
+		sched_yield();
 	if (now == NO_EXCHANGE || now == OTHER_CLEANS_NO_EXCHANGE) {
 		errno = EINVAL;
 		return -1;
@@ -82,6 +98,7 @@ static void test_cleaning(void **state)
 	} rows[] = {
 		{"a stale lock is replaced", NOTHING, OK},
 		{"another program has removed it, and has the lock now", OTHER_CLEANS, ERR_IN_USE},
+		{"so it is, in a file with the inode and time of the stale one", OTHER_LOOKS_ALIKE, ERR_IN_USE},
 		{"another program has removed it", GOES, OK},
 		{"the file system exchanges no names", NO_EXCHANGE, OK},
 		{"nor does it, and another program has the lock", OTHER_CLEANS_NO_EXCHANGE, ERR_IN_USE},
@@ -138,6 +155,7 @@ static void test_one_at_a_time(void **state)
 
 	(void)state;
 	put("box.lock", gone);
+	meanwhile = MANY;
 	for (int i = 0; i < CLEANERS; i++) {
 		pid[i] = fork();
 		if (pid[i] == 0)
@@ -148,6 +166,7 @@ static void test_one_at_a_time(void **state)
 		check(waitpid(pid[i], &status, 0) == pid[i]);
 		check_row(i, "status of a cleaner", WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	}
+	meanwhile = NOTHING;
 	(void)unlinkat(dir, "box.lock", 0);
 	check(files() == 0);
 }

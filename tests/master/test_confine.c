@@ -99,7 +99,7 @@ static const struct {
 	{"give a file to its owner",    L|S,   SYS_fchown,        {MESSAGE, OWNER, -1}},
 	{"read at an offset",           F|A|L|S, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
 	{"make a write durable",        L|S,   SYS_fsync,         {MESSAGE}},
-	{"lock",                        S,     SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
+	{"lock",                        L|S,   SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
 	{"make a memfd",                F|S,   SYS_memfd_create,  {P("probe"), MFD_CLOEXEC}},
 	/* sockets */
 	{"make an Internet socket",     0,     SYS_socket,        {AF_INET, SOCK_STREAM, 0}},
