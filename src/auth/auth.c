@@ -305,7 +305,8 @@ static struct login *login_new(const struct front *f, const struct msg_login *m,
 static void record_debug(const struct record *r)
 {
 	debug(TOPIC_AUTH, DEBUG_TRACE1,
-	      "source=%s, name=%.*s, passwd=***, uid=%u, gid=%u, dir=%.*s, mailbox=%.*s, place=%s", r->source->name,
+	      "source=%s, name=%.*s, passwd=***, uid=%u, gid=%u, dir=%.*s, mailbox=%.*s, place=%s",
+	      r->source ? r->source->name : "none", /* which cannot be, once it was found */
 	      (int)r->name.n, r->name.p, (unsigned)r->uid, (unsigned)r->gid, (int)r->home.n, r->home.p,
 	      (int)r->mailbox.n, r->mailbox.p, r->place);
 }

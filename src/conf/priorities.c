@@ -242,7 +242,7 @@ static const struct suite {
 
 /* Flags, with what they set. Those that set nothing are about what a server does not do here: it looks at no client's
  * certificate, sends no client hello, and neither renegotiates nor compresses. */
-enum { NOTHING = SIZE_MAX };
+#define NOTHING SIZE_MAX
 static const struct flag {
 	const char *name;
 	size_t at; /* of the bool, in struct conf_priorities */

@@ -146,7 +146,7 @@ static enum err rewrite(const struct cut_file *f, const struct cut *cut, size_t 
 enum err cut_apply(const struct cut_file *f, const struct cut *cut, size_t n, struct why *why)
 {
 	bool impossible = true;
-	struct stat st;
+	struct stat st = {0};
 	enum err err = look(f, cut, n, &st, why);
 	uint64_t octets = (uint64_t)st.st_size;
 

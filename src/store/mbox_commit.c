@@ -98,7 +98,7 @@ static enum err make_cuts(struct commit *c, struct why *why)
 	bool sane = true;
 
 	c->cut = calloc((size_t)c->now.count + 1, sizeof *c->cut);
-	if (!goes || !c->cut) {
+	if (!goes || !c->cut || (!c->where && c->ch->count > 0)) {
 		free(goes);
 		return fail(why, ERR_TEMP, "no memory to delete messages");
 	}

@@ -265,6 +265,8 @@ def test_spares_die(daemon):
     killed = daemon.wait_spares()
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
+    for pid in killed:
+        daemon.wait_log(rf"ended role=store pid={pid} ")
     for user in users:
         daemon.login(user).quit()
     assert not killed & set(daemon.pids())

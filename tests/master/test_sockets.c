@@ -71,7 +71,7 @@ static bool is_open(int fd)
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_in in;
+	struct sockaddr_in in = {0};
 	socklen_t len = sizeof in;
 
 	check(getsockname(fd, (struct sockaddr *)&in, &len) == 0);

@@ -369,7 +369,7 @@ static size_t descriptors_of(pid_t pid)
 /* The spare worker of this master; 0: there is none at the moment. */
 static pid_t spare_of(pid_t master)
 {
-	char path[64], text[4096], name[32];
+	char path[64], text[4096], name[32], *rest;
 	pid_t spare = 0;
 
 	(void)snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)master, (long)master);
@@ -378,7 +378,7 @@ static pid_t spare_of(pid_t master)
 	check(f);
 	text[fread(text, 1, sizeof text - 1, f)] = '\0';
 	(void)fclose(f);
-	for (char *pid = strtok(text, " "); pid; pid = strtok(NULL, " ")) {
+	for (char *pid = strtok_r(text, " ", &rest); pid; pid = strtok_r(NULL, " ", &rest)) {
 		(void)snprintf(path, sizeof path, "/proc/%s/comm", pid);
 		f = fopen(path, "re");
 		if (f && fgets(name, sizeof name, f) && strcmp(name, "pop3d-spare\n") == 0)
