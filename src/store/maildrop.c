@@ -108,6 +108,20 @@ static enum err rescan(struct maildrop *md, struct scan *known, struct index_fir
 	return err;
 }
 
+/* The lock of a worker that was killed: not every deliverer sees that its process is gone, and with an index that is current nobody of
+ * us would need it. Whoever opens the maildrop next takes it away; one that somebody holds is left alone. */
+static void sweep_lock(struct maildrop *md)
+{
+	char lock[NAME_OCTETS + sizeof ".lock"];
+	struct stat st;
+
+	if (!md->name || snprintf(lock, sizeof lock, "%s.lock", md->name) < 0 ||
+	    fstatat(md->parent, lock, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (maildrop_lock(md, NULL) == OK)
+		mailbox_lock_release(&md->lock);
+}
+
 static enum err open_indexed(struct maildrop *md, struct index_first *first, struct why *why)
 {
 	struct index_place place[PLACES];
@@ -129,6 +143,7 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 			    : "has no index: scanning");
 	if (current) {
 		md->index = old;
+		sweep_lock(md);
 		return OK;
 	}
 	if (old.fd >= 0)

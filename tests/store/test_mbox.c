@@ -815,6 +815,35 @@ static void test_begun(void **state)
 	box_free(&b);
 }
 
+/* What a killed worker has left, the next session takes away, though it needs no lock; what somebody holds it leaves, and goes on. */
+static void test_left_lock(void **state)
+{
+	static const struct {
+		const char *says;
+		bool stays;
+	} locks[] = {{"2147483646\n", false}, {"", true}, {"1\n", true}};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(locks); i++) {
+		struct box b;
+		char lock[128];
+
+		shim_reset();
+		box_new_mbox(&b);
+		box_write(&b, FROM "A: 1\n\nb\n\n");
+		shim.later_s = 10; /* so that the index is believed */
+		check(box_open(&b) == OK);
+		box_close(&b);
+		check(snprintf(lock, sizeof lock, "%s.lock", b.path) > 0);
+		FILE *f = fopen(lock, "w");
+
+		check(f != NULL && fputs(locks[i].says, f) >= 0 && fclose(f) == 0);
+		check_row(i, locks[i].says, box_open(&b) == OK && b.md.index.count == 1);
+		check_row(i, locks[i].says, (access(lock, F_OK) == 0) == locks[i].stays);
+		box_free(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -839,6 +868,7 @@ int main(void)
 		cmocka_unit_test(test_change_between_samples),
 		cmocka_unit_test(test_locked),
 		cmocka_unit_test(test_begun),
+		cmocka_unit_test(test_left_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
