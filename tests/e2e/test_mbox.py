@@ -189,7 +189,7 @@ def test_unchanged_is_opened_at_a_fixed_cost(daemon):
             for _ in range(10):
                 daemon.login(user).quit()
         assert t.count("store", "linkat", "link") == 0 and t.count("store") > 0
-        assert not any("INBOX.lock" in text for _, _, text in t.calls)
+        assert {name for _, name, text in t.calls if "INBOX.lock" in text} <= {"newfstatat"}  # whether a dead worker left one
         cost[count] = t.count("store")
     assert cost[10] * 0.9 < cost[100000] < cost[10] * 1.1, cost
 
