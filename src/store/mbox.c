@@ -139,6 +139,24 @@ static bool is_end(int fd, uint64_t end)
 	return text[1] == '\n' && mbox_text_begins(fd, empty + 1);
 }
 
+/* Behind an empty line, somebody is appending the next message: its From_ line is not whole yet. */
+static bool is_begun_at(int fd, uint64_t at)
+{
+	char text[MBOX_FROM_MOST + 1];
+	ssize_t got = pread(fd, text, sizeof text, (off_t)at);
+
+	return got > 0 && is_begun((struct slice){text, (size_t)got});
+}
+
+/* It can be sent from there. No lock keeps others from appending meanwhile. */
+static bool has_octets(int fd, const struct listing_rec *rec, const struct scan_entry *e)
+{
+	uint64_t end = rec->pos + rec->raw;
+
+	return mbox_text_begins(fd, (uint64_t)e->at) && is_at(fd, rec->pos, rec) &&
+	       (is_end(fd, end) || is_begun_at(fd, end + 1));
+}
+
 bool mbox_is_at(int fd, const struct listing_rec *rec, const struct scan_entry *e)
 {
 	return mbox_text_begins(fd, (uint64_t)e->at) && is_at(fd, rec->pos, rec) && is_end(fd, rec->pos + rec->raw);
@@ -155,7 +173,7 @@ static enum err mbox_body(const struct maildrop *md, const struct message *m, st
 	if (out->fd < 0)
 		return fail_errno(why, storage_err(errno), "open the mailbox");
 	err = mbox_stamp(out->fd, md->rules, now, why);
-	if (err == OK && memcmp(now, md->index.stamp, sizeof now) != 0 && !mbox_is_at(out->fd, &m->rec, &m->entry))
+	if (err == OK && memcmp(now, md->index.stamp, sizeof now) != 0 && !has_octets(out->fd, &m->rec, &m->entry))
 		err = find_moved(md, m, out, now, why);
 	if (err == OK)
 		return OK;

@@ -815,6 +815,32 @@ static void test_begun(void **state)
 	box_free(&b);
 }
 
+/* A message is there while the next one is being appended: body takes no lock. */
+static void test_append_under_way(void **state)
+{
+	static const char *const begun[] = {"F", "From a@exa", FROM, FROM "A: 2\n\nb"};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(begun); i++) {
+		struct box b;
+
+		shim_reset();
+		box_new_mbox(&b);
+		box_write(&b, FROM "A: 1\n\nb\n\n");
+		check(box_open(&b) == OK);
+		box_append(&b, begun[i]);
+		char text[256];
+		struct buf out = BUF(text);
+		struct body body;
+		uint32_t count;
+
+		check_row(i, begun[i],
+			  maildrop_fetch(&b.md, 1, sizeof text, &out, &count, &body, &b.why) == OK &&
+				  slice_eq(buf_slice(&out), SLICE("A: 1\n\nb\n")));
+		box_free(&b);
+	}
+}
+
 /* What a killed worker has left, the next session takes away, though it needs no lock; what somebody holds it leaves, and goes on. */
 static void test_left_lock(void **state)
 {
@@ -868,6 +894,7 @@ int main(void)
 		cmocka_unit_test(test_change_between_samples),
 		cmocka_unit_test(test_locked),
 		cmocka_unit_test(test_begun),
+		cmocka_unit_test(test_append_under_way),
 		cmocka_unit_test(test_left_lock),
 	};
 
