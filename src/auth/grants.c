@@ -5,22 +5,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-
-enum { RECENT = 64 }; /* grants of a worker that are remembered until newer ones come */
-
-struct recent {
-	uint64_t sid;
-	uint32_t front;
-};
+#include "ipc/granted.h"
 
 struct grants_worker {
 	struct grants_worker *next; /* of the same hash */
 	struct grants *all;
 	struct chan chan;
 	uint32_t uid, gid, slot;
-	bool mute;        /* it takes nothing any more; its channel is about to close */
-	uint32_t nrecent; /* so far; the last RECENT are there */
-	struct recent recent[RECENT];
+	bool mute; /* it takes nothing any more; its channel is about to close */
+	struct granted granted;
 };
 
 static struct grants_worker **owner_of(struct grants *g, uint32_t uid, uint32_t gid)
@@ -86,7 +79,7 @@ bool grants_send(struct grants *g, const struct msg_grant *grant, const struct s
 		w->mute = !chan_send(&w->chan, MSG_GRANT, &out);
 		if (w->mute)
 			continue;
-		w->recent[w->nrecent++ % RECENT] = (struct recent){grant->sid, grant->front};
+		granted_note(&w->granted, grant->front, grant->sid);
 		return true;
 	}
 	return chan_send(g->master, MSG_GRANT, &out);
@@ -101,8 +94,8 @@ static void worker_end(struct grants_worker *w, bool tell)
 		at = &(*at)->next;
 	*at = w->next;
 	chan_done(&w->chan);
-	for (uint32_t i = 0; tell && i < w->nrecent && i < RECENT; i++)
-		g->lost(g->arg, w->recent[i].front, w->recent[i].sid);
+	if (tell)
+		granted_lost(&w->granted, g->lost, g->arg);
 	free(w);
 }
 

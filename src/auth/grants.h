@@ -15,8 +15,7 @@ struct grants {
 	struct chan *master;
 	const struct store_slot *slots;             /* NULL: nothing is known of how they are doing */
 	struct grants_worker *owner[GRANTS_OWNERS]; /* by hash of uid and gid */
-	/* A worker died, and this session's grant may have died with it. Most likely it did not, and front, who
-	 * knows, ignores a denial of a login that it is not waiting for. */
+	/* A worker died, and this session's grant may have died with it (ipc/granted.h). */
 	void (*lost)(void *arg, uint32_t front, uint64_t sid);
 	void *arg;
 };

@@ -248,7 +248,7 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 	log_session(s->log_id);
 	if (s->wait == WAIT_LOGIN)
 		login_denied(s, (enum err)deny->err, reason);
-	else if (s->peer == from)
+	else if (from && s->peer == from)
 		session_fail(s, (enum err)deny->err, "store ended the session");
 	else
 		return OK;

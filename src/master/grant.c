@@ -14,14 +14,14 @@ enum {
 	BUSY_LONG_MS = 100, /* a worker that is at one thing for so long is worth another one beside it */
 };
 
-static void deny(struct master *m, const struct msg_grant *g, enum err err)
+static void deny(struct master *m, uint32_t front, uint64_t sid, enum err err, struct slice reason)
 {
 	const struct pool *fronts = &m->pool[ROLE_FRONT];
-	struct msg_deny d = {.sid = g->sid, .err = err};
-	struct chan_out out = {.payload = &d};
+	struct msg_deny d = {.sid = sid, .err = err};
+	struct chan_out out = {.payload = &d, .bulk = {reason}};
 
 	for (unsigned i = 0; i < fronts->n; i++)
-		if (child_runs(&fronts->child[i]) && fronts->child[i].serial == g->front)
+		if (child_runs(&fronts->child[i]) && fronts->child[i].serial == front)
 			(void)chan_send(&fronts->child[i].chan, MSG_DENY, &out); /* a front that ends needs no answer */
 }
 
@@ -35,7 +35,7 @@ static void refuse(struct master *m, const struct msg_grant *g, struct slice nam
 	event_u64(&e, "gid", g->gid);
 	event_kv(&e, "reason", slice_str(why));
 	event_log(&e, LOG_ERR);
-	deny(m, g, err);
+	deny(m, g->front, g->sid, err, SLICE(""));
 }
 
 /* For how long it has been busy with one thing. */
@@ -134,10 +134,18 @@ static struct child *worker_get(struct master *m, struct identity owner, struct 
 	return new ? new : w.best;
 }
 
-void worker_ended(struct child *c)
+static void on_lost(void *arg, uint32_t front, uint64_t sid)
+{
+	deny(arg, front, sid, ERR_TEMP, SLICE("the store process ended"));
+}
+
+void worker_ended(struct child *c, bool with_work)
 {
 	struct master *m = c->master;
 
+	if (with_work)
+		granted_lost(&c->granted, on_lost, m);
+	c->granted.n = 0;
 	if (c->spare)
 		spares_lost(m, c);
 	else if (c->early > 0)
@@ -187,6 +195,8 @@ enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
 
 	if (!worker || !chan_send(&worker->chan, MSG_GRANT, &out))
 		refuse(m, g, name, ERR_TEMP, reason.text[0] ? reason.text : "its worker is ending");
+	else
+		granted_note(&worker->granted, g->front, g->sid);
 	return OK;
 }
 

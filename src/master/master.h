@@ -10,6 +10,7 @@
 #include <ev.h>
 
 #include "ipc/chan.h"
+#include "ipc/granted.h"
 #include "ipc/region.h"
 #include "ipc/role.h"
 #include "master/certs.h"
@@ -26,17 +27,18 @@ struct master;
 struct child {
 	struct master *master;
 	enum role role;
-	uint32_t slot;         /* its number among those of its role, and in shared pages */
-	pid_t pid;             /* 0: none runs */
-	uint32_t serial;       /* of the process that runs, or ran last */
-	struct identity owner; /* store: whose mail */
-	struct chan chan;      /* while a process runs */
-	bool ready;            /* it serves */
-	bool left;             /* front: it takes no more clients */
-	bool leaving;          /* store: it was told that it may go, and gets no more work */
-	bool spare;            /* store: it waits to hear whose it is ... */
-	int order_fd;          /* ... from here */
-	struct child *next;    /* store: of the same list of owners, or of free places */
+	uint32_t slot;          /* its number among those of its role, and in shared pages */
+	pid_t pid;              /* 0: none runs */
+	uint32_t serial;        /* of the process that runs, or ran last */
+	struct identity owner;  /* store: whose mail */
+	struct chan chan;       /* while a process runs */
+	bool ready;             /* it serves */
+	bool left;              /* front: it takes no more clients */
+	bool leaving;           /* store: it was told that it may go, and gets no more work */
+	bool spare;             /* store: it waits to hear whose it is ... */
+	int order_fd;           /* ... from here */
+	struct child *next;     /* store: of the same list of owners, or of free places */
+	struct granted granted; /* store: what master passed on to it */
 	uint64_t started_ms;
 	unsigned early;    /* how often in a row it ended soon after its start */
 	uint64_t again_ms; /* not started again before */

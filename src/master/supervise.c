@@ -74,7 +74,7 @@ static void child_ended(struct child *c, int status)
 
 	child_end(c, status);
 	if (c->role == ROLE_STORE)
-		worker_ended(c);
+		worker_ended(c, died || !was_ready);
 	if (c->role == ROLE_STORE && !was_ready)
 		recovered(m);
 	if (c->role == ROLE_STORE && died && !m->starting && !m->stopping)

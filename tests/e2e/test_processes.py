@@ -153,6 +153,28 @@ def test_store_dies_in_the_middle_of_a_message(daemon):
         pass
 
 
+@pytest.mark.needs_root
+def test_store_dies_before_it_serves(daemon):
+    """Who waits for a worker that ends with his login is told at once (a client of ours waits 20 seconds, front would for 30), and
+    can try again on the same connection."""
+    daemon.alarms_expected = True
+    user = daemon.user()
+    c = daemon.connect()
+    spares = daemon.wait_spares()
+    for pid in spares:
+        os.kill(pid, signal.SIGSTOP)
+    c.ok(f"USER {user.login}")
+    c.say(f"PASS {user.password}")
+    # one has been given the login, another one has come
+    assert wait_for(lambda: set(daemon.role_pids("pop3d-spare")) - spares), daemon.log()
+    for pid in spares:
+        kill(pid)
+    assert c.line().startswith(b"-ERR [SYS/TEMP]")
+    assert 'reason="the store process ended"' in daemon.log()
+    c.login(user)
+    c.quit()
+
+
 @pytest.mark.parametrize("role", ["auth", "hash"])
 def test_look_ups_die(daemon, role):
     """Sessions do not notice; who logs in meanwhile is served or asked to try again, and keeps the connection."""

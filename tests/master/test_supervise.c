@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "check.h"
 
-enum { OWNER = 20081, OTHER = 20082, FRONT = 65534, AUTH = 65533, MIN_UID = 1000, WAIT_S = 30 };
+enum { OWNER = 20081, OTHER = 20082, STILLBORN = 20083, DYING = 20084, FRONT = 65534, AUTH = 65533, MIN_UID = 1000, WAIT_S = 30 };
 
 /* Behind the rows: so many owners, one after the other, whose workers go as soon as they may. */
 enum { PASSERS = 200, PASSER = 30000 };
@@ -55,6 +55,8 @@ static const struct row {
 	{"seventh",                    OWNER,         OWNER,     true,  GRANTED, OK,       9},
 	{"eighth",                     OWNER,         OWNER,     true,  GRANTED, OK,       10},
 	{"no more: the first queues",  OWNER,         OWNER,     false, GRANTED, OK,       1},
+	{"it ends before it serves",   STILLBORN,     STILLBORN, false, DENIED,  ERR_TEMP, 0},
+	{"it ends with the grant",     DYING,         DYING,     false, DENIED,  ERR_TEMP, 0},
 	{"others are as they were",    OTHER,         OTHER,     false, GRANTED, OK,       2},
 	{"it may go",                  OTHER,         OTHER,     false, GRANTED, OK,       2},
 	{"who goes gets no more work", OTHER,         OTHER,     false, GRANTED, OK,       11},
@@ -191,6 +193,8 @@ static enum err on_grant_note(struct chan *c, struct msg *m, struct why *why)
 	static unsigned number; /* of this worker */
 
 	(void)why;
+	if (g->uid == DYING)
+		_exit(1);
 	if (number == 0)
 		number = ++seen->workers;
 	if (role_env->slot > seen->slot)
@@ -237,6 +241,8 @@ int store_main(const struct role_env *env)
 	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_store_peer, [MSG_GRANT] = on_grant_note},
 					    .closed = on_closed};
 
+	if (env->uid == STILLBORN)
+		_exit(1);
 	double_open(env, ROLE_STORE, &ops);
 	(void)double_run();
 	if (env->uid >= PASSER)
