@@ -1,15 +1,18 @@
-/* bench/bare.c - the bound: a server that knows nothing, see bare_serve in load.h
+/* bench/bare.c - the bound: a server that knows nothing, see bare.h
  *
  * The replies are those of a poll of 20 messages, so that the client that checks all others can drive this one too, and both
  * exchange as many octets in as many round trips. */
+#include "bare.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "secure_server.h"
 
 enum {
 	MESSAGES = 20,
@@ -17,7 +20,7 @@ enum {
 	REPLIES = 7,
 	REPLY_MOST = 2048,
 	EVENTS = 256,
-	LINES_MOST = 512,
+	OCTETS_MOST = 4096, /* more than a ClientHello takes */
 	CONNECTIONS_MOST = 65536
 };
 
@@ -26,8 +29,10 @@ static struct reply {
 	size_t n;
 } replies[REPLIES];
 
-/* By descriptor: the reply that is next. */
-static uint8_t next_reply[CONNECTIONS_MOST];
+static struct place {
+	uint8_t next; /* reply */
+	struct secure_server secure;
+} places[CONNECTIONS_MOST]; /* by descriptor */
 
 static void reply_add(struct reply *r, const char *text)
 {
@@ -58,23 +63,45 @@ static void make_replies(void)
 	reply_add(&replies[6], "+OK\r\n");
 }
 
-/* False: it is over. */
+/* The next reply. False: it is over. */
 static bool say(int fd)
 {
-	const struct reply *r = &replies[next_reply[fd]++];
+	struct place *c = &places[fd];
+	const struct reply *r = &replies[c->next++];
+	bool last = c->next == REPLIES;
 
-	return send(fd, r->octets, r->n, MSG_NOSIGNAL) == (ssize_t)r->n && next_reply[fd] < REPLIES;
+	if (c->secure.ssl)
+		return secure_server_say(&c->secure, r->octets, r->n, last) && secure_server_send(&c->secure, fd) &&
+		       !last;
+	return send(fd, r->octets, r->n, MSG_NOSIGNAL) == (ssize_t)r->n && !last;
 }
 
-static void on_line(int fd)
+static bool hear(int fd, const char *in, size_t n)
 {
-	char in[LINES_MOST];
+	struct secure_server *s = &places[fd].secure;
+	enum secure_heard heard = s->ssl ? secure_server_hear(s, in, n) : SECURE_COMMAND;
 
-	if (recv(fd, in, sizeof in, 0) <= 0 || !say(fd))
-		close(fd);
+	if (heard == SECURE_WAITS)
+		return secure_server_send(s, fd);
+	return heard != SECURE_OVER && say(fd);
 }
 
-static void on_connection(int listener, int epoll)
+static void leave(int fd)
+{
+	secure_server_close(&places[fd].secure);
+	close(fd);
+}
+
+static void on_octets(int fd)
+{
+	char in[OCTETS_MOST];
+	ssize_t n = recv(fd, in, sizeof in, 0);
+
+	if (n <= 0 || !hear(fd, in, (size_t)n))
+		leave(fd);
+}
+
+static void on_connection(int listener, int epoll, SSL_CTX *tls)
 {
 	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
@@ -86,24 +113,29 @@ static void on_connection(int listener, int epoll)
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-	next_reply[fd] = 0;
-	if (!say(fd))
-		close(fd);
+	places[fd] = (struct place){0};
+	if (tls ? !secure_server_open(&places[fd].secure, tls) : !say(fd))
+		leave(fd);
 }
 
-int bare_serve(const struct sockaddr *addr, socklen_t len)
+/* -1, and standard error says why. */
+static int listen_at(const struct sockaddr_storage *addr, socklen_t len, int epoll)
 {
-	int listener = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event ev[EVENTS] = {{.events = EPOLLIN, .data.fd = listener}};
+	int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
 
-	make_replies();
-	if (listener < 0 || epoll < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
-	    bind(listener, addr, len) < 0 || listen(listener, 4096) < 0 ||
-	    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, ev) < 0) {
-		perror("popload: serve");
-		return 1;
-	}
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
+	    bind(fd, (const struct sockaddr *)addr, len) == 0 && listen(fd, 4096) == 0 &&
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0)
+		return fd;
+	perror("popload: serve");
+	return -1;
+}
+
+static int serve(int epoll, int plain, int secure, SSL_CTX *tls)
+{
+	struct epoll_event ev[EVENTS];
+
 	for (;;) {
 		int n = epoll_wait(epoll, ev, EVENTS, -1);
 
@@ -112,10 +144,28 @@ int bare_serve(const struct sockaddr *addr, socklen_t len)
 			return 1;
 		}
 		for (int i = 0; i < n; i++) {
-			if (ev[i].data.fd == listener)
-				on_connection(listener, epoll);
+			int fd = ev[i].data.fd;
+
+			if (fd == plain || fd == secure)
+				on_connection(fd, epoll, fd == secure ? tls : NULL);
 			else
-				on_line(ev[i].data.fd);
+				on_octets(fd);
 		}
 	}
+}
+
+int bare_serve(const struct bare *b)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int plain = listen_at(&b->addr, b->len, epoll), secure = -1;
+	SSL_CTX *tls = NULL;
+
+	make_replies();
+	if (b->tls_len > 0) {
+		tls = secure_server_new(b->certificate, b->key);
+		secure = listen_at(&b->tls_addr, b->tls_len, epoll);
+	}
+	if (plain < 0 || (b->tls_len > 0 && (!tls || secure < 0)))
+		return 1;
+	return serve(epoll, plain, secure, tls);
 }

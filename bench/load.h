@@ -54,7 +54,3 @@ struct totals {
 
 /* Runs to the end. False: it could not be started, and standard error says why. */
 bool load_run(const struct options *opt, struct totals *t);
-
-/* A server that answers the n-th line of a connection with the n-th reply of a poll of 20 messages, whatever it says: what the
- * same exchange costs without a server. Never returns but for an error, which it has printed. */
-int bare_serve(const struct sockaddr *addr, socklen_t len);

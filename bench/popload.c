@@ -7,12 +7,16 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "bare.h"
 #include "dialogue.h"
 
 struct command_line {
 	struct options opt;
 	const char *scenario, *host, *port, *user;
+	const char *tls_port, *certificate, *key; /* of the server that knows nothing */
 };
+
+enum { OPT_TLS_PORT = 256, OPT_CERTIFICATE, OPT_KEY };
 
 static const struct argp_option argp_options[] = {
 	{"host", 'h', "HOST", 0, "Where the server is (127.0.0.1)", 0},
@@ -28,6 +32,9 @@ static const struct argp_option argp_options[] = {
 	{"errors", 'e', "N", 0, "Stop after so many (100)", 0},
 	{"tls", 'T', "HOW", 0, "TLS from the first octet: full (a handshake of its own for each session), or resumed",
 	 0},
+	{"tls-port", OPT_TLS_PORT, "PORT", 0, "serve: TLS from the first octet on this port too", 0},
+	{"certificate", OPT_CERTIFICATE, "FILE", 0, "serve: its certificate, in PEM", 0},
+	{"key", OPT_KEY, "FILE", 0, "serve: its private key, in PEM", 0},
 	{0},
 };
 
@@ -93,6 +100,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'T':
 		cl->opt.secure = tls_mode(arg, state);
 		break;
+	case OPT_TLS_PORT:
+		cl->tls_port = arg;
+		break;
+	case OPT_CERTIFICATE:
+		cl->certificate = arg;
+		break;
+	case OPT_KEY:
+		cl->key = arg;
+		break;
 	case ARGP_KEY_ARG:
 		if (cl->scenario)
 			argp_usage(state);
@@ -136,17 +152,17 @@ static const struct scenario *scenario_find(const char *name)
 	return NULL;
 }
 
-static bool resolve(struct command_line *cl)
+static bool resolve(const char *host, const char *port, struct sockaddr_storage *addr, socklen_t *len)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-	int failure = getaddrinfo(cl->host, cl->port, &hints, &found);
+	int failure = getaddrinfo(host, port, &hints, &found);
 
 	if (failure) {
-		fprintf(stderr, "popload: %s: %s\n", cl->host, gai_strerror(failure));
+		fprintf(stderr, "popload: %s: %s\n", host, gai_strerror(failure));
 		return false;
 	}
-	memcpy(&cl->opt.addr, found->ai_addr, found->ai_addrlen);
-	cl->opt.addr_len = found->ai_addrlen;
+	memcpy(addr, found->ai_addr, found->ai_addrlen);
+	*len = found->ai_addrlen;
 	freeaddrinfo(found);
 	return true;
 }
@@ -276,6 +292,17 @@ static int load(struct command_line *cl)
 	return !ok ? 2 : t.errors ? 1 : 0;
 }
 
+static int serve(const struct command_line *cl)
+{
+	struct bare b = {.addr = cl->opt.addr, .len = cl->opt.addr_len, .certificate = cl->certificate, .key = cl->key};
+
+	if (cl->tls_port && (!b.certificate || !b.key)) {
+		fputs("popload: serve: --tls-port wants --certificate and --key\n", stderr);
+		return 2;
+	}
+	return cl->tls_port && !resolve(cl->host, cl->tls_port, &b.tls_addr, &b.tls_len) ? 2 : bare_serve(&b);
+}
+
 int main(int argc, char **argv)
 {
 	struct command_line cl = {.opt = {.nusers = 1, .clients = 1, .patience = 30, .errors_most = 100},
@@ -285,9 +312,7 @@ int main(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &cl);
 	raise_limit();
-	if (!resolve(&cl))
+	if (!resolve(cl.host, cl.port, &cl.opt.addr, &cl.opt.addr_len))
 		return 2;
-	if (strcmp(cl.scenario, "serve") == 0)
-		return bare_serve((const struct sockaddr *)&cl.opt.addr, cl.opt.addr_len);
-	return load(&cl);
+	return strcmp(cl.scenario, "serve") == 0 ? serve(&cl) : load(&cl);
 }

@@ -42,7 +42,9 @@ SERVERS = (
            package="dovecot-pop3d", template="dovecot.conf", idle_most=64),
     Server("mailutils", "Mailutils pop3d", "/usr/sbin/pop3d", ("--config-file=@CONF@", "--daemon", "--foreground"),
            package="mailutils-pop3d", template="mailutils.conf", idle_most=64),
-    Server("bare", "bare TCP exchange", "@POPLOAD@", ("serve", "--port=@PORT@"), version=(), scenarios=("poll",)),
+    Server("bare", "bare exchange", "@POPLOAD@",
+           ("serve", "--port=@PORT@", "--tls-port=@TLSPORT@", "--certificate=@CERT@", "--key=@KEY@"), version=(),
+           scenarios=("poll", "poll-tls", "poll-tls-resumed")),
 )
 
 
