@@ -44,31 +44,49 @@ uint32_t listing_crc(uint32_t crc, struct slice octets)
 
 #define POLYNOMIAL 0x82F63B78U /* bits reversed, as the checksum itself: 1 << 31 is x^0 */
 
+/* Four bits of `a` at a time, the lowest first: what is there already moves on by x^4 each time. */
 static uint32_t multiply(uint32_t a, uint32_t b)
 {
+	uint32_t times[16] = {[8] = b}; /* b, times the four bits of the index */
 	uint32_t product = 0;
 
-	for (uint32_t bit = 1U << 31; a != 0; bit >>= 1) {
-		if (a & bit) {
-			product ^= b;
-			a ^= bit;
-		}
-		b = b & 1 ? b >> 1 ^ POLYNOMIAL : b >> 1;
+	for (unsigned i = 4; i > 0; i /= 2)
+		times[i] = times[2 * i] >> 1 ^ (POLYNOMIAL & -(times[2 * i] & 1));
+	for (unsigned i = 2; i < 16; i *= 2)
+		for (unsigned k = 1; k < i; k++)
+			times[i + k] = times[i] ^ times[k];
+	for (unsigned shift = 0; shift < 32; shift += 4) {
+		for (unsigned k = 0; k < 4; k++)
+			product = product >> 1 ^ (POLYNOMIAL & -(product & 1));
+		product ^= times[a >> shift & 15];
 	}
 	return product;
 }
 
+/* [k][d]: x^(8 * d * 16^k) */
+static uint32_t (*powers(void))[16]
+{
+	static uint32_t power[16][16];
+
+	if (power[0][0] != 0)
+		return power;
+	uint32_t step = 1U << (31 - 8);
+
+	for (size_t k = 0; k < 16; k++) {
+		power[k][0] = 1U << 31;
+		for (size_t d = 1; d < 16; d++)
+			power[k][d] = multiply(power[k][d - 1], step);
+		step = multiply(power[k][15], step);
+	}
+	return power;
+}
+
 uint32_t listing_crc_join(uint32_t a, uint32_t b, uint64_t b_octets)
 {
-	static uint32_t power[64]; /* [k]: x^(8 * 2^k) */
+	uint32_t(*power)[16] = powers();
 
-	if (power[0] == 0) {
-		power[0] = 1U << (31 - 8);
-		for (size_t k = 1; k < sizeof power / sizeof *power; k++)
-			power[k] = multiply(power[k - 1], power[k - 1]);
-	}
-	for (size_t k = 0; b_octets != 0; k++, b_octets >>= 1)
-		if (b_octets & 1)
-			a = multiply(power[k], a);
+	for (size_t k = 0; b_octets != 0; k++, b_octets >>= 4)
+		if (b_octets & 15)
+			a = multiply(power[k][b_octets & 15], a);
 	return a ^ b;
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "mail/lanes.h"
+
 enum {
 	ROOM_LEAST = 64, /* of out, for one step: a held name, a stuffed dot, a line's end */
 	STEP_ROOM = 4,   /* of out, that a step keeps back for CR, CRLF and a dot */
@@ -323,24 +325,28 @@ static void count_quoted(const char *p, size_t n, uint32_t rules, uint64_t *unqu
 
 /* LF, those of them that have a CR before them, and quoted lines, in p[1..n]; p[0] is what stands before. Where there may be quoted
  * lines, p[n] is the end of a line. */
-static inline __attribute__((always_inline)) void count_pairs(const char *p, size_t n, uint32_t rules, struct ends *e)
+LANES_FUNCTION static void count_pairs(const char *p, size_t n, uint32_t rules, struct ends *e)
 {
-	enum { BLOCK = 128 }; /* a constant, and counters of one octet, so that compilers use vectors */
+	enum { BLOCK = 32 * LANES }; /* no lane counts beyond an octet */
 	bool quotes = rules & (WIRE_UNQUOTE | WIRE_UNQUOTE_ONE);
 
-	for (; n >= BLOCK; n -= BLOCK, p += BLOCK) {
-		uint8_t l = 0, c = 0, q = 0;
+	while (n >= LANES) {
+		size_t block = n < BLOCK ? n - n % LANES : BLOCK;
+		lanes lf = {0}, crlf = {0}, quoted = {0};
 
-		for (size_t i = 0; i < BLOCK; i++) {
-			l = (uint8_t)(l + (p[i + 1] == '\n'));
-			c = (uint8_t)(c + ((p[i + 1] == '\n') & (p[i] == '\r')));
-			if (quotes)
-				q |= (uint8_t)((p[i] == '\n') & (p[i + 1] == '>'));
+		for (size_t i = 0; i < block; i += LANES) {
+			lanes before = *LANES_AT(p + i), now = *LANES_AT(p + i + 1), is_lf = now == '\n';
+
+			lf -= is_lf;
+			crlf -= is_lf & (before == '\r');
+			quoted |= (before == '\n') & (now == '>');
 		}
-		e->lf += l;
-		e->crlf += c;
-		if (quotes && q)
-			count_quoted(p, BLOCK, rules, &e->unquoted);
+		e->lf += lanes_sum(&lf);
+		e->crlf += lanes_sum(&crlf);
+		if (quotes && lanes_any(&quoted))
+			count_quoted(p, block, rules, &e->unquoted);
+		n -= block;
+		p += block;
 	}
 	for (size_t i = 0; i < n; i++) {
 		e->lf += p[i + 1] == '\n';
@@ -375,13 +381,39 @@ static size_t count_body(struct wire *w, struct slice in)
 	return in.n;
 }
 
+/* Lines of a header that cannot be hidden ones. */
+static size_t count_head(struct wire *w, struct slice in)
+{
+	const char *p = in.p, *end = in.p + in.n;
+
+	while (p < end && *p != '\n' && *p != '\r' && !memchr(hidden_first, *p, sizeof hidden_first - 1)) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p));
+
+		if (!lf)
+			break;
+		w->octets += (size_t)(lf - p) + (lf[-1] == '\r' ? 1 : 2);
+		w->lines++;
+		p = lf + 1;
+	}
+	return (size_t)(p - in.p);
+}
+
+/* What goes without a step for each part of a line. */
+static size_t count_bulk(struct wire *w, struct slice in)
+{
+	if (w->state == HEAD_START && w->held_len == 0)
+		return count_head(w, in);
+	if (w->in_body && (w->state == BODY_START || w->state == TEXT))
+		return count_body(w, in);
+	return 0;
+}
+
 void wire_count(struct wire *w, struct slice in)
 {
 	bool whole = w->body_left > WIRE_ALL_LINES / 2; /* no message has so many lines */
 
 	while (in.n > 0) {
-		bool bulk = whole && w->in_body && (w->state == BODY_START || w->state == TEXT);
-		size_t n = bulk ? count_body(w, in) : 0;
+		size_t n = whole ? count_bulk(w, in) : 0;
 
 		if (n == 0)
 			n = steps[w->state](w, in, NULL);
