@@ -50,13 +50,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 
 	must(fd >= 0 && pwrite(fd, file, before, 0) == (ssize_t)before);
-	enum err err = mbox_find(fd, RULES, &none, true, &known, NULL, NULL);
+	enum err err = onefile_find(fd, &mbox_format, RULES, &none, true, &known, NULL, NULL);
 
 	if (err == OK)
 		check_scan(&known, file, before);
 	must(pwrite(fd, file, n, 0) == (ssize_t)n);
-	err = mbox_find(fd, RULES, err == OK ? &known : &none, true, &grown, &where, NULL);
-	must(mbox_find(fd, RULES, &none, true, &fresh, NULL, NULL) == err);
+	err = onefile_find(fd, &mbox_format, RULES, err == OK ? &known : &none, true, &grown, &where, NULL);
+	must(onefile_find(fd, &mbox_format, RULES, &none, true, &fresh, NULL, NULL) == err);
 	if (err == OK) {
 		check_scan(&grown, file, n);
 		must(grown.count == fresh.count && grown.octets == fresh.octets);

@@ -9,6 +9,7 @@
 #include "store/scan.h"
 
 struct maildrop;
+struct onefile_format; /* store/onefile.h */
 
 /* A message as the index has it. */
 struct message {
@@ -40,7 +41,8 @@ struct store_driver {
 	const char *name; /* the scheme of a mailbox URL */
 	uint32_t
 		wire_rules; /* enum wire_rule: how stored octets become wire octets; mbox-quoting may choose others for unquoting */
-	bool in_one_file; /* its maildrops have a parent and a name, a mailbox lock, and may have no file: then they are empty */
+	/* NULL: a file per message. Else its maildrops have a parent and a name, a mailbox lock, and may have no file: then they are empty. */
+	const struct onefile_format *in_one_file;
 
 	/* Whether what `fd` names has this format: a directory (O_PATH), or a regular file that can be read. `why` may say why not. */
 	enum err (*detect)(int fd, bool *is, struct why *why);

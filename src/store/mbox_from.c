@@ -155,3 +155,14 @@ bool mbox_is_from(struct slice line)
 	}
 	return false;
 }
+
+/* A deliverer is at its first message, and its From_ line is not whole: procmail writes the F, and a second later the rest. What it comes
+ * to, the scan sees, under the mailbox lock. */
+bool mbox_is_from_begun(struct slice octets)
+{
+	static const struct slice from = {"From ", 5};
+	size_t n = octets.n < from.n ? octets.n : from.n;
+
+	return octets.n <= MBOX_FROM_MOST && slice_find(octets, '\n') == octets.n &&
+	       slice_starts(octets, (struct slice){from.p, n});
+}

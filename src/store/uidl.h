@@ -2,7 +2,7 @@
  *
  * Computed from what lasts about a message, never taken from a header that its sender wrote: 32 hex digits of a SHA-256.
  * So they are the same after the index was lost, and on another machine that the mail was moved to. What is hashed, the driver says
- * (Maildir: the file's name; mbox: store/mbox.h). */
+ * (Maildir: the file's name; others: store/digest.h). */
 #pragma once
 #include "mail/listing.h"
 

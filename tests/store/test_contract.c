@@ -447,7 +447,7 @@ static void counts_what_is_gone_already(const struct subject *s, struct box *b)
 	struct outcome out;
 
 	/* Which message of a file is gone and which was changed, nobody can tell. */
-	unsigned failed = s->driver->in_one_file;
+	unsigned failed = s->driver->in_one_file != NULL;
 
 	s->remove(b, 1);
 	check((box_commit(b, "dd-", &out) == OK) == !failed);

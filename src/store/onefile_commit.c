@@ -1,4 +1,4 @@
-/* store/mbox_commit.c - which octets of an mbox go. See mbox.h
+/* store/onefile_commit.c - which octets of a mailbox in one file go. See onefile.h
  *
  * Messages are looked for in the file as it is now, under the lock. Where it is as it was scanned, or has only grown, they are where they
  * were, which each one's checksum confirms; else the file is scanned again, and what is alike is the same. One that is not found
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "store/cut.h"
-#include "store/mbox.h"
+#include "store/onefile.h"
 
 struct commit {
 	const struct maildrop *md;
@@ -34,7 +34,8 @@ static enum err find(struct commit *c, bool grown, struct why *why)
 	scan_done(&c->now);
 	free(c->where);
 	c->where = NULL;
-	return mbox_find(c->md->fd, c->md->rules, &c->known, grown, &c->now, &c->where, why);
+	return onefile_find(c->md->fd, c->md->driver->in_one_file, c->md->rules, &c->known, grown, &c->now, &c->where,
+			    why);
 }
 
 /* A file that is what it was scanned as, to the time of its last change, need not be read; unless that was a moment before. */
@@ -47,8 +48,8 @@ static bool is_unchanged(const struct commit *c)
 static bool are_at(const struct commit *c)
 {
 	for (uint32_t i = 0; c->where && i < c->ch->count; i++)
-		if (is_deleted(c, i) &&
-		    (c->where[i] != i || !mbox_is_at(c->md->fd, &c->known.rec[i], &c->known.entry[i])))
+		if (is_deleted(c, i) && (c->where[i] != i || !onefile_is_at(c->md->fd, c->md->driver->in_one_file,
+									    &c->known.rec[i], &c->known.entry[i])))
 			return false;
 	return true;
 }
@@ -68,21 +69,20 @@ static enum err find_all(struct commit *c, struct why *why)
 
 /* ---- cutting ---- */
 
-/* Behind the message and the empty line that separates it from what follows. */
+/* Behind the message and what separates it from the next one. */
 static uint64_t end_of(const struct commit *c, uint32_t now)
 {
-	uint64_t size = c->now.stamp[0].size, end = c->now.rec[now].pos + c->now.rec[now].raw;
-
-	return end < size ? end + 1 : size;
+	return now + 1 < c->now.count ? (uint64_t)c->now.entry[now + 1].at : c->now.stamp[0].size;
 }
 
 /* False: the index, which may be anybody's work, has messages in places where there can be none. */
 static bool add_cut(struct commit *c, uint64_t from, uint64_t to)
 {
+	const struct onefile_format *f = c->md->driver->in_one_file;
 	uint64_t size = c->now.stamp[0].size;
 
-	if (to <= from || to > size || (c->cuts > 0 && c->cut[c->cuts - 1].to > from) ||
-	    !mbox_text_begins(c->md->fd, from) || (to < size && !mbox_text_begins(c->md->fd, to)))
+	if (to <= from || to > size || (c->cuts > 0 && c->cut[c->cuts - 1].to > from) || !f->begins(c->md->fd, from) ||
+	    (to < size && !f->begins(c->md->fd, to)))
 		return false;
 	if (c->cuts > 0 && c->cut[c->cuts - 1].to == from)
 		c->cut[c->cuts - 1].to = to;
@@ -103,7 +103,7 @@ static enum err make_cuts(struct commit *c, struct why *why)
 		return fail(why, ERR_TEMP, "no memory to delete messages");
 	}
 	for (uint32_t i = 0; i < c->ch->count; i++)
-		if (is_deleted(c, i) && c->where[i] != MBOX_NONE)
+		if (is_deleted(c, i) && c->where[i] != KNOWN_NONE)
 			goes[c->where[i]] = 1;
 	for (uint32_t i = 0; i < c->now.count && sane; i++)
 		if (goes[i]) {
@@ -164,7 +164,7 @@ static void tell_left(const struct commit *c, struct scan *left)
 {
 	int fd = openat(c->md->parent, c->md->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	bool known = fd >= 0 && make_left(c, left, NULL) == OK &&
-		     mbox_stamp(fd, c->md->rules, left->stamp, NULL) == OK &&
+		     onefile_stamp(fd, c->md->rules, left->stamp, NULL) == OK &&
 		     left->stamp[0].size + octets_cut(c) == c->now.stamp[0].size;
 
 	if (fd >= 0)
@@ -173,8 +173,8 @@ static void tell_left(const struct commit *c, struct scan *left)
 		scan_done(left);
 }
 
-enum err mbox_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
-		     struct why *why)
+enum err onefile_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
+			struct why *why)
 {
 	struct commit c = {.md = md, .ch = ch};
 	uint32_t wanted = changes_count(ch);

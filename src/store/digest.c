@@ -1,4 +1,4 @@
-/* store/mbox_message.c - what is to be known of one message of an mbox: sizes, checksum, identity. See mbox.h
+/* store/digest.c - see digest.h
  *
  * The header is looked at line by line, the body only counted and checksummed: most octets of a mailbox are in bodies. */
 #include <string.h>
@@ -7,8 +7,7 @@
 
 #include <openssl/evp.h>
 
-#include "store/mbox.h"
-#include "store/uidl.h"
+#include "store/digest.h"
 
 /* With their colons. The list is part of the identity of messages, and must never change. */
 static const char *const rewritten[] = {
@@ -49,7 +48,7 @@ static bool take_digits(struct slice *text)
 enum { MD5_DIGITS = 32 };
 
 /* MD5HEX.TIME.UID: what Mailutils writes. A header of another form is its sender's. */
-static void keep_xuidl(struct mbox_message *m, struct slice line)
+static void keep_xuidl(struct digest *m, struct slice line)
 {
 	struct slice value = slice_trim((struct slice){line.p + 7, line.n - 7}), rest = value;
 	struct slice md5 = slice_take(&rest, '.');
@@ -62,7 +61,7 @@ static void keep_xuidl(struct mbox_message *m, struct slice line)
 }
 
 /* Headers that say something about the message itself. */
-static void look_at(struct mbox_message *m, struct slice line)
+static void look_at(struct digest *m, struct slice line)
 {
 	if (is_named(line, "X-UIDL:"))
 		keep_xuidl(m, line);
@@ -71,15 +70,15 @@ static void look_at(struct mbox_message *m, struct slice line)
 		      memmem(line.p, line.n, "FOLDER INTERNAL DATA", sizeof "FOLDER INTERNAL DATA" - 1) != NULL;
 }
 
-bool mbox_message_begin(struct mbox_message *m, uint32_t rules, uint64_t pos)
+bool digest_begin(struct digest *m, uint32_t rules, uint64_t pos)
 {
-	*m = (struct mbox_message){.rec.pos = pos};
+	*m = (struct digest){.rec.pos = pos};
 	wire_init(&m->wire, rules, WIRE_ALL_LINES);
 	return uidl_begin();
 }
 
 /* A line of the header, or the end of one that is very long, without LF. */
-static void take_line(struct mbox_message *m, struct slice line, bool has_lf)
+static void take_line(struct digest *m, struct slice line, bool has_lf)
 {
 	bool begins = !m->in_line, continues = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
 
@@ -97,7 +96,7 @@ static void take_line(struct mbox_message *m, struct slice line, bool has_lf)
 }
 
 /* The header's part of a piece. What is behind is the body. */
-static struct slice take_head(struct mbox_message *m, struct slice piece)
+static struct slice take_head(struct digest *m, struct slice piece)
 {
 	struct slice rest = piece;
 
@@ -114,7 +113,7 @@ static struct slice take_head(struct mbox_message *m, struct slice piece)
 	return rest;
 }
 
-static void take_body(struct mbox_message *m, struct slice piece)
+static void take_body(struct digest *m, struct slice piece)
 {
 	size_t n = piece.n;
 
@@ -129,7 +128,7 @@ static void take_body(struct mbox_message *m, struct slice piece)
 	m->body += piece.n;
 }
 
-void mbox_message_take(struct mbox_message *m, struct slice piece)
+void digest_take(struct digest *m, struct slice piece)
 {
 	wire_count(&m->wire, piece);
 	m->rec.raw += piece.n;
@@ -139,7 +138,7 @@ void mbox_message_take(struct mbox_message *m, struct slice piece)
 		take_body(m, piece);
 }
 
-bool mbox_message_end(struct mbox_message *m)
+bool digest_end(struct digest *m)
 {
 	char text[64];
 	struct buf b = BUF(text);
@@ -190,7 +189,7 @@ static struct slice columns_skip(EVP_MD_CTX *md5, struct slice line, bool *ok)
 
 static char stored[64 * 1024];
 
-static bool hash_head(EVP_MD_CTX *md5, const struct mbox_message *m, int fd, const struct earlier *e)
+static bool hash_head(EVP_MD_CTX *md5, const struct digest *m, int fd, const struct earlier *e)
 {
 	uint64_t head = m->rec.raw - m->body;
 
@@ -237,7 +236,7 @@ static bool hash_lines(EVP_MD_CTX *md5, struct slice piece, bool *starts)
 	return true;
 }
 
-static bool hash_body(EVP_MD_CTX *md5, const struct mbox_message *m, int fd)
+static bool hash_body(EVP_MD_CTX *md5, const struct digest *m, int fd)
 {
 	uint64_t at = m->rec.pos + m->rec.raw - m->body, end = m->rec.pos + m->rec.raw;
 	bool starts = true;
@@ -258,7 +257,7 @@ static bool hash_body(EVP_MD_CTX *md5, const struct mbox_message *m, int fd)
 	return true;
 }
 
-bool mbox_xuidl_is_right(const struct mbox_message *m, int fd)
+bool digest_xuidl_is_right(const struct digest *m, int fd)
 {
 	static EVP_MD_CTX *md5;
 	unsigned char digest[EVP_MAX_MD_SIZE];

@@ -1,4 +1,4 @@
-/* store/mbox_known.c - which message of an mbox is which. See mbox.h
+/* store/known.c - see known.h
  *
  * Two hash tables with open addressing. Identities are halves of SHA-256, and their own hash; UIDLs can be chosen by others, so theirs has
  * a seed. */
@@ -6,18 +6,18 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/known.h"
 #include "store/lock.h"
-#include "store/mbox.h"
 
-struct mbox_same {
+struct known_same {
 	uint64_t id;
-	uint32_t known;  /* the first known message of this identity that has not been found; MBOX_NONE */
+	uint32_t known;  /* the first known message of this identity that has not been found; KNOWN_NONE */
 	uint32_t copies; /* that have this identity, known ones included; 0: the slot is free */
 };
 
 enum { SLOTS_FIRST = 64 };
 
-static struct mbox_same *same_slot(const struct mbox_known *k, uint64_t id)
+static struct known_same *same_slot(const struct known *k, uint64_t id)
 {
 	size_t i = id & (k->sames_cap - 1);
 
@@ -26,9 +26,9 @@ static struct mbox_same *same_slot(const struct mbox_known *k, uint64_t id)
 	return &k->same[i];
 }
 
-static bool sames_grow(struct mbox_known *k)
+static bool sames_grow(struct known *k)
 {
-	struct mbox_known bigger = {.sames_cap = k->sames_cap ? k->sames_cap * 2 : SLOTS_FIRST};
+	struct known bigger = {.sames_cap = k->sames_cap ? k->sames_cap * 2 : SLOTS_FIRST};
 
 	bigger.same = calloc(bigger.sames_cap, sizeof *bigger.same);
 	if (!bigger.same)
@@ -43,25 +43,25 @@ static bool sames_grow(struct mbox_known *k)
 }
 
 /* The entry of this identity, made where there is none; NULL: no memory. */
-static struct mbox_same *same_of(struct mbox_known *k, uint64_t id)
+static struct known_same *same_of(struct known *k, uint64_t id)
 {
 	if (k->sames * 2 >= k->sames_cap && !sames_grow(k))
 		return NULL;
-	struct mbox_same *s = same_slot(k, id);
+	struct known_same *s = same_slot(k, id);
 
 	if (s->copies == 0) {
-		*s = (struct mbox_same){.id = id, .known = MBOX_NONE};
+		*s = (struct known_same){.id = id, .known = KNOWN_NONE};
 		k->sames++;
 	}
 	return s;
 }
 
-static uint64_t hash_uidl(const struct mbox_known *k, struct slice uidl)
+static uint64_t hash_uidl(const struct known *k, struct slice uidl)
 {
 	return lock_key_named(k->seed, uidl.n, uidl) | 1; /* 0: a free slot */
 }
 
-static uint64_t *uidl_slot(const struct mbox_known *k, uint64_t hash)
+static uint64_t *uidl_slot(const struct known *k, uint64_t hash)
 {
 	size_t i = (hash >> 1) & (k->uidls_cap - 1);
 
@@ -70,9 +70,9 @@ static uint64_t *uidl_slot(const struct mbox_known *k, uint64_t hash)
 	return &k->uidl[i];
 }
 
-static bool uidls_grow(struct mbox_known *k)
+static bool uidls_grow(struct known *k)
 {
-	struct mbox_known bigger = {.uidls_cap = k->uidls_cap ? k->uidls_cap * 2 : SLOTS_FIRST};
+	struct known bigger = {.uidls_cap = k->uidls_cap ? k->uidls_cap * 2 : SLOTS_FIRST};
 
 	bigger.uidl = calloc(bigger.uidls_cap, sizeof *bigger.uidl);
 	if (!bigger.uidl)
@@ -87,7 +87,7 @@ static bool uidls_grow(struct mbox_known *k)
 }
 
 /* Nobody else gets it any more. *was: somebody had. */
-static bool take_uidl(struct mbox_known *k, struct slice uidl, bool *was)
+static bool take_uidl(struct known *k, struct slice uidl, bool *was)
 {
 	uint64_t hash = hash_uidl(k, uidl);
 
@@ -104,31 +104,31 @@ static bool take_uidl(struct mbox_known *k, struct slice uidl, bool *was)
 /* ---- what is known ---- */
 
 /* From the last message to the first, so that the first of several alike comes first. */
-static bool add_known(struct mbox_known *k)
+static bool add_known(struct known *k)
 {
 	for (uint32_t i = k->scan->count; i-- > 0;) {
-		struct mbox_same *s = same_of(k, k->scan->entry[i].id);
+		struct known_same *s = same_of(k, k->scan->entry[i].id);
 		bool was;
 
 		if (!s || !take_uidl(k, listing_uidl(&k->scan->rec[i]), &was))
 			return false;
 		k->next[i] = s->known;
-		k->where[i] = MBOX_NONE;
+		k->where[i] = KNOWN_NONE;
 		s->known = i;
 		s->copies++;
 	}
 	return true;
 }
 
-bool mbox_known_init(struct mbox_known *k, const struct scan *scan)
+bool known_init(struct known *k, const struct scan *scan)
 {
-	*k = (struct mbox_known){.scan = scan, .seed = (uint64_t)clock_wall_ns()};
+	*k = (struct known){.scan = scan, .seed = (uint64_t)clock_wall_ns()};
 	k->where = calloc((size_t)scan->count + 1, sizeof *k->where);
 	k->next = calloc((size_t)scan->count + 1, sizeof *k->next);
 	return k->where && k->next && add_known(k);
 }
 
-void mbox_known_done(struct mbox_known *k)
+void known_done(struct known *k)
 {
 	free(k->where);
 	free(k->next);
@@ -136,7 +136,7 @@ void mbox_known_done(struct mbox_known *k)
 	free(k->uidl);
 }
 
-void mbox_known_keep(struct mbox_known *k, uint32_t n)
+void known_keep(struct known *k, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		same_slot(k, k->scan->entry[i].id)->known = k->next[i];
@@ -145,11 +145,11 @@ void mbox_known_keep(struct mbox_known *k, uint32_t n)
 }
 
 /* A UIDL of its own: the one that Mailutils gave it, the hash, or that of the first copy that nobody is. */
-static bool name_message(struct mbox_known *k, struct mbox_message *m, int fd, uint32_t copy)
+static bool name_message(struct known *k, struct digest *m, int fd, uint32_t copy)
 {
 	bool was = true;
 
-	if (m->xuidl[0] && mbox_xuidl_is_right(m, fd)) {
+	if (m->xuidl[0] && digest_xuidl_is_right(m, fd)) {
 		uidl_set(&m->rec, slice_str(m->xuidl));
 		if (!take_uidl(k, listing_uidl(&m->rec), &was))
 			return false;
@@ -164,14 +164,14 @@ static bool name_message(struct mbox_known *k, struct mbox_message *m, int fd, u
 	return true;
 }
 
-bool mbox_known_match(struct mbox_known *k, struct mbox_message *m, int fd, uint32_t now, uint32_t *which)
+bool known_match(struct known *k, struct digest *m, int fd, uint32_t now, uint32_t *which)
 {
-	struct mbox_same *s = same_of(k, m->id);
+	struct known_same *s = same_of(k, m->id);
 
 	if (!s)
 		return false;
 	*which = s->known;
-	if (s->known == MBOX_NONE)
+	if (s->known == KNOWN_NONE)
 		return name_message(k, m, fd, s->copies++);
 	uidl_set(&m->rec, listing_uidl(&k->scan->rec[*which]));
 	k->where[*which] = now;

@@ -1,4 +1,4 @@
-/* store/mbox_scan.c - all messages of an mbox. See mbox.h
+/* store/onefile_scan.c - all messages of a mailbox in one file. See onefile.h
  *
  * A file that only grew is read from its old end. That it did is seen by samples: a program that put something else in the place of
  * what was there would have to leave all of them as they were. Where it still did, checksums tell when a message is sent
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/mbox.h"
+#include "store/onefile.h"
 
 /* ---- stamps ---- */
 
@@ -33,7 +33,7 @@ static enum err sample(int fd, uint64_t size, uint32_t *crc, struct why *why)
 }
 
 /* The second one has what stat(2) does not know; the rules are in it because sizes depend on them. */
-enum err mbox_stamp(int fd, uint32_t rules, struct stamp stamp[STAMPS], struct why *why)
+enum err onefile_stamp(int fd, uint32_t rules, struct stamp stamp[STAMPS], struct why *why)
 {
 	struct stat st = {0};
 	uint32_t crc = 0;
@@ -62,22 +62,24 @@ static bool has_grown(int fd, const struct stamp old[STAMPS], const struct stamp
 /* ---- scanning ---- */
 
 struct reading {
-	struct mbox_text text;
-	struct mbox_known known;
+	struct text text;
+	const struct onefile_format *format;
+	struct known known;
 	struct scan *now;
 	uint32_t rules;
 };
 
 /* Where to begin, with the first *kept known messages as they are: at the old end, if a From_ line begins there; else at the last message,
  * which may have been delivered in parts, or may have lacked the empty line behind it. */
-static uint64_t begin_at(int fd, const struct scan *known, const struct stamp *now, uint32_t *kept)
+static uint64_t begin_at(int fd, const struct onefile_format *f, const struct scan *known, const struct stamp *now,
+			 uint32_t *kept)
 {
 	uint64_t end = known->stamp[0].size;
 
 	*kept = known->count;
 	if (known->count == 0)
 		return 0;
-	if (end == now->size || mbox_text_begins(fd, end))
+	if (end == now->size || f->begins(fd, end))
 		return end;
 	*kept = known->count - 1;
 	return (uint64_t)known->entry[*kept].at;
@@ -90,7 +92,7 @@ static enum err keep(struct reading *r, uint32_t n, struct why *why)
 
 	for (uint32_t i = 0; i < n && err == OK; i++)
 		err = scan_add(r->now, &known->rec[i], &known->entry[i], (struct slice){0}, why);
-	mbox_known_keep(&r->known, n);
+	known_keep(&r->known, n);
 	return err;
 }
 
@@ -99,32 +101,32 @@ static enum err no_memory(struct why *why)
 	return fail(why, ERR_TEMP, "no memory to read the mailbox");
 }
 
-static enum err read_message(struct reading *r, struct mbox_message *m, uint64_t pos, struct why *why)
+static enum err read_message(struct reading *r, struct digest *m, uint64_t pos, struct why *why)
 {
 	struct slice piece;
 	bool last = false;
 
-	if (!mbox_message_begin(m, r->rules, pos))
+	if (!digest_begin(m, r->rules, pos))
 		return no_memory(why);
 	while (!last) {
-		enum err err = mbox_text_piece(&r->text, &piece, &last, why);
+		enum err err = r->format->piece(&r->text, &piece, &last, why);
 
 		if (err != OK)
 			return err;
-		mbox_message_take(m, piece);
+		digest_take(m, piece);
 	}
-	return mbox_message_end(m) ? OK : no_memory(why);
+	return digest_end(m) ? OK : no_memory(why);
 }
 
 /* What other programs keep for themselves in the first message is no mail: not shown, never touched. */
-static enum err add_message(struct reading *r, struct mbox_message *m, uint64_t at, struct why *why)
+static enum err add_message(struct reading *r, struct digest *m, uint64_t at, struct why *why)
 {
 	struct scan_entry e = {.id = m->id, .at = (int64_t)at};
 	uint32_t which;
 
 	if (m->internal && at == 0)
 		return OK;
-	if (!mbox_known_match(&r->known, m, r->text.fd, r->now->count, &which))
+	if (!known_match(&r->known, m, r->text.fd, r->now->count, &which))
 		return no_memory(why);
 	return scan_add(r->now, &m->rec, &e, (struct slice){0}, why);
 }
@@ -134,11 +136,11 @@ static enum err read_all(struct reading *r, struct why *why)
 	enum err err = OK;
 
 	while (err == OK) {
-		struct mbox_message m;
+		struct digest m;
 		uint64_t at, pos;
 		bool is;
 
-		err = mbox_text_from(&r->text, &at, &pos, &is, why);
+		err = r->format->next(&r->text, &at, &pos, &is, why);
 		if (err != OK || !is)
 			break;
 		err = read_message(r, &m, pos, why);
@@ -148,33 +150,33 @@ static enum err read_all(struct reading *r, struct why *why)
 	return err;
 }
 
-enum err mbox_find(int fd, uint32_t rules, const struct scan *known, bool grown, struct scan *now, uint32_t **where,
-		   struct why *why)
+enum err onefile_find(int fd, const struct onefile_format *f, uint32_t rules, const struct scan *known, bool grown,
+		      struct scan *now, uint32_t **where, struct why *why)
 {
-	struct reading r = {.now = now, .rules = rules};
+	struct reading r = {.now = now, .rules = rules, .format = f};
 	uint32_t kept = 0;
 	uint64_t at = 0;
-	enum err err = mbox_stamp(fd, rules, now->stamp, why);
+	enum err err = onefile_stamp(fd, rules, now->stamp, why);
 
-	if (err == OK && !mbox_known_init(&r.known, known))
+	if (err == OK && !known_init(&r.known, known))
 		err = no_memory(why);
 	if (err == OK && fd >= 0 && grown && has_grown(fd, known->stamp, now->stamp))
-		at = begin_at(fd, known, now->stamp, &kept);
+		at = begin_at(fd, f, known, now->stamp, &kept);
 	if (err == OK)
 		err = keep(&r, kept, why);
 	if (err == OK && fd >= 0) {
-		mbox_text_open(&r.text, fd, at, now->stamp[0].size);
+		text_open(&r.text, fd, at, now->stamp[0].size);
 		err = read_all(&r, why);
 	}
 	if (err == OK && where) {
 		*where = r.known.where;
 		r.known.where = NULL;
 	}
-	mbox_known_done(&r.known);
+	known_done(&r.known);
 	return err;
 }
 
-enum err mbox_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why)
+enum err onefile_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why)
 {
-	return mbox_find(md->fd, md->rules, known, true, now, NULL, why);
+	return onefile_find(md->fd, md->driver->in_one_file, md->rules, known, true, now, NULL, why);
 }

@@ -1,0 +1,52 @@
+/* store/onefile.h - what formats with all mail in one file have in common: mbox, dotmail
+ *
+ *	onefile.c		where a message is
+ *	onefile_scan.c		stamps, and all messages: those that are known by what is known
+ *	onefile_commit.c	which octets go
+ *	digest.h, known.h	what is to be known of a message, and which one it is
+ *
+ * How such a file is cut into messages, its format says. Entry.at is where what separates a message from the one before ends and its own
+ * octets begin (mbox: its From_ line), Record.pos where the message itself does. Entry.id is half of its identity. */
+#pragma once
+#include "store/known.h"
+#include "store/maildrop.h"
+#include "store/text.h"
+
+/* Functions of a format. Reading begins at the file's start, or where `begins` is true. */
+struct onefile_format {
+	/* The message that comes next: *at and *pos as above. *is false: there is none. */
+	enum err (*next)(struct text *t, uint64_t *at, uint64_t *pos, bool *is, struct why *why);
+
+	/* Octets of the message, valid until the next call: whole lines, where a line is not very long. *last: those were all. */
+	enum err (*piece)(struct text *t, struct slice *piece, bool *last, struct why *why);
+
+	/* Whether a message begins at `at`, as far as the octets around tell. */
+	bool (*begins)(int fd, uint64_t at);
+
+	/* Whether one ends at `end`. `grows`: somebody may be appending the next one at this moment. */
+	bool (*ends)(int fd, uint64_t end, bool grows);
+};
+
+/* ---- onefile_scan.c ---- */
+
+/* Size, times and samples of an open file, or of none (-1). */
+enum err onefile_stamp(int fd, uint32_t rules, struct stamp stamp[STAMPS], struct why *why);
+
+/* All messages of any open file; `where`, where it is not NULL, gets what struct known has, for the caller to free. `grown` false: what is known of a
+ * file that only grew is not relied on. */
+enum err onefile_find(int fd, const struct onefile_format *f, uint32_t rules, const struct scan *known, bool grown,
+		      struct scan *now, uint32_t **where, struct why *why);
+
+/* ---- onefile.c ---- */
+
+/* Whether the message is in the file where it was when it was listed, to the octet. */
+bool onefile_is_at(int fd, const struct onefile_format *f, const struct listing_rec *rec, const struct scan_entry *e);
+
+/* ---- members of struct store_driver ---- */
+
+enum err onefile_stamps(const struct maildrop *md, struct stamp stamp[STAMPS], struct why *why);
+enum err onefile_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);
+enum err onefile_body(const struct maildrop *md, const struct message *m, struct body *out, struct why *why);
+enum err onefile_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
+			struct why *why);
+void onefile_forget(const struct maildrop *md);

@@ -1,0 +1,28 @@
+/* store/text.h - a window that moves over the octets of a mailbox in one file
+ *
+ * Read, never mapped: other programs truncate. One at a time in a process: the octets lie in a buffer of the file's. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/why.h"
+
+enum { TEXT_KEPT = 4 }; /* octets before `from` that stay in sight, as far as there are so many */
+
+struct text {
+	int fd;         /* borrowed */
+	uint64_t end;   /* of the file, as far as it counts */
+	uint64_t at;    /* in the file, of the first octet in the window */
+	char *p;        /* the window */
+	size_t from, n; /* in it: what comes next, and where it ends */
+};
+
+/* The mailbox ends at `end`; reading begins at `at`. */
+void text_open(struct text *t, int fd, uint64_t at, uint64_t end);
+
+/* Nothing comes behind the window. */
+bool text_is_end(const struct text *t);
+
+/* Moves the window on, and fills it. */
+enum err text_fill(struct text *t, struct why *why);
