@@ -142,7 +142,8 @@ static bool wait_for_place(struct front *f, const struct arrival *a)
 	*d->end = w;
 	d->end = &w->next;
 	publish(f);
-	ev_timer_again(f->loop, &d->tick);
+	if (!ev_is_active(&d->tick)) /* again would put it off, for as long as clients come */
+		ev_timer_again(f->loop, &d->tick);
 	return true;
 }
 

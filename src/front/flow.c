@@ -21,7 +21,14 @@ void input_drop(struct session *s)
 	s->in = (struct slice){0};
 }
 
-void input_keep(struct session *s)
+/* What one client said, a password perhaps, is nothing to be found when another one is at work. */
+static void input_wipe(struct front *f)
+{
+	explicit_bzero(f->input, f->input_octets);
+	f->input_octets = 0;
+}
+
+static void keep(struct session *s)
 {
 	bool is_kept = s->in_kept && s->in.p >= s->in_kept && s->in.p < s->in_kept + s->in_kept_octets;
 	struct slice in = s->in;
@@ -41,6 +48,21 @@ void input_keep(struct session *s)
 	s->in = (struct slice){s->in_kept, in.n};
 }
 
+void input_keep(struct session *s)
+{
+	keep(s);
+	input_wipe(s->front);
+}
+
+ssize_t input_discard(struct session *s)
+{
+	ssize_t n = recv(s->io.fd, s->front->input, READ_OCTETS, MSG_DONTWAIT);
+
+	if (n > 0 && (size_t)n > s->front->input_octets)
+		s->front->input_octets = (size_t)n;
+	return n;
+}
+
 void input_read(struct session *s)
 {
 	char *input = s->front->input;
@@ -53,6 +75,7 @@ void input_read(struct session *s)
 				       : recv(s->io.fd, input + before, READ_OCTETS, MSG_DONTWAIT);
 
 	s->in = (struct slice){input, before + (n > 0 ? (size_t)n : 0)};
+	s->front->input_octets = s->in.n;
 	debug(TOPIC_STREAM, DEBUG_TRACE1, "received %zd octets", n);
 	if (n == 0)
 		s->eof = true;

@@ -13,7 +13,10 @@ enum line {
 enum line input_line(struct session *s, struct slice *line);
 void input_used(struct session *s);
 
-/* Between two calls of session_run: gives what is left a place of its own. */
+/* Reads what nobody wants any more; as recv(2). */
+ssize_t input_discard(struct session *s);
+
+/* Between two calls of session_run: gives what is left a place of its own, and wipes the place where it was read. */
 void input_keep(struct session *s);
 
 /* All of it is wiped. */

@@ -17,19 +17,38 @@ bool peers_init(struct peers *p, uint32_t serial, const uint32_t key[4])
 	return p->bucket;
 }
 
+enum { ROUNDS = 8 };
+
+static uint32_t mix(uint32_t half, unsigned round, const uint32_t key[4])
+{
+	uint64_t h = (half ^ (uint64_t)key[round % 4] << 16 ^ (uint64_t)round << 60) * 0x9E3779B97F4A7C15U;
+
+	return (uint32_t)((h ^ h >> 31) * 0xBF58476D1CE4E5B9U >> 48);
+}
+
 /* A number for a number, none twice, and none to be guessed from others: a Feistel network of 16 bits each way. */
 static uint32_t encrypt(uint32_t x, const uint32_t key[4])
 {
 	uint32_t left = x >> 16, right = x & 0xFFFF;
 
-	for (int i = 0; i < 8; i++) {
-		uint64_t h = (right ^ (uint64_t)key[i % 4] << 16 ^ (uint64_t)i << 60) * 0x9E3779B97F4A7C15U;
-		uint32_t mixed = (uint32_t)((h ^ h >> 31) * 0xBF58476D1CE4E5B9U >> 48);
-
+	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint32_t old = right;
 
-		right = left ^ mixed;
+		right = left ^ mix(right, i, key);
 		left = old;
+	}
+	return left << 16 | right;
+}
+
+static uint32_t decrypt(uint32_t x, const uint32_t key[4])
+{
+	uint32_t left = x >> 16, right = x & 0xFFFF;
+
+	for (unsigned i = ROUNDS; i-- > 0;) {
+		uint32_t old = left;
+
+		left = right ^ mix(left, i, key);
+		right = old;
 	}
 	return left << 16 | right;
 }
@@ -75,14 +94,21 @@ static void grow(struct peers *p)
 	p->buckets = bigger.buckets;
 }
 
+/* A login had this number, at some time: whoever names another one guesses. */
+static bool sid_was_given(const struct peers *p, uint64_t sid)
+{
+	return sid >> 32 == p->serial && (p->all_given || decrypt((uint32_t)sid, p->key) - 1 < p->counter);
+}
+
 /* After 2^32 logins the numbers come again: those in use are skipped, and no other process remembers the old ones. */
 static void sid_give(struct peers *p, struct session *s)
 {
 	if (p->used >= p->buckets)
 		grow(p);
-	do
+	do {
 		s->sid = (uint64_t)p->serial << 32 | encrypt(++p->counter, p->key);
-	while (sid_find(p, s->sid));
+		p->all_given |= p->counter == 0;
+	} while (sid_find(p, s->sid));
 	sid_insert(p, s);
 	p->used++;
 }
@@ -141,12 +167,13 @@ void peers_leave(struct session *s, bool tell)
 		sid_take(&s->front->peers, s);
 }
 
+/* Of those that are not about to go. */
 static struct peer *least_busy(const struct peers *p)
 {
-	struct peer *best = p->auths;
+	struct peer *best = NULL;
 
-	for (struct peer *a = best; a; a = a->next)
-		if (a->outstanding < best->outstanding)
+	for (struct peer *a = p->auths; a; a = a->next)
+		if (!a->chan.shut && !a->chan.lost && (!best || a->outstanding < best->outstanding))
 			best = a;
 	return best;
 }
@@ -174,7 +201,7 @@ static void auth_has_come(struct front *f)
 
 bool peers_login(struct session *s, struct slice password)
 {
-	struct peer *auth = least_busy(&s->front->peers);
+	struct peer *auth;
 	struct msg_login m = {
 		.log_id = s->log_id,
 		.client = s->client,
@@ -184,13 +211,16 @@ bool peers_login(struct session *s, struct slice password)
 		.password_len = (uint16_t)password.n,
 	};
 
-	if (!auth)
-		return false;
 	sid_give(&s->front->peers, s);
 	m.sid = s->sid;
-	join_peer(s, auth);
-	auth->outstanding++;
-	return chan_send(&auth->chan, MSG_LOGIN, &(struct chan_out){.payload = &m, .bulk = {s->user, password}});
+	while ((auth = least_busy(&s->front->peers))) {
+		join_peer(s, auth);
+		auth->outstanding++;
+		if (chan_send(&auth->chan, MSG_LOGIN, &(struct chan_out){.payload = &m, .bulk = {s->user, password}}))
+			return true;
+		leave_peer(s);
+	}
+	return false;
 }
 
 /* The session that store's message is for, whose lines are logged from here on. NULL: it has ended meanwhile, or never
@@ -213,6 +243,8 @@ static enum err on_scan(struct chan *c, struct msg *m, struct why *why)
 	struct peer *store = c->owner;
 	struct session *s = sid_find(&store->front->peers, scan->sid);
 
+	if (!sid_was_given(&store->front->peers, scan->sid))
+		return fail(why, ERR_PERM, "a scan listing for a login that there never was");
 	if (!s || s->wait != WAIT_LOGIN) {
 		send_close(store, scan->sid);
 		return OK;
@@ -241,6 +273,8 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 
 	if (deny->err == OK || deny->err >= ERR_COUNT)
 		return fail(why, ERR_PERM, "a denial without a reason");
+	if (from && !sid_was_given(&f->peers, deny->sid))
+		return fail(why, ERR_PERM, "a denial of a login that there never was");
 	if (reason.n == 0)
 		reason = slice_str(reasons[deny->err]);
 	if (!s)

@@ -1,7 +1,8 @@
 /* front/peers.h - the channels to auth and store, and which session a message is for
  *
  * A login has an id that is never used again: a counter, encrypted, so that a store worker that was taken over by the
- * owner of its mail cannot answer somebody else's login. A session is on the list of the peer that works for it: of an
+ * owner of its mail cannot answer somebody else's login; one that names an id that was never given loses its channel, so nobody
+ * guesses twice. A session is on the list of the peer that works for it: of an
  * auth process while it logs in, of its store worker from then on. */
 #pragma once
 #include "base/secret.h"
@@ -25,6 +26,7 @@ struct peers {
 	struct session **bucket; /* sessions by their sid */
 	size_t buckets, used;
 	uint32_t serial, counter, key[4];
+	bool all_given; /* the counter has come round */
 };
 
 /* False: no memory. */
@@ -39,7 +41,7 @@ bool peers_add(struct front *f, const struct msg_peer *who, int fd);
 /* inetd mode: there is no auth process yet, but there will be: it is asked for. Then sessions in WAIT_AUTH go on. */
 bool peers_auth_comes(struct front *f);
 
-/* Asks an auth process. False: there is none, or the session is out of memory; nothing was asked. */
+/* Asks an auth process. False: there is none; nothing was asked. */
 bool peers_login(struct session *s, struct slice password);
 
 /* An answer to a login; for the messages of master, too. */

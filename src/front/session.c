@@ -203,7 +203,7 @@ void session_shut(struct session *s)
  * the last reply might be lost with it. */
 static void say_goodbye(struct session *s)
 {
-	if (s->eof || recv(s->io.fd, s->front->input, READ_OCTETS, MSG_DONTWAIT) <= 0) {
+	if (s->eof || input_discard(s) <= 0) {
 		s->over = true;
 		return;
 	}
@@ -214,7 +214,7 @@ static void say_goodbye(struct session *s)
 
 static void hear_goodbye(struct session *s)
 {
-	ssize_t n = recv(s->io.fd, s->front->input, READ_OCTETS, MSG_DONTWAIT);
+	ssize_t n = input_discard(s);
 
 	if (n > 0)
 		s->unheard += (uint32_t)n;

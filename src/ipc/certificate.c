@@ -157,7 +157,8 @@ static enum err use_authorities(SSL_CTX *ctx, struct slice text, struct why *why
 
 static enum err use_priorities(SSL_CTX *ctx, const struct conf_priorities *p, struct why *why)
 {
-	uint64_t options = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF;
+	uint64_t options = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF |
+			   SSL_OP_CLEANSE_PLAINTEXT; /* passwords */
 
 	if (p->server_precedence)
 		options |= SSL_OP_CIPHER_SERVER_PREFERENCE;

@@ -4,6 +4,7 @@ Where something must not have happened yet, a test looks without waiting: it can
 
 import re
 import select
+import time
 
 import pytest
 
@@ -68,6 +69,20 @@ def test_waiting_ends_with_a_reason(daemon):
     a.lines()
     a.quit()
     daemon.connect().quit()
+
+
+def test_waiting_ends_though_others_come(daemon):
+    """Whoever comes behind does not put off the end of those who came before."""
+    daemon.start(extra="max-children 1; client-wait 1;", server="backlog 1000; single-process yes;")
+    a, first = daemon.connect(), waiting(daemon)
+    others = []
+    while silent(first) and len(others) < 150:
+        others.append(waiting(daemon))
+        time.sleep(0.1)
+    assert not silent(first), "150 came in the meantime"
+    assert refused(first)
+    for c in [a, *others]:
+        c.close()
 
 
 def test_waiting_is_bounded_by_backlog_and_logged_once(daemon):

@@ -229,7 +229,7 @@ void stage_open(void)
 	log_setup(&(struct log_setup){.fd = -1});
 	memset(&stage, 0, sizeof stage);
 	stage.loop = ev_loop_new(EVBACKEND_EPOLL);
-	stage.listener = -1;
+	stage.listener = stage.second.in.fd = -1;
 	stage.server = (struct conf_server){.timeout.n = 600, .backlog = 4};
 	stage.conf = (struct conf){
 		.line_limit = 1024,
@@ -253,11 +253,17 @@ void stage_open(void)
 	add_peer(&stage.store, ROLE_STORE, 11, &store_ops);
 }
 
+void stage_add_auth(void)
+{
+	add_peer(&stage.second, ROLE_AUTH, 12, &auth_ops);
+}
+
 void stage_close(void)
 {
 	door_close(&stage.front);
 	front_done(&stage.front);
 	chan_done(&stage.auth);
+	chan_done(&stage.second);
 	chan_done(&stage.store);
 	ev_loop_destroy(stage.loop);
 	munmap(stage.env.places.shared, places_octets(1));

@@ -23,6 +23,7 @@ struct stage {
 	struct role_env env;
 	struct front front;
 	struct chan auth, store; /* their ends */
+	struct chan second;      /* where there is another auth process: its end */
 	int listener;
 	/* the script */
 	enum stage_how how;
@@ -61,6 +62,9 @@ const char *stage_hear(int fd, size_t *n);
 
 /* The front has closed the connection, and all was heard. */
 bool stage_is_closed(int fd);
+
+/* Another auth process. */
+void stage_add_auth(void);
 
 void stage_kill_store(void);
 void stage_kill_auth(void);

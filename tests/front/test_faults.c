@@ -172,6 +172,72 @@ static void test_auth_dies(void **state)
 	end(fd);
 }
 
+/* Who waited for it may try again at once: the other one is asked. */
+static void test_one_auth_of_two_dies(void **state)
+{
+	int fd = begin("Subject: x\n\n", 1);
+
+	(void)state;
+	stage.mute = true;
+	check(strcmp(answer(fd, LOGIN LOGIN), "+OK\r\n") == 0 && stage.logins == 1);
+	stage_add_auth();
+	struct peer *other = stage.front.peers.auths;
+
+	other->outstanding = 1; /* so that nothing speaks for it but that the first one goes */
+	stage.mute = false;
+	stage_kill_auth();
+	check(ends_with(stage_hear(fd, NULL), WAIT "+OK\r\n+OK maildrop has 1 messages (14 octets)\r\n"));
+	check(stage.logins == 2);
+	end(fd);
+}
+
+/* A store worker that was taken over answers logins that it knows nothing of. */
+static void test_store_guesses(void **state)
+{
+	(void)state;
+	for (int denies = 0; denies < 2; denies++) {
+		int fd = begin("Subject: x\n\n", 1);
+		struct msg_scan scan = {.count = 0};
+		struct msg_deny deny = {.err = ERR_AUTH};
+
+		stage.mute = true;
+		check(strcmp(answer(fd, LOGIN), "+OK\r\n") == 0);
+		scan.sid = deny.sid = stage.sid ^ 0x12345;
+		check(denies ? chan_send(&stage.store, MSG_DENY, &(struct chan_out){.payload = &deny})
+			     : chan_send(&stage.store, MSG_SCAN, &(struct chan_out){.payload = &scan}));
+		stage_run();
+		check(!stage.front.peers.stores && stage.front.sessions->wait == WAIT_LOGIN);
+		stage_kill_auth();
+		end(fd);
+	}
+}
+
+/* What was typed is not to be found in the memory where all clients' input is read. */
+static void test_input_is_wiped(void **state)
+{
+	static const struct {
+		const char *first, *then;
+	} in[] = {
+		{LOGIN, ""},
+		{"USER bob@example.test\r\nPASS go", "od\r\n"},
+		{"USER bob@example.test\r\nPASS go", "od\r\nNOOP\r\nQUIT\r\nPASS good\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(in); i++) {
+		int fd = begin("Subject: x\n\n", 1);
+		size_t octets = stage.conf.line_limit + READ_OCTETS;
+
+		memset(stage.front.input, 0, octets);
+		stage_say(fd, slice_str(in[i].first), false);
+		check_row(i, "half", !memmem(stage.front.input, octets, "PASS go", 7));
+		stage_say(fd, slice_str(in[i].then), false);
+		check_row(i, "maildrop", strstr(stage_hear(fd, NULL), "+OK maildrop has 1 "));
+		check_row(i, "whole", !memmem(stage.front.input, octets, "good", 4));
+		end(fd);
+	}
+}
+
 static void test_update_fails(void **state)
 {
 	int fd = begin("Subject: x\n\n", 12);
@@ -347,6 +413,9 @@ int main(void)
 		cmocka_unit_test(test_broken_listing),
 		cmocka_unit_test(test_store_dies),
 		cmocka_unit_test(test_auth_dies),
+		cmocka_unit_test(test_one_auth_of_two_dies),
+		cmocka_unit_test(test_store_guesses),
+		cmocka_unit_test(test_input_is_wiped),
 		cmocka_unit_test(test_update_fails),
 		cmocka_unit_test(test_client_goes),
 		cmocka_unit_test(test_client_goes_while_logging_in),
