@@ -119,7 +119,8 @@ const struct statement statements[] = {
 	 "$XDG_CACHE_HOME/pop3d.",
 	 HONOURED, "e2e/test_statements.py::test_cache_dir"},
 	{"", "state-dir", TOP_AS(KIND_PATH, state_dir), "dir", NULL,
-	 "Directory of what must survive a power cut: journals of mailboxes that are being changed. Unset: "
+	 "Directory of what must survive a power cut: journals of mailboxes that are being changed, and unique-ids. "
+	 "Unset: "
 	 "/var/lib/pop3d, or "
 	 "without root $XDG_STATE_HOME/pop3d.",
 	 HONOURED, "e2e/test_statements.py::test_state_dir"},

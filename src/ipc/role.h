@@ -48,6 +48,7 @@ struct role_env {
 	const char *
 		index_dir; /* of this owner, for maildrops where no index can be beside the mail; NULL: there is none */
 	const char *journal_dir; /* of this owner, for journals of what is changed in place; NULL: there is none */
+	const char *uidl_dir;    /* of this owner, for durable files of unique-ids; NULL: there is none */
 
 	const char *spool; /* the directory in which locker makes files for us; NULL: there is no locker */
 

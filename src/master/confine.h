@@ -10,7 +10,7 @@
 #include "ipc/catalogue.h"
 #include "master/privs.h"
 
-enum { CONFINE_DIRS_MOST = 3 };
+enum { CONFINE_DIRS_MOST = 4 };
 
 struct confinement {
 	enum role role;

@@ -150,21 +150,27 @@ static enum err runtime_open(struct paths *p, const struct conf *cf, struct why 
 	return p->session_dir < 0 ? ERR_TEMP : path_put(p->empty, why, "%.*s/empty", PATH_MAX - 8, p->runtime);
 }
 
-static int state_open(struct paths *p, const struct conf *cf, struct why *why)
+static void state_open(struct paths *p, const struct conf *cf)
 {
+	struct why reason = {""}, *why = &reason;
 	int dir = state_choose(p->state, cf, why) == OK ? path_open(p->state, MODE_PUBLIC, why) : -1;
-	int journals = dir >= 0 ? dir_open(dir, "journal", MODE_PUBLIC, NULL, why) : -1;
 
+	p->journal_dir = dir >= 0 ? dir_open(dir, "journal", MODE_PUBLIC, NULL, why) : -1;
+	if (p->journal_dir < 0)
+		tell(LOG_WARNING, "no directory for journals, so no mailbox is changed in place: %s", reason.text);
+	p->uidl_dir = dir >= 0 ? dir_open(dir, "uidl", MODE_PUBLIC, NULL, why) : -1;
+	if (p->uidl_dir < 0)
+		tell(LOG_WARNING, "no directory for unique-ids, so those of identical messages are not kept: %s",
+		     reason.text);
 	if (dir >= 0)
 		close(dir);
-	return journals;
 }
 
 enum err paths_open(struct paths *p, const struct conf *cf, struct why *why)
 {
 	struct why reason = {""};
 
-	*p = (struct paths){.session_dir = -1, .cache_dir = -1, .journal_dir = -1};
+	*p = (struct paths){.session_dir = -1, .cache_dir = -1, .journal_dir = -1, .uidl_dir = -1};
 	if (runtime_open(p, cf, why) != OK) {
 		paths_close(p);
 		return ERR_PERM;
@@ -173,9 +179,7 @@ enum err paths_open(struct paths *p, const struct conf *cf, struct why *why)
 		p->cache_dir = path_open(p->cache, MODE_PUBLIC, &reason);
 	if (p->cache_dir < 0)
 		tell(LOG_WARNING, "no directory for indexes: %s", reason.text);
-	p->journal_dir = state_open(p, cf, &reason);
-	if (p->journal_dir < 0)
-		tell(LOG_WARNING, "no directory for journals, so no mailbox is changed in place: %s", reason.text);
+	state_open(p, cf);
 	return OK;
 }
 
@@ -187,7 +191,9 @@ void paths_close(struct paths *p)
 		close(p->cache_dir);
 	if (p->journal_dir >= 0)
 		close(p->journal_dir);
-	p->session_dir = p->cache_dir = p->journal_dir = -1;
+	if (p->uidl_dir >= 0)
+		close(p->uidl_dir);
+	p->session_dir = p->cache_dir = p->journal_dir = p->uidl_dir = -1;
 }
 
 size_t paths_descriptors(const struct paths *p, int fds[static PATHS_FDS])
@@ -195,6 +201,7 @@ size_t paths_descriptors(const struct paths *p, int fds[static PATHS_FDS])
 	fds[0] = p->session_dir;
 	fds[1] = p->cache_dir;
 	fds[2] = p->journal_dir;
+	fds[3] = p->uidl_dir;
 	return PATHS_FDS;
 }
 
@@ -227,6 +234,19 @@ static int owner_dir(int at, const char *path, const struct identity *owner, cha
 bool paths_index_dir(const struct paths *p, const struct identity *owner, char dir[static PATH_MAX], struct why *why)
 {
 	int fd = owner_dir(p->cache_dir, p->cache, owner, dir, why);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+bool paths_uidl_dir(const struct paths *p, const struct identity *owner, char dir[static PATH_MAX], struct why *why)
+{
+	char uidl[PATH_MAX];
+
+	if (path_put(uidl, why, "%.*s/uidl", PATH_MAX - 22, p->state) != OK)
+		return false;
+	int fd = owner_dir(p->uidl_dir, uidl, owner, dir, why);
 
 	if (fd >= 0)
 		close(fd);

@@ -89,7 +89,7 @@ static enum err env_auth(const struct child *c, struct role_env *env, struct why
 
 static enum err env_store(const struct child *c, struct role_env *env, struct why *why)
 {
-	static char index_dir[PATH_MAX], journal_dir[PATH_MAX]; /* of this process */
+	static char index_dir[PATH_MAX], journal_dir[PATH_MAX], uidl_dir[PATH_MAX]; /* of this process */
 	const struct master *m = c->master;
 	struct why reason = {""};
 	void *page;
@@ -109,6 +109,11 @@ static enum err env_store(const struct child *c, struct role_env *env, struct wh
 		env->journal_dir = journal_dir;
 	else if (reason.text[0])
 		log_line(LOG_WARNING, "no directory for journals of uid %u: %s", (unsigned)c->owner.uid, reason.text);
+	reason = (struct why){""};
+	if (paths_uidl_dir(&m->paths, &c->owner, uidl_dir, &reason))
+		env->uidl_dir = uidl_dir;
+	else if (reason.text[0])
+		log_line(LOG_WARNING, "no directory for unique-ids of uid %u: %s", (unsigned)c->owner.uid, reason.text);
 	if (map(&page, &m->slots, true, (size_t)c->slot * STORE_SLOT_OCTETS, STORE_SLOT_OCTETS, why) != OK)
 		return ERR_TEMP;
 	env->slot_page = page;
@@ -145,6 +150,7 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 		out->dirs[0] = env->index_dir;
 		out->dirs[1] = pattern_dir(m->cf->mailbox.pattern, mail) ? mail : NULL;
 		out->dirs[2] = env->journal_dir;
+		out->dirs[3] = env->uidl_dir;
 	}
 	bool system = conf_list_has(&m->cf->auth.authorization, "system");
 

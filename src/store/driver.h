@@ -59,6 +59,11 @@ struct store_driver {
 	 * however it is called by now. A message that cannot be read fails the scan. */
 	enum err (*scan)(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);
 
+	/* What lasts about a message of a scan, whoever renames or marks it, and whatever others there are: `key', the first half of its plain
+	 * UIDL. Where several can have one, `sub' tells them apart, if it is not 0. False: no memory. NULL: key is Entry.id, sub 0. */
+	bool (*lasting)(const struct listing_rec *r, const struct scan_entry *e, struct slice name, uint64_t *key,
+			uint64_t *sub);
+
 	/* Finds the message, also where another program has renamed it since. The caller owns out->fd. */
 	enum err (*body)(const struct maildrop *md, const struct message *m, struct body *out, struct why *why);
 

@@ -151,11 +151,13 @@ static bool name_message(struct known *k, struct digest *m, int fd, uint32_t cop
 
 	if (m->xuidl[0] && digest_xuidl_is_right(m, fd)) {
 		uidl_set(&m->rec, slice_str(m->xuidl));
+		m->rec.flags = UIDL_SPECIAL;
 		if (!take_uidl(k, listing_uidl(&m->rec), &was))
 			return false;
 	}
 	for (; was; copy++) {
 		uidl_set(&m->rec, slice_str(m->digits));
+		m->rec.flags = copy > 0 ? UIDL_SPECIAL : 0;
 		if (copy > 0 && !uidl_copy(&m->rec, slice_str(m->digits), copy))
 			return false;
 		if (!take_uidl(k, listing_uidl(&m->rec), &was))
@@ -173,7 +175,7 @@ bool known_match(struct known *k, struct digest *m, int fd, uint32_t now, uint32
 	*which = s->known;
 	if (s->known == KNOWN_NONE)
 		return name_message(k, m, fd, s->copies++);
-	uidl_set(&m->rec, listing_uidl(&k->scan->rec[*which]));
+	uidl_keep(&m->rec, &k->scan->rec[*which]);
 	k->where[*which] = now;
 	s->known = k->next[*which];
 	return true;

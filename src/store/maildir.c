@@ -300,6 +300,7 @@ const struct store_driver maildir_driver = {
 	.create = maildir_create,
 	.stamp = maildir_stamps,
 	.scan = maildir_scan,
+	.lasting = maildir_lasting,
 	.body = maildir_body,
 	.commit = maildir_commit,
 };

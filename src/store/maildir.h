@@ -18,5 +18,9 @@ enum maildir_there { MAILDIR_THERE, MAILDIR_GONE, MAILDIR_NO_MESSAGE };
 enum err maildir_read_message(const struct maildrop *md, const struct maildir_path *path, struct listing_rec *r,
 			      struct scan_entry *e, enum maildir_there *there, struct why *why);
 
+/* The driver's lasting: by the stable name, as UIDLs are. */
+bool maildir_lasting(const struct listing_rec *r, const struct scan_entry *e, struct slice name, uint64_t *key,
+		     uint64_t *sub);
+
 /* The driver's scan. */
 enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);

@@ -132,14 +132,15 @@ static enum err choose_uidl(const struct merge *m, const struct group *g, struct
 
 		if (old->crc != r->crc || old->raw != r->raw || is_used(m, g, old))
 			continue;
-		memcpy(r->uidl, old->uidl, sizeof r->uidl);
-		r->uidl_len = old->uidl_len;
+		uidl_keep(r, old);
 		return OK;
 	}
 	bool made = uidl_plain(r, stable);
 
-	for (uint32_t copy = 0; made && is_used(m, g, r); copy++)
+	for (uint32_t copy = 0; made && is_used(m, g, r); copy++) {
 		made = uidl_distinct(r, stable, copy);
+		r->flags = UIDL_SPECIAL;
+	}
 	return made ? OK : fail(m->why, ERR_TEMP, "compute a unique-id: no memory");
 }
 
@@ -225,6 +226,21 @@ static enum err check_access(const struct maildrop *md, struct why *why)
 			return fail_errno(why, storage_err(errno), "%s/ may not be changed by its user",
 					  maildir_dirs[d]);
 	return OK;
+}
+
+bool maildir_lasting(const struct listing_rec *r, const struct scan_entry *e, struct slice name, uint64_t *key,
+		     uint64_t *sub)
+{
+	char digits[UIDL_DIGITS + 1];
+	struct maildir_name n;
+
+	(void)e;
+	maildir_name_parse(&n, name);
+	*sub = (uint64_t)r->crc << 32 | (uint32_t)r->raw;
+	if (!uidl_begin())
+		return false;
+	uidl_feed((struct slice){n.stable, n.stable_len});
+	return uidl_end(digits, key);
 }
 
 /* Reads the directories until a list is certainly whole: nothing moved meanwhile and nothing is missing, or two in a row agree.

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "store/journal.h"
 #include "store/replay.h"
+#include "store/uidl_settle.h"
 
 enum {
 	BODY_INLINE = 64 * 1024, /* octets of a message that is rather sent than handed over as a descriptor */
@@ -102,6 +103,8 @@ static enum err rescan(struct maildrop *md, struct scan *known, struct index_fir
 	int64_t taken_ns = clock_wall_ns();
 	enum err err = md->driver->scan(md, known, &now, why);
 
+	if (err == OK)
+		err = uidl_settle(md, &now, why);
 	if (err == OK)
 		err = keep(md, &now, taken_ns, first, why);
 	scan_done(&now);
@@ -434,14 +437,18 @@ static bool is_journal_left(const struct maildrop *md)
 /* Under the mailbox lock. What the driver knows of the mail that is left becomes the next index; where that fails, it is scanned. */
 static enum err commit_locked(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why)
 {
+	static struct uidl_marks marks; /* a process does one thing at a time */
 	struct index_place place[PLACES];
 	struct scan left = {0};
 	int64_t taken_ns = clock_wall_ns();
+
+	uidl_marks_make(&marks, md, ch);
 	enum err err = md->driver->commit(md, ch, out, &left, why);
 
+	uidl_marks_end(&marks, err == OK && out->failed == 0);
 	if (err != OK && is_journal_left(md)) /* whatever it looks like, it is no mailbox yet */
 		mailbox_lock_leave(&md->lock);
-	if (left.count > 0)
+	if (left.count > 0 && uidl_settle(md, &left, NULL) == OK)
 		(void)put_index(md, &left, taken_ns, place, NULL);
 	scan_done(&left);
 	return err;

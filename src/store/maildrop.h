@@ -20,6 +20,7 @@ struct maildrop_setup {
 	int index_dir;         /* borrowed; -1: none */
 	struct mailbox_lock_setup lock;
 	int journal_dir;  /* of the owner's journals, borrowed; -1: none */
+	int uidl_dir;     /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
 	uint32_t unquote; /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
 };
 

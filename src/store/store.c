@@ -243,6 +243,7 @@ static void set_up_maildrops(struct store *st)
 					    .index_dir = -1,
 					    .lock = {.conf = &cf->locking, .locker = &st->locker},
 					    .journal_dir = -1,
+					    .uidl_dir = -1,
 					    .unquote = unquote[cf->mailbox.mbox_quoting]};
 	if (index && strcmp(index, "off") == 0)
 		st->setup.index = INDEX_OFF;
@@ -266,6 +267,17 @@ static void set_up_journals(struct store *st)
 	if (st->setup.journal_dir < 0)
 		log_line(LOG_ERR, "no journals in %s: %s", dir, strerror(errno));
 	replay_all(&st->setup);
+}
+
+static void set_up_uidls(struct store *st)
+{
+	const char *dir = st->env->uidl_dir;
+
+	if (!dir)
+		return;
+	st->setup.uidl_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (st->setup.uidl_dir < 0)
+		log_line(LOG_ERR, "no files of unique-ids in %s: %s", dir, strerror(errno));
 }
 
 static void set_up_loop(struct store *st)
@@ -293,6 +305,7 @@ int store_main(const struct role_env *env)
 	st->locks.fd = env->session_fd;
 	locker_init(&st->locker, env->spool);
 	set_up_maildrops(st);
+	set_up_uidls(st);
 	set_up_journals(st);
 	set_up_loop(st);
 	chan_init(&st->master, st->loop, env->master_fd, ROLE_STORE, ROLE_MASTER, 0, &master_ops, st);

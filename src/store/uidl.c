@@ -104,6 +104,12 @@ bool uidl_copy(struct listing_rec *r, struct slice name, uint32_t copy)
 	return !b.full && hash(r, b.p, b.len);
 }
 
+void uidl_keep(struct listing_rec *r, const struct listing_rec *old)
+{
+	uidl_set(r, listing_uidl(old));
+	r->flags = old->flags;
+}
+
 bool uidl_same(const struct listing_rec *a, const struct listing_rec *b)
 {
 	return slice_eq(listing_uidl(a), listing_uidl(b));

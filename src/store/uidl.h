@@ -6,6 +6,13 @@
 #pragma once
 #include "mail/listing.h"
 
+/* Of a listing_rec's flags. */
+enum {
+	UIDL_SPECIAL = 1, /* it is not what the driver computes of this message alone */
+	UIDL_SETTLED = 2, /* store/uidl_settle.h has seen to it */
+	UIDL_WAITS = 4,   /* no client may see it yet; private to uidl_settle.c */
+};
+
 /* The UIDL of the message with this lasting name, into r. False: no memory. */
 bool uidl_plain(struct listing_rec *r, struct slice name);
 
@@ -27,5 +34,8 @@ void uidl_set(struct listing_rec *r, struct slice text);
 
 /* Two hexadecimal digits for each of n octets, and a NUL. */
 void uidl_hex(char *digits, const unsigned char *octets, size_t n);
+
+/* The UIDL of another record, and what is known of it. */
+void uidl_keep(struct listing_rec *r, const struct listing_rec *old);
 
 bool uidl_same(const struct listing_rec *a, const struct listing_rec *b);

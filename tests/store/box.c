@@ -18,13 +18,27 @@ static void path_of(const struct box *b, const char *name, char path[512])
 	check(snprintf(path, 512, "%s/%s", b->path, name) < 512);
 }
 
+static int make_dir(const struct box *b, const char *name)
+{
+	char path[512];
+
+	check(snprintf(path, sizeof path, "%s/%s", b->top, name) < (int)sizeof path);
+	check(mkdir(path, 0700) == 0);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	check(fd >= 0);
+	return fd;
+}
+
 void box_new(struct box *b)
 {
 	char url[128];
 
 	*b = (struct box){.top = "/tmp/pop3d-store-XXXXXX"};
-	b->setup = (struct maildrop_setup){.type = "maildir", .index = INDEX_AUTO, .index_dir = -1, .journal_dir = -1};
+	b->setup = (struct maildrop_setup){
+		.type = "maildir", .index = INDEX_AUTO, .index_dir = -1, .journal_dir = -1, .uidl_dir = -1};
 	check(mkdtemp(b->top) != NULL);
+	b->setup.uidl_dir = make_dir(b, "uidl");
 	check(snprintf(b->path, sizeof b->path, "%s/Maildir", b->top) < (int)sizeof b->path);
 	check(snprintf(url, sizeof url, "maildir:%s", b->path) < (int)sizeof url);
 	check(maildrop_find(&b->md, slice_str(url), &b->setup, &b->why) == OK);
@@ -33,20 +47,16 @@ void box_new(struct box *b)
 
 void box_new_mbox(struct box *b)
 {
-	char journals[128];
-
 	*b = (struct box){.top = "/tmp/pop3d-store-XXXXXX", .locking = {.type = LOCK_DOTLOCK, .pid_check = true}};
 	check(mkdtemp(b->top) != NULL);
 	check(snprintf(b->path, sizeof b->path, "%s/mbox", b->top) < (int)sizeof b->path);
-	check(snprintf(journals, sizeof journals, "%s/journals", b->top) < (int)sizeof journals);
-	check(mkdir(journals, 0700) == 0);
 	b->setup = (struct maildrop_setup){.type = "mbox",
 					   .index = INDEX_AUTO,
 					   .index_dir = -1,
 					   .lock = {.conf = &b->locking},
-					   .journal_dir = open(journals, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+					   .journal_dir = make_dir(b, "journals"),
+					   .uidl_dir = make_dir(b, "uidl"),
 					   .unquote = WIRE_UNQUOTE};
-	check(b->setup.journal_dir >= 0);
 	box_write(b, "");
 }
 
@@ -94,6 +104,7 @@ void box_free(struct box *b)
 	box_close(b);
 	if (b->setup.journal_dir > 0)
 		close(b->setup.journal_dir);
+	close(b->setup.uidl_dir);
 	check(nftw(b->top, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 

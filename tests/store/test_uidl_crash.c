@@ -1,0 +1,192 @@
+/* tests/store/test_uidl_crash.c - a session with identical copies that dies or fails at every call that changes something
+ *
+ * A copy has come, the session shows it, and deletes two of the others. Whatever happens when, and whether the index is left or not: what was
+ * shown keeps its id, what is gone takes its id with it, and no two messages have one. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "box.h"
+#include "check.h"
+#include "shim.h"
+
+#define FROM "From a@example.org Mon Jan  5 10:00:00 2026\n"
+#define COPY FROM "A: copy\n\nbody\n\n"
+#define OTHER FROM "A: other\n\nbody\n\n"
+
+enum { BEFORE = 4, ALL = 5, NEW = 4 };
+static const char marks[] = "d-d--";     /* of COPY COPY COPY OTHER COPY */
+static const uint32_t stay[] = {1, NEW}; /* of the copies */
+static const uint32_t go[] = {0, 2};
+
+struct shown {
+	uint32_t n, changes;
+	char id[ALL][UIDL_MOST + 1];
+};
+
+static void read_shown(struct box *b, struct shown *s)
+{
+	check(b->md.index.count <= ALL);
+	s->n = b->md.index.count;
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct message m;
+
+		box_message(b, i, &m);
+		memcpy(s->id[i], m.rec.uidl, UIDL_MOST + 1);
+	}
+}
+
+static void fill(struct box *b, struct shown *before, bool linked)
+{
+	char other[128];
+
+	shim_reset();
+	shim.no_sync = true;
+	box_new_mbox(b);
+	box_write(b, COPY COPY COPY OTHER);
+	if (linked) /* changed in place */
+		check(snprintf(other, sizeof other, "%s/other", b->top) > 0 && link(b->path, other) == 0);
+	check(box_open(b) == OK);
+	read_shown(b, before);
+	check(before->n == BEFORE);
+	box_close(b);
+	box_append(b, COPY);
+}
+
+/* 40: all is done; 41: an error was told; 50: not opened; 99: killed. What was shown comes through the pipe. */
+static int run_child(struct box *b, enum shim_what what, unsigned at, int error, struct shown *shown, unsigned *changes)
+{
+	int pipes[2], status;
+
+	check(pipe(pipes) == 0);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct shown s = {0};
+		struct outcome out;
+		int result = 50;
+
+		shim_reset();
+		shim.no_sync = true;
+		shim.what = what;
+		shim.at = at;
+		shim.error = error;
+		if (box_open(b) == OK) {
+			struct shim armed = shim;
+
+			shim_reset();
+			read_shown(b, &s);
+			check(syscall(SYS_write, pipes[1], &s, sizeof s) == sizeof s); /* not through the shim */
+			shim = armed;
+			result = s.n == ALL ? box_commit(b, marks, &out) == OK ? 40 : 41 : 50;
+		}
+		s.changes = shim.changes;
+		shim_reset();
+		_exit(syscall(SYS_write, pipes[1], &s, sizeof s) == sizeof s ? result : 51);
+	}
+	check(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	close(pipes[1]);
+	*shown = (struct shown){0};
+	*changes = 0;
+	struct shown s;
+
+	while (read(pipes[0], &s, sizeof s) == sizeof s) {
+		if (s.n > 0 || s.changes == 0)
+			*shown = s;
+		*changes = s.changes;
+	}
+	close(pipes[0]);
+	return WEXITSTATUS(status);
+}
+
+static bool has_id(const struct shown *s, const char *id)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (strcmp(s->id[i], id) == 0)
+			return true;
+	return false;
+}
+
+static void check_after(struct box *b, unsigned at, int result, const struct shown *before, const struct shown *shown)
+{
+	struct shown now;
+
+	check_row(at, b->why.text, box_open(b) == OK);
+	read_shown(b, &now);
+	bool deleted = now.n < ALL;
+
+	check_row(at, "all or nothing", now.n == ALL || now.n == ALL - TABLE_ROWS(go));
+	check_row(at, "done is done", result != 40 || deleted);
+	for (uint32_t i = 0; i < now.n; i++)
+		for (uint32_t k = 0; k < i; k++)
+			check_row(at, now.id[i], strcmp(now.id[i], now.id[k]) != 0);
+	for (size_t i = 0; i < TABLE_ROWS(stay); i++)
+		if (stay[i] < BEFORE)
+			check_row(at, before->id[stay[i]], has_id(&now, before->id[stay[i]]));
+		else if (shown->n == ALL)
+			check_row(at, shown->id[stay[i]], has_id(&now, shown->id[stay[i]]));
+	for (size_t i = 0; i < TABLE_ROWS(go); i++)
+		check_row(at, before->id[go[i]], has_id(&now, before->id[go[i]]) == !deleted);
+	check_row(at, before->id[3], has_id(&now, before->id[3]));
+}
+
+static void lose_index(const struct box *b)
+{
+	char path[128];
+
+	check(snprintf(path, sizeof path, "%s/.mbox.pop3idx", b->top) > 0);
+	(void)unlink(path);
+}
+
+static void check_all(enum shim_what what, int error, bool linked, bool lose)
+{
+	unsigned changes = 0, at = 0;
+
+	do {
+		struct box b;
+		struct shown before, shown;
+
+		fill(&b, &before, linked);
+		int result = run_child(&b, what, ++at, error, &shown, &changes);
+
+		check_row(at, "the test itself", result != 51);
+		if (lose)
+			lose_index(&b);
+		check_after(&b, at, result, &before, &shown);
+		check_after(&b, at, result, &before, &shown);
+		box_free(&b);
+		if (result == 99)
+			changes = at;
+	} while (changes >= at);
+	check_row(at, "it has changed much", at > 20);
+}
+
+static void test_killed(void **state)
+{
+	(void)state;
+	for (int way = 0; way < 4; way++) {
+		check_all(SHIM_KILL, 0, way & 1, way & 2);
+		check_all(SHIM_KILL_BEHIND, 0, way & 1, way & 2);
+	}
+}
+
+static void test_failed(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC, EACCES};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(errors); i++)
+		for (int way = 0; way < 4; way++)
+			check_all(SHIM_ERROR, errors[i], way & 1, way & 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed), cmocka_unit_test(test_failed)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
