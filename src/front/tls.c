@@ -19,7 +19,8 @@ enum { READS_MOST = 4 }; /* records that bring nothing (requests for new keys) c
 struct tls_server {
 	SSL_CTX *ctx;
 	const struct tickets *tickets;
-	BIO_METHOD *socket; /* how connections read and write */
+	EVP_CIPHER *ticket_cipher; /* found once: OpenSSL would look for it by its name in each handshake */
+	BIO_METHOD *socket;        /* how connections read and write */
 };
 
 /* --- the socket, as OpenSSL sees it --- */
@@ -73,6 +74,8 @@ static int on_read(BIO *b, char *p, int n)
 	errno = EAGAIN;
 	if (t->reads++ < READS_MOST)
 		got = recv(t->fd, p, (size_t)n, MSG_DONTWAIT);
+	if (got > 0 && got < n) /* all that was there: what comes next, or the end, is told by the event loop */
+		t->reads = READS_MOST;
 	BIO_clear_retry_flags(b);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		BIO_set_retry_read(b);
@@ -104,8 +107,8 @@ static BIO_METHOD *socket_method(void)
 /* --- tickets --- */
 
 /* RFC 5077, section 4: AES-256 in CBC mode and HMAC-SHA-256, each with its own key. */
-static int use_key(const struct ticket_key *k, const unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
-		   int encrypts)
+static int use_key(const struct tls_server *sv, const struct ticket_key *k, const unsigned char *iv,
+		   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypts)
 {
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)k->hmac, sizeof k->hmac),
@@ -113,7 +116,7 @@ static int use_key(const struct ticket_key *k, const unsigned char *iv, EVP_CIPH
 		OSSL_PARAM_construct_end(),
 	};
 
-	return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, encrypts) == 1 &&
+	return EVP_CipherInit_ex2(cipher, sv->ticket_cipher, k->aes, iv, encrypts, NULL) == 1 &&
 	       EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
@@ -127,14 +130,14 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 
 	if (encrypts) {
 		memcpy(name, k->name, TICKET_NAME_OCTETS);
-		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(sv->ticket_cipher)) != 1)
 			return -1;
 	} else {
 		k = tickets_find(sv->tickets, name);
 	}
 	if (!k)
 		return 0;
-	if (!use_key(k, iv, cipher, mac, encrypts))
+	if (!use_key(sv, k, iv, cipher, mac, encrypts))
 		return -1;
 	return k == current && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
@@ -163,7 +166,9 @@ static bool server_init(struct tls_server *sv, const struct conf_priorities *p)
 	(void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	(void)SSL_CTX_set_timeout(ctx, TICKETS_LIFETIME_S);
 	sv->socket = socket_method();
-	return sv->socket && bind_sessions(ctx, p) && SSL_CTX_set_num_tickets(ctx, p->no_tickets ? 0 : 1) == 1 &&
+	sv->ticket_cipher = EVP_CIPHER_fetch(NULL, SN_aes_256_cbc, NULL);
+	return sv->socket && sv->ticket_cipher && bind_sessions(ctx, p) &&
+	       SSL_CTX_set_num_tickets(ctx, p->no_tickets ? 0 : 1) == 1 &&
 	       SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) == 1;
 }
 
@@ -191,6 +196,7 @@ void tls_server_free(struct tls_server *sv)
 	if (!sv)
 		return;
 	SSL_CTX_free(sv->ctx);
+	EVP_CIPHER_free(sv->ticket_cipher);
 	BIO_meth_free(sv->socket);
 	free(sv);
 }

@@ -447,7 +447,7 @@ def test_calls_of_a_session(implicit):
     assert len(trace.sends()) == 5, trace.calls
     reads = [text for role, name, text in trace.calls if role == "front" and name == "recvfrom"]
     assert sum("EAGAIN" not in text for text in reads) <= 6, reads  # with the look behind QUIT
-    assert sum("EAGAIN" in text for text in reads) <= 2, reads
+    assert sum("EAGAIN" in text for text in reads) <= 1, reads  # none behind the hello: a short read has taken all
     assert trace.count("front", "getrandom", "openat", "mprotect") <= 4, trace.calls
 
 
