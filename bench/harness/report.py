@@ -91,6 +91,17 @@ def budget_share(facts: dict, scenario: str, what: str, goal: float) -> str:
             f"{number(share)} of what {TITLES[YARDSTICK]} takes. Budget: at most {goal:.2f} of it: {verdict(share, goal)}.\n")
 
 
+def floor(facts: dict) -> str:
+    """What a server cannot get below, whatever it is."""
+    runs = select(facts["runs"], scenario="poll-tls", clients=16)
+    bare, yardstick = select(runs, server="bare"), select(runs, server=YARDSTICK)
+    if not bare or not yardstick:
+        return ""
+    return (f"- The library's part of that: the same exchange by a server that does nothing but TLS costs "
+            f"{number(median(f['cpu_ms'] for f in bare))} ms, {ratio_text(bare, yardstick, 'cpu_ms')} of what {TITLES[YARDSTICK]} "
+            "takes.\n")
+
+
 def budget_memory(facts: dict, stage: str, what: str, goal: float) -> str:
     lines = ""
     for f in select(facts["idle"], server="poplar", stage=stage):
@@ -116,6 +127,7 @@ def budget(facts: dict) -> str:
     lines = (budget_share(facts, "poll", "A warm poll of a 20-message Maildir", 0.2)
              + budget_share(facts, "poll-mbox", "A warm poll of a 20-message mbox", 0.2)
              + budget_share(facts, "poll-tls", "A poll over implicit TLS, with a full ECDSA handshake,", 0.2)
+             + floor(facts)
              + budget_memory(facts, "idle", "An idle logged-in session", 16)
              + budget_memory(facts, "tls-idle", "An idle logged-in session over TLS", 32)
              + resumption(facts))
