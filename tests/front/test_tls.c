@@ -191,12 +191,13 @@ static void test_nothing_is_deleted_before_all_is_acknowledged(void **state)
 	for (int i = 0; i < 20; i++)
 		stage_run();
 	check(stage.commits == 0);
-	const char *all = hear(ssl);
+	const char *all = hear(ssl), *told = strstr(all, "\r\n.\r\n+OK Message 1 marked\r\n");
+	bool committed = told && strstr(told, "marked\r\n+OK\r\n"); /* on a busy machine that comes already */
 
+	check(strlen(all) > sizeof large && told);
 	for (int turn = 0; turn < 100 && stage.front.sessions; turn++)
 		ev_run(stage.loop, EVRUN_ONCE);
-	check(strlen(all) > sizeof large && strstr(all, "\r\n.\r\n+OK Message 1 marked\r\n"));
-	check(stage.commits == 1 && strcmp(hear(ssl), "+OK\r\n") == 0);
+	check(stage.commits == 1 && strcmp(hear(ssl), committed ? "" : "+OK\r\n") == 0);
 	check(SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN);
 	leave(ssl);
 	close_front();
