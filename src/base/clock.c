@@ -18,3 +18,12 @@ int64_t clock_wall_ns(void)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
+
+int64_t clock_boot_ns(void)
+{
+	struct timespec up;
+
+	if (clock_gettime(CLOCK_BOOTTIME, &up) < 0)
+		return 0;
+	return clock_wall_ns() - ((int64_t)up.tv_sec * 1000000000 + up.tv_nsec);
+}

@@ -14,3 +14,6 @@ uint64_t clock_ms(void);
 
 /* Nanoseconds since 1970-01-01 00:00 UTC. */
 int64_t clock_wall_ns(void);
+
+/* When the machine was started, on the wall clock of now; 0: it cannot be said. */
+int64_t clock_boot_ns(void);

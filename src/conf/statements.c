@@ -285,8 +285,9 @@ const struct statement statements[] = {
 	{"locking", "external-locker", TOP(locking.external_locker), "program", "dotlock", "Locker of type external.",
 	 LATER},
 	{"locking", "pid-check", TOP(locking.pid_check), "arg", "yes",
-	 "Remove locks of processes that are gone, and those that hold no number.", HONOURED,
-	 "e2e/test_locks.py::test_pid_check"},
+	 "Remove locks of processes that are gone, those that hold no number, and those from before the machine was "
+	 "started.",
+	 HONOURED, "e2e/test_locks.py::test_pid_check"},
 	{"locking", "flags", TOP_AS(KIND_LOCK_FLAGS, locking), "flags", NULL, "Deprecated: warned about and ignored.",
 	 ACCEPTED},
 

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +17,9 @@
 enum {
 	MODE_LOCK = 0644, /* others must be able to read the number */
 	NUMBER_MOST = 32, /* octets that are looked at */
+	MAKING_S = 60,    /* after which nobody can be about to make a lock of a file any more */
 };
+static const int64_t boot_slack_ns = 2000000000; /* clocks are set while a machine starts */
 
 struct lock_name {
 	char text[DOTLOCK_NAME_MOST + sizeof ".lock"];
@@ -88,6 +89,12 @@ static bool process_is_gone(pid_t pid)
 	return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
+/* It was written before the machine was started, or so it seems where its file system has its own clock. */
+static bool is_of_other_boot(const struct stat *st)
+{
+	return st->st_ctim.tv_sec * INT64_C(1000000000) + st->st_ctim.tv_nsec < clock_boot_ns() - boot_slack_ns;
+}
+
 static bool is_stale(int fd, const struct stat *st, const struct dotlock_rules *rules, struct why *why)
 {
 	int64_t age_s = clock_wall_ns() / 1000000000 - st->st_mtim.tv_sec;
@@ -103,7 +110,7 @@ static bool is_stale(int fd, const struct stat *st, const struct dotlock_rules *
 		return true;
 	if (pid > 0 && (pid == getpid() || pid == rules->heir))
 		return true;
-	return rules->pid_check && (pid < 0 || (pid > 0 && process_is_gone(pid)));
+	return rules->pid_check && (pid < 0 || (pid > 0 && process_is_gone(pid)) || is_of_other_boot(st));
 }
 
 /* With as much right to it as we have; of one that may not be read, only its age is known. */
@@ -132,17 +139,25 @@ static enum err look(int dir, const char *lock, const struct dotlock_rules *rule
 
 /* Only who has this may take a lock file away, be it stale or his own, so that of our processes one at a time does. It ends with the
  * descriptor. Who cannot have it anyhow (no right to write, no locks here) goes on without. */
-static bool removal_is_ours(int fd)
+/* Where there are no such locks, all succeed. */
+static bool removal_lock(int fd, short type)
 {
-	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock all = {.l_type = type, .l_whence = SEEK_SET};
 
 	return fcntl(fd, F_OFD_SETLK, &all) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
+static bool removal_is_ours(int fd)
+{
+	return removal_lock(fd, F_WRLCK);
+}
+
 /* ---- ours ---- */
 
+/* Hidden, so that neither is a mailbox: what becomes the lock, and where a stale one goes that cannot change places with it. */
 struct own_name {
-	char text[sizeof ".pop3d-0123456789abcdef"];
+	char text[DOTLOCK_NAME_MOST + sizeof "..lck"];
+	char aside[DOTLOCK_NAME_MOST + sizeof "..old"];
 };
 
 /* "PID\n". Where there is no room for it the lock stays empty: nobody takes an empty one for stale. */
@@ -158,21 +173,63 @@ static enum err number_write(int fd, pid_t pid, struct why *why)
 	return fail_errno(why, ERR_TEMP, "write a lock");
 }
 
-/* A file that nobody else knows, to become the lock. */
-static enum err own_new(int dir, struct own_name *own, int *fd, struct why *why)
+static bool is_name_of(int dir, const char *name, int fd)
 {
-	uint64_t random;
+	struct stat named, st;
 
-	if (getrandom(&random, sizeof random, 0) != sizeof random)
-		return fail_errno(why, ERR_TEMP, "getrandom");
-	(void)snprintf(own->text, sizeof own->text, ".pop3d-%016llx", (unsigned long long)random);
-	*fd = openat(dir, own->text, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE_LOCK);
+	return fstat(fd, &st) == 0 && fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && same_file(&named, &st);
+}
+
+/* One that a process has left behind which died while it made a lock: whoever is at it has locked it. */
+static bool own_remove_left(int dir, const char *own)
+{
+	int fd = openat(dir, own, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	bool left = fd >= 0 && removal_is_ours(fd) && is_name_of(dir, own, fd);
+
+	if (fd < 0 && errno == EACCES && fstatat(dir, own, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		left = clock_wall_ns() / 1000000000 - st.st_ctim.tv_sec > MAKING_S;
+	if (left)
+		left = unlinkat(dir, own, 0) == 0;
+	if (fd >= 0)
+		close(fd);
+	return left;
+}
+
+/* Ours alone from here on: who finds it before it is locked removes it, and then it is not at its name any more. */
+static int own_create(int dir, const char *own)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(dir, own, flags, MODE_LOCK);
+
+	if (fd < 0 && errno == EEXIST) {
+		if (own_remove_left(dir, own))
+			fd = openat(dir, own, flags, MODE_LOCK);
+		else
+			errno = EEXIST;
+	}
+	if (fd >= 0 && !(removal_is_ours(fd) && is_name_of(dir, own, fd))) {
+		close(fd);
+		fd = -1;
+		errno = EEXIST;
+	}
+	return fd;
+}
+
+/* A file that is to become the lock. */
+static enum err own_new(int dir, const char *name, struct own_name *own, int *fd, struct why *why)
+{
+	(void)snprintf(own->text, sizeof own->text, ".%s.lck", name);
+	(void)snprintf(own->aside, sizeof own->aside, ".%s.old", name);
+	*fd = own_create(dir, own->text);
+	if (*fd < 0 && errno == EEXIST)
+		return fail(why, ERR_IN_USE, "another process is just locking it");
 	if (*fd < 0)
 		return fail_errno(why, making_err(errno), "make a lock");
 	if (fchmod(*fd, MODE_LOCK) == 0 && number_write(*fd, getpid(), why) == OK)
 		return OK;
-	close(*fd);
 	(void)unlinkat(dir, own->text, 0); /* the failure before counts */
+	close(*fd);
 	return ERR_TEMP;
 }
 
@@ -182,9 +239,9 @@ static enum err own_link(int dir, const struct own_name *own, int fd, const char
 	struct stat st;
 	int error = linkat(dir, own->text, dir, lock, 0) < 0 ? errno : 0;
 
-	if (fstat(fd, &st) == 0 && st.st_nlink == 2)
+	if ((fstat(fd, &st) == 0 && st.st_nlink == 2) || is_name_of(dir, lock, fd))
 		return OK;
-	if (error == EEXIST || error == 0)
+	if (error == EEXIST || error == ENOENT || error == 0)
 		return fail(why, ERR_IN_USE, "another program has just locked it");
 	errno = error;
 	return fail_errno(why, making_err(error), "make %s", lock);
@@ -202,16 +259,13 @@ static bool is_at(int dir, const char *name, const struct stat *st)
 static enum err own_replace_aside(int dir, const struct own_name *own, int fd, const char *lock,
 				  const struct stat *stale, struct why *why)
 {
-	struct own_name aside = *own;
-
-	aside.text[1] = 'P'; /* as long as `own` is ours, so is this name */
-	if (renameat(dir, lock, dir, aside.text) < 0 && errno != ENOENT)
+	if (renameat(dir, lock, dir, own->aside) < 0 && errno != ENOENT)
 		return fail_errno(why, making_err(errno), "remove the stale %s", lock);
-	bool fresh = !is_at(dir, aside.text, stale);
+	bool fresh = !is_at(dir, own->aside, stale);
 
 	if (fresh)
-		(void)linkat(dir, aside.text, dir, lock, 0); /* taken meanwhile: its owner will notice */
-	(void)unlinkat(dir, aside.text, 0);
+		(void)linkat(dir, own->aside, dir, lock, 0); /* taken meanwhile: its owner will notice */
+	(void)unlinkat(dir, own->aside, 0);
 	return fresh ? fail(why, ERR_IN_USE, "another program has just locked it") : own_link(dir, own, fd, lock, why);
 }
 
@@ -231,22 +285,24 @@ static enum err own_replace(int dir, const struct own_name *own, int fd, const c
 			return own_replace_aside(dir, own, fd, lock, stale, why);
 		return fail_errno(why, making_err(errno), "replace the stale %s", lock);
 	}
-	if (is_at(dir, own->text, stale))
+	if (is_at(dir, own->text, stale) && is_name_of(dir, lock, fd))
 		return OK;
 	(void)renameat2(dir, own->text, dir, lock, RENAME_EXCHANGE); /* gone meanwhile: then nobody misses it */
 	return fail(why, ERR_IN_USE, "another program has just locked it");
 }
 
-static enum err take_found(struct dotlock *l, int dir, const char *lock, const struct found *found, struct why *why)
+static enum err take_found(struct dotlock *l, int dir, const char *name, const char *lock, const struct found *found,
+			   struct why *why)
 {
 	struct own_name own;
 	int fd = -1;
-	enum err err = own_new(dir, &own, &fd, why);
+	enum err err = own_new(dir, name, &own, &fd, why);
 
 	if (err != OK)
 		return err;
 	err = found->state == STALE ? own_replace(dir, &own, fd, lock, found, why) : own_link(dir, &own, fd, lock, why);
 	(void)unlinkat(dir, own.text, 0); /* the name we began with, or the stale lock */
+	(void)removal_lock(fd, F_UNLCK);  /* from here on the rules for stale locks count */
 	if (err == OK)
 		l->fd = fd;
 	else
@@ -254,13 +310,14 @@ static enum err take_found(struct dotlock *l, int dir, const char *lock, const s
 	return err;
 }
 
-static enum err take(struct dotlock *l, int dir, const char *lock, const struct dotlock_rules *rules, struct why *why)
+static enum err take(struct dotlock *l, int dir, const char *name, const char *lock, const struct dotlock_rules *rules,
+		     struct why *why)
 {
 	struct found found;
 	enum err err = look(dir, lock, rules, &found, why);
 
 	if (err == OK)
-		err = found.state == BUSY ? ERR_IN_USE : take_found(l, dir, lock, &found, why);
+		err = found.state == BUSY ? ERR_IN_USE : take_found(l, dir, name, lock, &found, why);
 	if (found.fd >= 0)
 		close(found.fd);
 	return err;
@@ -272,7 +329,7 @@ enum err dotlock_take(struct dotlock *l, int dir, const char *name, const struct
 	enum err err = name_lock(&lock, name, why);
 
 	l->fd = -1;
-	return err == OK ? take(l, dir, lock.text, rules, why) : err;
+	return err == OK ? take(l, dir, name, lock.text, rules, why) : err;
 }
 
 enum err dotlock_keep(int dir, const char *name, pid_t heir, struct why *why)
@@ -303,18 +360,28 @@ void dotlock_leave(struct dotlock *l)
 	l->fd = -1;
 }
 
-bool dotlock_release(struct dotlock *l, int dir, const char *name)
+/* While it is ours to be removed. */
+static enum err release(const struct dotlock *l, int dir, const char *lock, struct why *why)
+{
+	struct stat mine, now;
+
+	if (fstat(l->fd, &mine) < 0)
+		return fail_errno(why, ERR_TEMP, "look at our lock");
+	if (!removal_is_ours(l->fd) || fstatat(dir, lock, &now, AT_SYMLINK_NOFOLLOW) < 0 || !same_file(&mine, &now))
+		return fail(why, ERR_TEMP, "another program has removed or replaced %s while it was ours", lock);
+	return unlinkat(dir, lock, 0) == 0 ? OK : fail_errno(why, ERR_TEMP, "remove %s", lock);
+}
+
+bool dotlock_release(struct dotlock *l, int dir, const char *name, struct why *why)
 {
 	struct lock_name lock;
-	struct stat mine, now;
 
 	if (l->fd < 0)
 		return true;
-	bool ours = name_lock(&lock, name, NULL) == OK && removal_is_ours(l->fd) && fstat(l->fd, &mine) == 0 &&
-		    fstatat(dir, lock.text, &now, AT_SYMLINK_NOFOLLOW) == 0 && same_file(&mine, &now);
+	enum err err = name_lock(&lock, name, why);
 
-	if (ours)
-		ours = unlinkat(dir, lock.text, 0) == 0;
+	if (err == OK)
+		err = release(l, dir, lock.text, why);
 	dotlock_leave(l);
-	return ours;
+	return err == OK;
 }

@@ -1,7 +1,9 @@
 /* mail/dotlock.h - NAME.lock beside a mailbox: the lock that deliverers and mail readers look for
  *
- * Made as it is safe on NFS too: a file of a name that nobody else has gets our process number, link(2) makes it NAME.lock, and its number
- * of links says whether that succeeded. Nothing here waits. Shared by store, in its owner's directories, and locker, in the spool.
+ * Made as it is safe on NFS too: a file .NAME.lck, which only one process can make at a time, gets our process number, link(2) makes it
+ * NAME.lock, and what its links are then, not what link(2) says, tells whether that succeeded. One that a process has left which died in
+ * between is removed by the next that wants the lock. Nothing here waits. Shared by store, in its owner's directories, and locker, in
+ * the spool.
  *
  * A lock of ours does not outlive its maker: whoever checks process numbers finds it stale. Whoever calls dotlock_take knows by other
  * means (the session lock, locker's own list) that no process of this daemon holds NAME: a lock with the number of this
@@ -13,11 +15,11 @@
 
 #include "base/why.h"
 
-enum { DOTLOCK_NAME_MOST = 250 }; /* octets of a NAME whose NAME.lock is a file name, and .NAME.new too */
+enum { DOTLOCK_NAME_MOST = 250 }; /* octets of a NAME whose NAME.lock is a file name, and .NAME.new and .NAME.lck too */
 
 /* Which locks of others are stale. An empty one, and one that says 0 (as lockfile(1) writes), tell of no process. */
 struct dotlock_rules {
-	bool pid_check;    /* one whose process is gone, or that holds something else than a number */
+	bool pid_check; /* one whose process is gone, also because the machine was started since, or that holds something else than a number */
 	uint64_t expire_s; /* one that is older; 0: none */
 	pid_t heir;        /* the process whose number dotlock_keep writes; 0: none */
 };
@@ -35,11 +37,9 @@ enum err dotlock_take(struct dotlock *l, int dir, const char *name, const struct
  * happens. */
 enum err dotlock_keep(int dir, const char *name, pid_t heir, struct why *why);
 
-/* What the operator is told where a release is false; %s: NAME. */
-#define DOTLOCK_TAKEN "another program has removed or replaced %s.lock while it was ours"
-
-/* False: it was not there any more, or somebody else's is: that one stays. A lock that is not held: true. */
-bool dotlock_release(struct dotlock *l, int dir, const char *name);
+/* False: `why` says that another program has removed or replaced it while it was ours (its own stays), or that it could not be removed.
+ * A lock that is not held: true. */
+bool dotlock_release(struct dotlock *l, int dir, const char *name, struct why *why);
 
 /* NAME.lock stays, and is not ours any more: for one that was kept. */
 void dotlock_leave(struct dotlock *l);

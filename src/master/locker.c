@@ -104,8 +104,8 @@ static unsigned held_count(const struct worker *w)
 	return n;
 }
 
-/* True where the lock was still ours. */
-static bool held_drop(struct worker *w, struct held *h)
+/* False: as dotlock_release. */
+static bool held_drop(struct worker *w, struct held *h, struct why *why)
 {
 	struct held **at = &w->held;
 
@@ -114,10 +114,10 @@ static bool held_drop(struct worker *w, struct held *h)
 	*at = h->next;
 	if (h->twin)
 		twin_abandon(AT_FDCWD, h->name);
-	bool ours = dotlock_release(&h->lock, AT_FDCWD, h->name);
+	bool released = dotlock_release(&h->lock, AT_FDCWD, h->name, why);
 
 	free(h);
-	return ours;
+	return released;
 }
 
 static enum err do_lock(struct request *r, struct why *why)
@@ -150,7 +150,7 @@ static enum err do_lock(struct request *r, struct why *why)
 
 static enum err do_unlock(struct request *r, struct why *why)
 {
-	return !r->held || held_drop(r->worker, r->held) ? OK : fail(why, ERR_TEMP, DOTLOCK_TAKEN, r->name);
+	return !r->held || held_drop(r->worker, r->held, why) ? OK : ERR_TEMP;
 }
 
 static enum err do_keep(struct request *r, struct why *why)
@@ -266,7 +266,7 @@ static void on_worker_closed(struct chan *c, const char *reason)
 	while (w->held) {
 		if (w->held->kept)
 			dotlock_leave(&w->held->lock);
-		(void)held_drop(w, w->held);
+		(void)held_drop(w, w->held, NULL);
 	}
 	while (*at != w)
 		at = &(*at)->next;

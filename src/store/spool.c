@@ -76,7 +76,5 @@ bool spool_unlock(const struct spool *sp, struct dotlock *l, struct why *why)
 {
 	if (sp->locker)
 		return locker_ask(sp->locker, SPOOL_UNLOCK, sp->name, NULL, why) == OK;
-	if (dotlock_release(l, sp->dir, sp->name))
-		return true;
-	return fail(why, ERR_TEMP, DOTLOCK_TAKEN, sp->name) == OK;
+	return dotlock_release(l, sp->dir, sp->name, why);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -89,6 +90,28 @@ int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to,
 	return __real_renameat2(from_dir, from, to_dir, to, flags);
 }
 
+static bool booted; /* the machine has just been started */
+static int unlink_error;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *t);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *t);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *t)
+{
+	int result = __real_clock_gettime(clock, t);
+
+	if (clock == CLOCK_BOOTTIME && booted)
+		t->tv_sec = -100;
+	return result;
+}
+
+int __real_unlinkat(int at, const char *name, int flags);
+int __wrap_unlinkat(int at, const char *name, int flags);
+int __wrap_unlinkat(int at, const char *name, int flags)
+{
+	errno = unlink_error;
+	return unlink_error != 0 ? -1 : __real_unlinkat(at, name, flags);
+}
+
 static void test_cleaning(void **state)
 {
 	static const struct {
@@ -115,10 +138,73 @@ static void test_cleaning(void **state)
 		meanwhile = NOTHING;
 		check_row(i, rows[i].what, number_of("box.lock") == (rows[i].err == OK ? getpid() : 1));
 		check_row(i, rows[i].what, files() == 1);
-		check_row(i, rows[i].what, dotlock_release(&l, dir, "box"));
+		check_row(i, rows[i].what, dotlock_release(&l, dir, "box", &why));
 		check_row(i, rows[i].what, files() == (rows[i].err == OK ? 0 : 1));
 		(void)unlinkat(dir, "box.lock", 0);
 	}
+}
+
+/* ---- what is left behind ---- */
+
+/* A process that died while it made a lock has left its file: the next one takes it away. One that is at it still has locked it. */
+static void test_left(void **state)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct dotlock l;
+	struct why why;
+
+	(void)state;
+	put(".box.lck", gone);
+	check(dotlock_take(&l, dir, "box", &rules, &why) == OK && number_of("box.lock") == getpid() && files() == 1);
+	check(dotlock_release(&l, dir, "box", &why) && files() == 0);
+	put(".box.lck", gone);
+	int fd = openat(dir, ".box.lck", O_RDWR | O_CLOEXEC);
+
+	check(fd >= 0 && fcntl(fd, F_OFD_SETLK, &all) == 0);
+	check(dotlock_take(&l, dir, "box", &rules, &why) == ERR_IN_USE && files() == 1 &&
+	      number_of(".box.lck") == gone);
+	check(close(fd) == 0 && dotlock_take(&l, dir, "box", &rules, &why) == OK && files() == 1);
+	check(dotlock_release(&l, dir, "box", &why) && files() == 0);
+}
+
+/* Before the machine was started nobody lived who lives now: not even the process of that number, or of none. */
+static void test_other_boot(void **state)
+{
+	static const pid_t pids[] = {0, 1, -1};
+	const struct dotlock_rules unchecked = {.pid_check = false};
+	struct dotlock l;
+	struct why why;
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(pids); i++) {
+		put("box.lock", pids[i]);
+		check_row(i, "of this boot",
+			  dotlock_take(&l, dir, "box", &rules, &why) == (pids[i] < 0 ? OK : ERR_IN_USE));
+		(void)dotlock_release(&l, dir, "box", NULL);
+		put("box.lock", pids[i]);
+		booted = true;
+		check_row(i, "unchecked", dotlock_take(&l, dir, "box", &unchecked, &why) == ERR_IN_USE);
+		check_row(i, why.text, dotlock_take(&l, dir, "box", &rules, &why) == OK);
+		booted = false;
+		check(dotlock_release(&l, dir, "box", &why) && files() == 0);
+	}
+}
+
+/* What is told when a lock cannot be removed. */
+static void test_release(void **state)
+{
+	struct dotlock l;
+	struct why why;
+
+	(void)state;
+	check(dotlock_take(&l, dir, "box", &rules, &why) == OK && unlinkat(dir, "box.lock", 0) == 0);
+	check(!dotlock_release(&l, dir, "box", &why) &&
+	      strstr(why.text, "another program has removed or replaced box.lock"));
+	check(dotlock_take(&l, dir, "box", &rules, &why) == OK);
+	unlink_error = EROFS;
+	check(!dotlock_release(&l, dir, "box", &why) && strstr(why.text, "remove box.lock: Read-only file system"));
+	unlink_error = 0;
+	check(unlinkat(dir, "box.lock", 0) == 0);
 }
 
 /* ---- many at the same time ---- */
@@ -140,7 +226,7 @@ static int clean(void)
 		if (fd < 0 || close(fd) < 0 || unlinkat(dir, "holder", 0) < 0)
 			return 1;
 		if (++takes % 2)
-			(void)dotlock_release(&l, dir, "box");
+			(void)dotlock_release(&l, dir, "box", NULL);
 		else if (dotlock_keep(dir, "box", gone, NULL) != OK)
 			return 2;
 		dotlock_leave(&l);
@@ -183,7 +269,7 @@ static void test_long_name(void **state)
 	name[sizeof name - 1] = '\0';
 	check(dotlock_take(&l, dir, name, &rules, NULL) == ERR_PERM);
 	name[DOTLOCK_NAME_MOST] = '\0';
-	check(dotlock_take(&l, dir, name, &rules, NULL) == OK && dotlock_release(&l, dir, name));
+	check(dotlock_take(&l, dir, name, &rules, NULL) == OK && dotlock_release(&l, dir, name, NULL));
 }
 
 static int set_up(void **state)
@@ -208,9 +294,9 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cleaning),
-		cmocka_unit_test(test_one_at_a_time),
-		cmocka_unit_test(test_long_name),
+		cmocka_unit_test(test_cleaning),      cmocka_unit_test(test_left),
+		cmocka_unit_test(test_other_boot),    cmocka_unit_test(test_release),
+		cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_long_name),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

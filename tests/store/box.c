@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "check.h"
 #include "mail/wire.h"
 
@@ -30,14 +31,29 @@ static int make_dir(const struct box *b, const char *name)
 	return fd;
 }
 
+static const char *parent = "/tmp";
+
+void box_in_memory(void)
+{
+	if (access("/dev/shm", W_OK | X_OK) == 0)
+		parent = "/dev/shm";
+	log_setup(&(struct log_setup){.fd = -1});
+}
+
+static void make_top(struct box *b)
+{
+	*b = (struct box){0};
+	check(snprintf(b->top, sizeof b->top, "%s/pop3d-store-XXXXXX", parent) < (int)sizeof b->top);
+	check(mkdtemp(b->top) != NULL);
+}
+
 void box_new(struct box *b)
 {
 	char url[128];
 
-	*b = (struct box){.top = "/tmp/pop3d-store-XXXXXX"};
+	make_top(b);
 	b->setup = (struct maildrop_setup){
 		.type = "maildir", .index = INDEX_AUTO, .index_dir = -1, .journal_dir = -1, .uidl_dir = -1};
-	check(mkdtemp(b->top) != NULL);
 	b->setup.uidl_dir = make_dir(b, "uidl");
 	check(snprintf(b->path, sizeof b->path, "%s/Maildir", b->top) < (int)sizeof b->path);
 	check(snprintf(url, sizeof url, "maildir:%s", b->path) < (int)sizeof url);
@@ -47,8 +63,8 @@ void box_new(struct box *b)
 
 void box_new_mbox(struct box *b)
 {
-	*b = (struct box){.top = "/tmp/pop3d-store-XXXXXX", .locking = {.type = LOCK_DOTLOCK, .pid_check = true}};
-	check(mkdtemp(b->top) != NULL);
+	make_top(b);
+	b->locking = (struct conf_locking){.type = LOCK_DOTLOCK, .pid_check = true};
 	check(snprintf(b->path, sizeof b->path, "%s/mbox", b->top) < (int)sizeof b->path);
 	b->setup = (struct maildrop_setup){.type = "mbox",
 					   .index = INDEX_AUTO,

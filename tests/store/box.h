@@ -12,6 +12,9 @@ struct box {
 	struct why why;
 };
 
+/* From here on they lie in memory, where there is such a file system: for tests that make thousands of states. Nothing is logged. */
+void box_in_memory(void);
+
 /* A new Maildir, without mail. */
 void box_new(struct box *b);
 

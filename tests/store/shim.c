@@ -136,6 +136,8 @@ WRAP(ssize_t, write, (int fd, const void *p, size_t n))
 		return -1;
 	ssize_t done = __real_write(fd, p, n);
 
+	if (done > 0)
+		tell(OP_WRITE, fd, NULL, NULL, p, (size_t)done, lseek(fd, 0, SEEK_CUR) - done, -1);
 	(void)changed(0);
 	return done;
 }
@@ -178,12 +180,20 @@ WRAP(int, ftruncate64, (int fd, off_t octets))
 
 WRAP(int, linkat, (int from, const char *old, int to, const char *new, int flags))
 {
-	return change() ? -1 : changed(__real_linkat(from, old, to, new, flags));
+	int result = change() ? -1 : changed(__real_linkat(from, old, to, new, flags));
+
+	if (result == 0)
+		tell(OP_LINK, from, old, new, NULL, 0, 0, -1);
+	return result;
 }
 
 WRAP(int, renameat2, (int from, const char *old, int to, const char *new, unsigned flags))
 {
-	return change() ? -1 : changed(__real_renameat2(from, old, to, new, flags));
+	int result = change() ? -1 : changed(__real_renameat2(from, old, to, new, flags));
+
+	if (result == 0)
+		tell(flags & RENAME_EXCHANGE ? OP_EXCHANGE : OP_RENAME, from, old, new, NULL, 0, 0, -1);
+	return result;
 }
 
 WRAP(int, fsync, (int fd))
@@ -240,11 +250,13 @@ WRAP(char *, mkdtemp, (char *path))
 	return made;
 }
 
-/* The machine has been up for a while, too. */
 WRAP(int, clock_gettime, (clockid_t clock, struct timespec *t))
 {
 	int result = __real_clock_gettime(clock, t);
 
-	t->tv_sec += clock == CLOCK_BOOTTIME ? 1000 : clock == CLOCK_REALTIME ? shim.later_s : 0;
+	if (clock == CLOCK_BOOTTIME)
+		*t = (struct timespec){.tv_sec = shim.booted ? 0 : t->tv_sec + 1000};
+	else if (clock == CLOCK_REALTIME)
+		t->tv_sec += shim.later_s;
 	return result;
 }

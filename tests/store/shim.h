@@ -10,12 +10,12 @@
 enum shim_what { SHIM_NOTHING, SHIM_KILL, SHIM_KILL_BEHIND, SHIM_ERROR, SHIM_SHORT };
 
 /* A change that was made, for whoever records them. */
-enum shim_op_kind { OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_CREATE, OP_RENAME, OP_UNLINK };
+enum shim_op_kind { OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_CREATE, OP_RENAME, OP_EXCHANGE, OP_LINK, OP_UNLINK };
 struct shim_op {
 	enum shim_op_kind kind;
 	int fd;                   /* of the file, or of the directory that names are in */
 	int made;                 /* OP_CREATE: the file */
-	const char *name, *name2; /* OP_RENAME: from, to */
+	const char *name, *name2; /* OP_RENAME, OP_EXCHANGE, OP_LINK: from, to; in the same directory */
 	const void *data;
 	size_t n; /* octets of data; OP_TRUNCATE: of the file */
 	off_t at; /* -1: at the end */
@@ -35,6 +35,7 @@ struct shim {
 	void (*before)(void);                   /* and before it */
 	bool no_sync;                           /* fsync and fdatasync do nothing: the machine will not crash really */
 	int later_s;                            /* the wall clock is so much ahead */
+	bool booted;                            /* the machine has just been started; else it has been up for a while */
 };
 extern struct shim shim;
 

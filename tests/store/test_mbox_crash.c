@@ -148,7 +148,7 @@ static void test_killed(void **state)
 
 static void test_failed(void **state)
 {
-	static const int errors[] = {EIO, ENOSPC, EACCES};
+	static const int errors[] = {EIO, ENOSPC, EDQUOT, EACCES};
 
 	(void)state;
 	for (size_t i = 0; i < TABLE_ROWS(errors); i++)

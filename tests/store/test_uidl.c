@@ -461,12 +461,12 @@ static void test_durable_before_shown(void **state)
 	shim.made = on_made;
 	check(box_open(&b) == OK);
 	/* its file is written, synced and renamed, the directory synced; then comes the index */
-	check_row(0, story, strstr(story, "CSRSc") != NULL);
+	check_row(0, story, strstr(story, "CWSRSc") != NULL);
 	story[0] = '\0';
 	check(box_commit(&b, "d--", &out) == OK);
 	/* The mark is synced before anything happens to the mail; and behind that the file is written without it. */
 	check_row(0, story, strchr(story, 'r') != NULL && strstr(story, "WS") != NULL);
-	check_row(0, story, strstr(story, "WS") < strchr(story, 'r') && strstr(story, "CSRS") > strchr(story, 'r'));
+	check_row(0, story, strstr(story, "WS") < strchr(story, 'r') && strstr(story, "CWSRS") > strchr(story, 'r'));
 	box_free(&b);
 }
 
