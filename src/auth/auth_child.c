@@ -1,7 +1,30 @@
 /* auth/auth_child.c - see auth_child.h */
 #include "auth/auth_child.h"
 
-#include "ipc/role_log.h"
+#include <unistd.h>
+
+#include "base/log.h"
+
+static struct chan *log_chan; /* where a lost log is reported: the log has room for no argument */
+
+static void report_lost_log(void)
+{
+	chan_send(log_chan, MSG_LOG_LOST, NULL);
+}
+
+static enum err on_log(struct chan *c, struct msg *m, struct why *why)
+{
+	struct log_setup s = *log_current();
+	int old = s.fd;
+
+	(void)c;
+	(void)why;
+	s.fd = msg_take_fd(m, 0);
+	log_setup(&s);
+	if (old > STDERR_FILENO)
+		close(old);
+	return OK;
+}
 
 static void on_master_closed(struct chan *c, const char *reason)
 {
@@ -15,10 +38,11 @@ void auth_child_open(struct auth_child *p, const struct role_env *env, chan_hand
 	enum role self = forget ? ROLE_AUTH : ROLE_HASH;
 
 	p->loop = ev_default_loop(EVFLAG_AUTO);
-	p->ops = (struct chan_ops){.on = {[MSG_PEER] = peer, [MSG_FORGET] = forget, [MSG_LOG] = role_log_on_log},
+	p->ops = (struct chan_ops){.on = {[MSG_PEER] = peer, [MSG_FORGET] = forget, [MSG_LOG] = on_log},
 				   .closed = on_master_closed};
 	chan_init(&p->master, p->loop, env->master_fd, self, ROLE_MASTER, 0, &p->ops, owner);
-	role_log_tell(&p->master);
+	log_chan = &p->master;
+	log_on_lost(report_lost_log);
 }
 
 void auth_child_run(struct auth_child *p)
@@ -29,6 +53,6 @@ void auth_child_run(struct auth_child *p)
 
 void auth_child_close(struct auth_child *p)
 {
-	role_log_tell(NULL);
+	log_on_lost(NULL);
 	chan_done(&p->master);
 }

@@ -10,7 +10,6 @@
 #pragma once
 #include <ev.h>
 
-#include "front/arrivals.h"
 #include "front/door.h"
 #include "front/peers.h"
 #include "front/pool.h"
@@ -30,7 +29,6 @@ struct front {
 	struct ev_loop *loop;
 	struct places places;
 	struct door door;
-	struct arrivals arrivals;
 	struct peers peers;
 	struct pool pool;         /* output buffers */
 	struct pool records;      /* and those for TLS records */

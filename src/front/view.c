@@ -67,9 +67,9 @@ static enum err keep_file(struct view *v, struct msg *m, const struct msg_scan *
 		return err;
 	uint64_t octets = file_octets(&v->file);
 
-	v->records_at = ms->records_at;
-	if (m->bulk.n == 0 && ms->records_at <= octets &&
-	    ms->count <= (octets - ms->records_at) / sizeof(struct listing_rec))
+	v->records = (struct listing_place){ms->records_at, ms->block, ms->block_octets};
+	if (m->bulk.n == 0 && ms->count > 0 && listing_place_is_sane(&v->records) &&
+	    listing_at(&v->records, ms->count - 1) + sizeof(struct listing_rec) <= octets)
 		return OK;
 	file_close(&v->file);
 	return fail(why, ERR_PERM, "a scan listing whose file is too short");
@@ -102,9 +102,11 @@ static bool is_in_window(const struct view *v, const struct window *w, uint32_t 
 
 static enum have window_read(const struct view *v, struct window *w, uint32_t msgno)
 {
-	size_t octets = view_want(v, msgno) * sizeof *w->rec;
-	ssize_t got =
-		file_read(&v->file, v->records_at + (msgno - 1) * (uint64_t)sizeof *w->rec, (char *)w->rec, octets);
+	if (v->file.kind == HANDOVER_NOT)
+		return HAVE_LATER;
+	uint32_t want = view_want(v, msgno), run = listing_run(&v->records, msgno - 1);
+	ssize_t got = file_read(&v->file, listing_at(&v->records, msgno - 1), (char *)w->rec,
+				(want < run ? want : run) * sizeof *w->rec);
 
 	w->of = NULL;
 	if (got < 0)

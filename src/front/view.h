@@ -23,7 +23,7 @@ struct view {
 	char *uidls;             /* of a small listing: a length and so many octets, every `stride` */
 	uint32_t stride;
 	struct file file;
-	uint64_t records_at;
+	struct listing_place records;
 };
 
 /* Part of somebody's large listing. Valid until another session needs it. */

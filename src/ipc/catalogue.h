@@ -12,17 +12,7 @@
 #include "base/address.h"
 #include "base/why.h"
 
-enum role {
-	ROLE_MASTER,
-	ROLE_FRONT,
-	ROLE_AUTH,
-	ROLE_HASH,
-	ROLE_RELAY,
-	ROLE_LOCKER,
-	ROLE_ACCESS,
-	ROLE_STORE,
-	ROLE_COUNT
-};
+enum role { ROLE_MASTER, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_RELAY, ROLE_LOCKER, ROLE_STORE, ROLE_COUNT };
 
 /* "front", ... */
 const char *role_name(enum role role);
@@ -39,10 +29,6 @@ enum msg_type {
 	MSG_LEFT,   /* the answer: no client comes in any more */
 	MSG_WANTED, /* front to master, in inetd mode: its client logs in, an auth process is needed now */
 	MSG_FAILED, /* a master to the one above it: what it started cannot serve, and why */
-	/* an access list */
-	MSG_ASK,      /* front to access: run the program of this entry */
-	MSG_WITHDRAW, /* front to access: the client has gone, no answer is waited for; end its program */
-	MSG_VERDICT,  /* access to front: the client may come in, or not */
 	/* a login */
 	MSG_LOGIN,  /* front to auth: a user name and a password */
 	MSG_HASH,   /* auth to hash: does this password have that hash? */
@@ -96,26 +82,6 @@ struct msg_leave {
 	uint32_t stay; /* enum leave */
 };
 
-/* Which entry, for whom. `exec' decides nothing and is not answered. */
-struct msg_ask {
-	uint64_t job;    /* front's own number, never used again */
-	uint64_t log_id; /* of the client's connection, for log lines */
-	uint32_t server; /* in the configuration; ACL_GLOBAL (conf/acl.h): the global list */
-	uint32_t rule;   /* from 0 on: the place of the entry in that list */
-	struct address client;
-};
-
-struct msg_withdraw {
-	uint64_t job;
-};
-
-/* Bulk: for the log, why the client is denied. */
-struct msg_verdict {
-	uint64_t job;
-	uint32_t allowed; /* 1: the program ended with 0 */
-	uint32_t pad;
-};
-
 struct msg_login {
 	uint64_t sid;
 	uint64_t log_id; /* of the client's connection, for log lines: any number */
@@ -154,12 +120,13 @@ struct msg_deny {
 	uint32_t pad;
 };
 
-/* Bulk: the user's name as the back end knows it, then `count` records (mail/listing.h) where the listing is small; else one descriptor, in which they start at records_at;
- * neither where the file may not be handed over (ipc/handover.h): front asks with MSG_READ. */
+/* Bulk: the user's name as the back end knows it, then `count` records (mail/listing.h) where the listing is small; else one descriptor, in which they are at
+ * records_at and in blocks; neither where the file may not be handed over (ipc/handover.h): front asks with MSG_READ. */
 struct msg_scan {
 	uint64_t sid;
-	uint64_t octets; /* of all messages together, on the wire */
-	uint64_t records_at;
+	uint64_t octets;     /* of all messages together, on the wire */
+	uint64_t records_at; /* as in struct listing_place */
+	uint32_t block, block_octets;
 	uint32_t count;
 	uint32_t rules; /* enum wire_rule bits of mail/wire.h: how stored octets become wire octets */
 	/* for the log alone */
@@ -251,7 +218,7 @@ struct msg_spooled {
 /* A row of the catalogue. */
 struct msg_rule {
 	const char *name;
-	uint16_t from, to; /* sets of 1 << enum role */
+	uint8_t from, to; /* sets of 1 << enum role */
 	uint8_t fds_least, fds_most;
 	uint16_t payload;   /* octets, exactly */
 	uint32_t bulk_most; /* octets */

@@ -24,6 +24,22 @@ bool listing_is_sane(const struct listing_rec *r)
 	return true;
 }
 
+uint64_t listing_at(const struct listing_place *p, uint32_t i)
+{
+	return p->at + (uint64_t)(i / p->block) * p->block_octets + (i % p->block) * sizeof(struct listing_rec);
+}
+
+uint32_t listing_run(const struct listing_place *p, uint32_t i)
+{
+	return p->block - i % p->block;
+}
+
+bool listing_place_is_sane(const struct listing_place *p)
+{
+	return p->block > 0 && p->block <= p->block_octets / sizeof(struct listing_rec) && p->at <= INT64_MAX / 4 &&
+	       p->block_octets <= INT32_MAX;
+}
+
 struct slice listing_uidl(const struct listing_rec *r)
 {
 	return (struct slice){r->uidl, r->uidl_len <= UIDL_MOST ? r->uidl_len : 0};

@@ -20,6 +20,21 @@ struct listing_rec {
 	char uidl[UIDL_MOST + 1]; /* not terminated */
 };
 
+/* Where the records of a listing lie in a file: in blocks, so that what else is known of their messages can lie between them, and more
+ * can be appended. */
+struct listing_place {
+	uint64_t at;           /* of the first record */
+	uint32_t block;        /* records in a block */
+	uint32_t block_octets; /* from the beginning of one to that of the next */
+};
+
+/* Where record `i` is, counted from 0; and how many lie together from it on. Only where the place is sane. */
+uint64_t listing_at(const struct listing_place *p, uint32_t i);
+uint32_t listing_run(const struct listing_place *p, uint32_t i);
+
+/* Whether there is a record in a block, and blocks do not overlap: then no place of a record is beyond 64 bits. */
+bool listing_place_is_sane(const struct listing_place *p);
+
 /* 1 to 70 octets of 0x21 to 0x7E, sizes that belong together. */
 bool listing_is_sane(const struct listing_rec *r);
 

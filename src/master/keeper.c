@@ -14,8 +14,9 @@
 #include "master/notify.h"
 #include "master/prepare.h"
 #include "master/reload.h"
-#include "master/revive.h"
 #include "master/tell.h"
+
+enum { LOG_AGAIN_S = 2 }; /* between tries to reach the system's log */
 
 unsigned generations_count(const struct keeper *k)
 {
@@ -55,7 +56,6 @@ static void stop(struct keeper *k, enum leave stay, int status)
 	k->stopping = true;
 	k->status = status;
 	ev_timer_stop(k->loop, &k->patience);
-	ev_timer_stop(k->loop, &k->revive);
 	notify("STOPPING=1\nSTATUS=Ending; sessions may finish");
 	listeners_close(&k->new_listeners, &k->listeners);
 	listeners_close(&k->listeners, NULL);
@@ -105,6 +105,21 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 	}
 }
 
+static void on_log_lost(void *arg)
+{
+	struct keeper *k = arg;
+
+	if (log_current()->form == LOG_TO_SYSLOG && !ev_is_active(&k->log_again))
+		ev_timer_again(k->loop, &k->log_again);
+}
+
+static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)revents;
+	if (log_current()->form != LOG_TO_SYSLOG || tell_reopen())
+		ev_timer_stop(loop, w);
+}
+
 static void on_ticket_key(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct keeper *k = w->data;
@@ -122,23 +137,10 @@ static void coming_ended(struct keeper *k, int code)
 	ev_timer_stop(k->loop, &k->patience);
 	if (k->stopping)
 		return;
-	if (!k->cf)
+	if (!k->current)
 		stop(k, LEAVE_COMMITS, code);
-	else if (!k->new_cf)
-		revive_later(k);
 	else
 		reload_failed(k, k->reason.text[0] ? k->reason.text : "its master ended before it was ready");
-}
-
-/* Its sessions ended with it. */
-static void current_ended(struct keeper *k)
-{
-	k->current = NULL;
-	if (k->stopping)
-		return;
-	log_line(LOG_ERR, "the master of the configuration in force has ended, and its sessions with it");
-	if (!k->coming)
-		revive_later(k);
 }
 
 static void generation_ended(struct generation *g, int status)
@@ -149,7 +151,11 @@ static void generation_ended(struct generation *g, int status)
 	if (g == k->coming) {
 		coming_ended(k, WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_SOFTWARE);
 	} else if (g == k->current) {
-		current_ended(k);
+		k->current = NULL;
+		if (!k->stopping) {
+			log_line(LOG_ERR, "the master of the configuration in force has ended");
+			stop(k, LEAVE_SESSIONS, EX_SOFTWARE);
+		}
 	} else if (g == k->leaving) {
 		reload_done(k);
 	}
@@ -190,11 +196,11 @@ static void watch(struct keeper *k)
 		k->signal[i].data = k;
 		ev_signal_start(k->loop, &k->signal[i]);
 	}
-	revive_init(k);
 	ev_timer_init(&k->patience, on_patience, 0., 0.);
 	ev_timer_init(&k->ticket_key, on_ticket_key, TICKETS_PERIOD_S, TICKETS_PERIOD_S);
-	k->patience.data = k->ticket_key.data = k;
-	log_again_init(&k->log_again, k->loop, NULL, NULL);
+	ev_timer_init(&k->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
+	k->patience.data = k->ticket_key.data = k->log_again.data = k;
+	tell_on_lost(on_log_lost, k);
 	ev_timer_start(k->loop, &k->ticket_key);
 }
 

@@ -15,7 +15,6 @@
 #include "ipc/role.h"
 #include "master/certs.h"
 #include "master/commons.h"
-#include "master/log_again.h"
 #include "master/owners.h"
 #include "master/paths.h"
 #include "master/privs.h"
@@ -44,7 +43,6 @@ struct child {
 	unsigned early;    /* how often in a row it ended soon after its start */
 	uint64_t again_ms; /* not started again before */
 	ev_timer again;
-	ev_timer overdue; /* it has closed its channel, and should have ended by then */
 };
 
 /* The places of a role. */
@@ -91,5 +89,5 @@ struct master {
 	int status;      /* to exit with */
 	ev_signal signal[SIGNALS_WATCHED];
 	ev_timer patience; /* while starting, leaving and stopping */
-	struct log_again log_again;
+	ev_timer log_again;
 };

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "conf/acl.h"
 #include "master/child.h"
 #include "master/daemon.h"
 #include "master/grant.h"
@@ -18,11 +17,12 @@
 #include "master/tell.h"
 
 enum {
-	AUTHS = 2,     /* processes of the pool that looks users up */
-	REPLAY_S = 20, /* for journals, before the others are started all the same */
-	START_S = 30,  /* for all roles together to be ready */
-	END_S = 30,    /* for commits under way, and for processes that were told to end */
-	KILL_S = 2,    /* what is killed must be gone by then */
+	AUTHS = 2,       /* processes of the pool that looks users up */
+	REPLAY_S = 20,   /* for journals, before the others are started all the same */
+	START_S = 30,    /* for all roles together to be ready */
+	END_S = 30,      /* for commits under way, and for processes that were told to end */
+	KILL_S = 2,      /* what is killed must be gone by then */
+	LOG_AGAIN_S = 2, /* between tries to reach the system's log */
 };
 
 static void stop(struct master *m, int status);
@@ -164,20 +164,32 @@ static enum err on_left(struct chan *ch, struct msg *msg, struct why *why)
 	return OK;
 }
 
+static void log_lost(void *arg)
+{
+	struct master *m = arg;
+
+	if (log_current()->form == LOG_TO_SYSLOG && !ev_is_active(&m->log_again))
+		ev_timer_again(m->loop, &m->log_again);
+}
+
 static enum err on_log_lost(struct chan *ch, struct msg *msg, struct why *why)
 {
 	const struct child *c = ch->owner;
 
 	(void)msg;
 	(void)why;
-	log_again_lost(&c->master->log_again);
+	log_lost(c->master);
 	return OK;
 }
 
-/* For the children too. */
-static void log_opened(void *arg)
+static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
 {
-	struct master *m = arg;
+	struct master *m = w->data;
+
+	(void)revents;
+	if (!tell_reopen())
+		return;
+	ev_timer_stop(loop, w);
 	struct chan_out out = {.fds = {log_current()->fd}, .nfds = 1};
 
 	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
@@ -195,15 +207,15 @@ static enum err on_idle(struct chan *ch, struct msg *msg, struct why *why)
 	return OK;
 }
 
-/* It is at its end, which will be told by SIGCHLD; or it broke a rule, and must end. */
+/* It has ended, and its end will be told by SIGCHLD; or it broke a rule, and must. */
 static void on_child_closed(struct chan *ch, const char *reason)
 {
 	struct child *c = ch->owner;
 
-	if (reason)
-		child_kill(c, reason);
-	else
-		child_must_end(c);
+	if (reason) {
+		log_line(LOG_ERR, "%s %ld is ended: %s", role_name(c->role), (long)c->pid, reason);
+		(void)kill(c->pid, SIGKILL);
+	}
 	chan_done(ch);
 }
 
@@ -382,9 +394,10 @@ static void watch(struct master *m)
 	if (!for_us)
 		chan_init(&m->keeper, m->loop, m->keeper_fd, ROLE_MASTER, ROLE_MASTER, 0, &keeper_ops, m);
 	ev_timer_init(&m->patience, on_patience, REPLAY_S, 0.);
-	m->patience.data = m;
+	ev_timer_init(&m->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
+	m->patience.data = m->log_again.data = m;
 	ev_timer_start(m->loop, &m->patience);
-	log_again_init(&m->log_again, m->loop, log_opened, m);
+	tell_on_lost(log_lost, m);
 }
 
 /* How many processes each role has: for store, how many it may have. */
@@ -398,7 +411,6 @@ static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
 	size[ROLE_FRONT] = single ? 1 : cores;
 	size[ROLE_RELAY] = m->is_inetd && m->relay >= 0 ? 1 : 0;
 	size[ROLE_LOCKER] = m->spool[0] ? 1 : 0;
-	size[ROLE_ACCESS] = acl_has_programs(m->cf) ? 1 : 0;
 	size[ROLE_STORE] = STORES_MOST;
 }
 
@@ -434,8 +446,8 @@ static enum err roles_start(struct master *m, bool for_login, struct why *why)
 	static const struct {
 		enum role role;
 		bool for_login;
-	} order[] = {{ROLE_LOCKER, true}, {ROLE_HASH, true},    {ROLE_AUTH, true},
-		     {ROLE_RELAY, false}, {ROLE_ACCESS, false}, {ROLE_FRONT, false}};
+	} order[] = {
+		{ROLE_LOCKER, true}, {ROLE_HASH, true}, {ROLE_AUTH, true}, {ROLE_RELAY, false}, {ROLE_FRONT, false}};
 	enum err err = OK;
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)

@@ -10,6 +10,7 @@
 
 struct maildrop;
 struct onefile_format; /* store/onefile.h */
+struct index;          /* store/index.h */
 
 /* A message as the index has it. */
 struct message {
@@ -63,6 +64,12 @@ struct store_driver {
 	 * UIDL. Where several can have one, `sub' tells them apart, if it is not 0. False: no memory. NULL: key is Entry.id, sub 0. */
 	bool (*lasting)(const struct listing_rec *r, const struct scan_entry *e, struct slice name, uint64_t *key,
 			uint64_t *sub);
+
+	/* Under the mailbox lock, where there is one. Where nothing has happened since `known' but that messages have come, which are those behind all
+	 * others: *grown, and `more', which is empty, gets them, and the stamps and notes of all. At a cost that depends on them, and as little as can
+	 * be on what was known; what it costs in vain is done again by scan. NULL, a failure, or *grown false: it must be scanned. */
+	enum err (*grow)(const struct maildrop *md, const struct index *known, struct scan *more, bool *grown,
+			 struct why *why);
 
 	/* Finds the message, also where another program has renamed it since. The caller owns out->fd. */
 	enum err (*body)(const struct maildrop *md, const struct message *m, struct body *out, struct why *why);

@@ -14,27 +14,79 @@
 
 #include "base/clock.h"
 
-enum { VERSION = 1, ORDER = 0x01020304 };
+enum {
+	VERSION = 2,
+	ORDER = 0x01020304,
+	BLOCK_LEAST = 256,
+	BLOCK_MOST = 1024,
+	BLOCKS_SMALL = 64, /* so many of less than BLOCK_MOST: it is written anew, with larger ones */
+	ROOM_STEP = 16,
+	ROOM_MOST = NAME_OCTETS + 1,
+};
 static const char magic[8] = "pop3idx";
 static const int64_t settle_ns = 2 * 1000000000LL; /* a change this short before a look may have been missed by it */
 static const int64_t boot_slack_ns = 60 * 1000000000LL;
 
-static_assert(sizeof(struct index_head) == 144, "a head has no padding");
-static_assert(sizeof(struct listing_rec) == 112 && sizeof(struct scan_entry) == 24, "nor have records");
+static_assert(sizeof(struct index_head) == 192, "a head has no padding");
+static_assert(sizeof(struct listing_rec) == 112 && sizeof(struct index_entry) == 24, "nor have records");
+static_assert((int)BLOCK_LEAST >= (int)INDEX_INLINE, "a small listing lies together");
 
-static uint64_t entries_at(uint32_t count)
+/* ---- where things are ---- */
+
+static uint32_t block_octets(uint32_t block, uint32_t room)
 {
-	return sizeof(struct index_head) + (uint64_t)count * sizeof(struct listing_rec);
+	return block * (uint32_t)(sizeof(struct listing_rec) + sizeof(struct index_entry) + room);
 }
 
-static uint64_t names_at(uint32_t count)
+static struct listing_place place_of(uint32_t block, uint32_t room)
 {
-	return entries_at(count) + (uint64_t)count * sizeof(struct scan_entry);
+	return (struct listing_place){sizeof(struct index_head), block, block_octets(block, room)};
 }
+
+static uint64_t block_at(const struct index *ix, uint32_t i)
+{
+	return ix->records.at + (uint64_t)(i / ix->records.block) * ix->records.block_octets;
+}
+
+static uint64_t entry_at(const struct index *ix, uint32_t i)
+{
+	uint32_t block = ix->records.block;
+
+	return block_at(ix, i) + block * sizeof(struct listing_rec) + (i % block) * sizeof(struct index_entry);
+}
+
+static uint64_t name_at(const struct index *ix, uint32_t i)
+{
+	uint32_t block = ix->records.block;
+
+	return block_at(ix, i) + block * (sizeof(struct listing_rec) + sizeof(struct index_entry)) +
+	       (uint64_t)(i % block) * ix->room;
+}
+
+static uint64_t end_of(const struct index *ix)
+{
+	if (ix->count == 0)
+		return ix->records.at;
+	return ix->room > 0 ? name_at(ix, ix->count - 1) + ix->room
+			    : entry_at(ix, ix->count - 1) + sizeof(struct index_entry);
+}
+
+/* ---- checksums ---- */
 
 static uint32_t head_crc(const struct index_head *h)
 {
 	return listing_crc(0, (struct slice){(const char *)h, offsetof(struct index_head, head_crc)});
+}
+
+static uint32_t message_crc(uint32_t i, const struct listing_rec *r, const struct index_entry *e, const char *name,
+			    uint32_t room)
+{
+	struct index_entry plain = *e;
+	uint32_t crc = listing_crc(i, (struct slice){(const char *)r, sizeof *r});
+
+	plain.crc = 0;
+	crc = listing_crc(crc, (struct slice){(const char *)&plain, sizeof plain});
+	return listing_crc(crc, (struct slice){name, room});
 }
 
 static void set_head(struct index_head *h, const struct store_driver *driver)
@@ -59,14 +111,14 @@ static bool read_at(int fd, void *p, size_t n, uint64_t at)
 	return true;
 }
 
-static bool has_our_form(const struct index_head *h, size_t got, uint64_t file_octets,
-			 const struct store_driver *driver)
+static bool has_our_form(const struct index_head *h, size_t got, const struct store_driver *driver)
 {
 	struct index_head want;
 
 	set_head(&want, driver);
 	return got >= sizeof *h && memcmp(h, &want, offsetof(struct index_head, count)) == 0 &&
-	       h->head_crc == head_crc(h) && file_octets == names_at(h->count) + h->names_len;
+	       h->head_crc == head_crc(h) && h->block >= BLOCK_LEAST && h->block <= BLOCK_MOST &&
+	       (h->block & (h->block - 1)) == 0 && h->room <= ROOM_MOST && h->room % ROOM_STEP == 0;
 }
 
 /* Small listings go to front as they are: nothing of them is left to chance. */
@@ -85,39 +137,6 @@ static bool is_first_sane(const struct index_first *first, size_t got)
 	return n < first->head.count || octets == first->head.octets;
 }
 
-/* Checksums all behind the head. */
-static bool is_body_whole(int fd, const struct index_head *h)
-{
-	static char piece[64 * 1024];
-	uint64_t at = sizeof *h, end = names_at(h->count) + h->names_len;
-	uint32_t crc = 0;
-
-	while (at < end) {
-		size_t n = end - at < sizeof piece ? (size_t)(end - at) : sizeof piece;
-
-		if (!read_at(fd, piece, n, at))
-			return false;
-		crc = listing_crc(crc, (struct slice){piece, n});
-		at += n;
-	}
-	return crc == h->body_crc;
-}
-
-/* What was written before a crash of the machine may have holes. Checked once, which its mtime then shows. */
-static bool survived_boot(int fd, const struct stat *st, const struct index_head *h)
-{
-	struct timespec up;
-
-	if (clock_gettime(CLOCK_BOOTTIME, &up) < 0)
-		return false;
-	if (storage_ns(st->st_mtim) > clock_wall_ns() - storage_ns(up) + boot_slack_ns)
-		return true;
-	if (!is_body_whole(fd, h))
-		return false;
-	(void)futimens(fd, NULL); /* without it, it is checked again: slower, not wrong */
-	return true;
-}
-
 static bool is_settled(int64_t taken_ns, int64_t changed_ns)
 {
 	int64_t since;
@@ -125,11 +144,162 @@ static bool is_settled(int64_t taken_ns, int64_t changed_ns)
 	return !__builtin_sub_overflow(taken_ns, changed_ns, &since) && since > settle_ns;
 }
 
-static bool are_settled(const struct index_head *h)
+static void from_head(struct index *ix, int fd, const struct index_head *h)
 {
-	for (int i = 0; i < STAMPS; i++)
-		if (!is_settled(h->taken_ns, h->stamp[i].mtime_ns) || !is_settled(h->taken_ns, h->stamp[i].ctime_ns))
+	*ix = (struct index){.fd = fd,
+			     .count = h->count,
+			     .room = h->room,
+			     .octets = h->octets,
+			     .sum = h->sum,
+			     .records = place_of(h->block, h->room),
+			     .settled = true};
+	memcpy(ix->stamp, h->stamp, sizeof ix->stamp);
+	memcpy(ix->notes, h->notes, sizeof ix->notes);
+	for (int i = 0; i < STAMPS; i++) {
+		ix->calm[i] =
+			is_settled(h->taken_ns, h->stamp[i].mtime_ns) && is_settled(h->taken_ns, h->stamp[i].ctime_ns);
+		ix->settled = ix->settled && ix->calm[i];
+	}
+}
+
+/* `n` messages that lie in one block, into the window behind those that it has. */
+static bool read_run(const struct index *ix, uint32_t from, uint32_t n, struct index_window *w)
+{
+	return read_at(ix->fd, w->rec + w->n, n * sizeof *w->rec, listing_at(&ix->records, from)) &&
+	       read_at(ix->fd, w->entry + w->n, n * sizeof *w->entry, entry_at(ix, from)) &&
+	       (ix->room == 0 ||
+		read_at(ix->fd, w->names + (size_t)w->n * ix->room, (size_t)n * ix->room, name_at(ix, from)));
+}
+
+static bool is_message_sane(const struct index_window *w, uint32_t k)
+{
+	const struct index_entry *e = &w->entry[k];
+	const char *name = w->names + (size_t)k * w->room;
+
+	return e->crc == message_crc(w->from + k, &w->rec[k], e, name, w->room) && listing_is_sane(&w->rec[k]) &&
+	       e->name_len <= NAME_OCTETS && e->name_len <= w->room && !memchr(name, '/', e->name_len) &&
+	       !memchr(name, '\0', e->name_len);
+}
+
+enum err index_read(const struct index *ix, uint32_t from, uint32_t n, struct index_window *w, struct why *why)
+{
+	bool sane = true;
+
+	w->from = from;
+	w->n = 0;
+	w->room = ix->room;
+	while (sane && w->n < n) {
+		uint32_t run = listing_run(&ix->records, from + w->n);
+
+		run = run < n - w->n ? run : n - w->n;
+		sane = read_run(ix, from + w->n, run, w);
+		w->n += run;
+	}
+	for (uint32_t k = 0; sane && k < n; k++)
+		sane = is_message_sane(w, k);
+	return sane ? OK : fail(why, ERR_TEMP, "the index is damaged or was cut");
+}
+
+void index_message(const struct index_window *w, uint32_t i, struct message *m)
+{
+	uint32_t k = i - w->from;
+	const struct index_entry *e = &w->entry[k];
+
+	m->rec = w->rec[k];
+	m->entry = (struct scan_entry){.id = e->id, .at = e->at, .name_len = e->name_len, .dir = e->dir};
+	memcpy(m->name, w->names + (size_t)k * w->room, e->name_len);
+	m->name[e->name_len] = '\0';
+}
+
+enum err index_records(const struct index *ix, uint32_t from, uint32_t n, struct buf *out, struct why *why)
+{
+	bool there = n <= (out->cap - out->len) / sizeof(struct listing_rec);
+
+	while (there && n > 0) {
+		uint32_t run = listing_run(&ix->records, from);
+		size_t octets = (run < n ? run : n) * sizeof(struct listing_rec);
+
+		run = run < n ? run : n;
+		there = read_at(ix->fd, out->p + out->len, octets, listing_at(&ix->records, from));
+		out->len += there ? octets : 0;
+		from += run;
+		n -= run;
+	}
+	return there ? OK : fail(why, ERR_TEMP, "the index is damaged or was cut");
+}
+
+/* ---- all of it ---- */
+
+/* One at a time in a process. */
+static struct index_window walked;
+
+/* Calls `each`, where there is one, for every message, as long as it returns true. False: it did not, or the index is damaged. */
+static bool walk(const struct index *ix, bool (*each)(void *arg, const struct message *m), void *arg)
+{
+	uint64_t sum = 0, octets = 0;
+	struct message m;
+
+	for (uint32_t from = 0, n; from < ix->count; from += n) {
+		n = ix->count - from < INDEX_WINDOW ? ix->count - from : INDEX_WINDOW;
+		if (index_read(ix, from, n, &walked, NULL) != OK)
 			return false;
+		for (uint32_t k = 0; k < n; k++) {
+			sum += walked.entry[k].crc;
+			octets += walked.rec[k].octets;
+			if (!each)
+				continue;
+			index_message(&walked, from + k, &m);
+			if (!each(arg, &m))
+				return false;
+		}
+	}
+	return sum == ix->sum && octets == ix->octets;
+}
+
+static bool load_one(void *arg, const struct message *m)
+{
+	return scan_add(arg, &m->rec, &m->entry, slice_str(m->name), NULL) == OK;
+}
+
+enum err index_load(const struct index *ix, struct scan *out, struct why *why)
+{
+	memcpy(out->stamp, ix->stamp, sizeof out->stamp);
+	memcpy(out->notes, ix->notes, sizeof out->notes);
+	if (walk(ix, load_one, out))
+		return OK;
+	scan_done(out);
+	return fail(why, ERR_PERM, "the index is damaged");
+}
+
+enum err index_ids(const struct index *ix, void (*each)(void *arg, uint64_t id), void *arg, struct why *why)
+{
+	static struct index_entry entry[BLOCK_MOST];
+
+	for (uint32_t from = 0, n; from < ix->count; from += n) {
+		n = listing_run(&ix->records, from);
+		n = n < ix->count - from ? n : ix->count - from;
+		if (!read_at(ix->fd, entry, n * sizeof *entry, entry_at(ix, from)))
+			return fail(why, ERR_TEMP, "the index is damaged or was cut");
+		for (uint32_t k = 0; k < n; k++)
+			each(arg, entry[k].id);
+	}
+	return OK;
+}
+
+/* ---- opening ---- */
+
+/* What was written before a crash of the machine may have holes. Checked once, which its mtime then shows. */
+static bool survived_boot(const struct index *ix, const struct stat *st)
+{
+	struct timespec up;
+
+	if (clock_gettime(CLOCK_BOOTTIME, &up) < 0)
+		return false;
+	if (storage_ns(st->st_mtim) > clock_wall_ns() - storage_ns(up) + boot_slack_ns)
+		return true;
+	if (!walk(ix, NULL, NULL))
+		return false;
+	(void)futimens(ix->fd, NULL); /* without it, it is checked again: slower, not wrong */
 	return true;
 }
 
@@ -138,21 +308,19 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 {
 	struct stat st;
 	ssize_t got = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? pread(fd, first, sizeof *first, 0) : -1;
+	bool sane = got >= 0 && st.st_uid == geteuid() && has_our_form(&first->head, (size_t)got, driver) &&
+		    is_first_sane(first, (size_t)got);
 
-	if (got < 0 || st.st_uid != geteuid() ||
-	    !has_our_form(&first->head, (size_t)got, (uint64_t)st.st_size, driver) ||
-	    !is_first_sane(first, (size_t)got) || !survived_boot(fd, &st, &first->head)) {
-		close(fd);
-		*ix = (struct index){.fd = -1};
+	*ix = (struct index){.fd = fd};
+	if (sane) {
+		from_head(ix, fd, &first->head);
+		sane = end_of(ix) <= (uint64_t)st.st_size && survived_boot(ix, &st);
+	}
+	if (!sane) {
+		index_close(ix);
 		return fail(why, ERR_PERM, "the index is damaged, of another version, or not ours");
 	}
-	const struct index_head *h = &first->head;
-
-	*ix = (struct index){
-		.fd = fd, .count = h->count, .names_len = h->names_len, .octets = h->octets, .body_crc = h->body_crc};
-	memcpy(ix->stamp, h->stamp, sizeof ix->stamp);
-	ix->settled = are_settled(h);
-	*current = ix->settled && memcmp(h->stamp, stamp, sizeof h->stamp) == 0;
+	*current = ix->settled && memcmp(ix->stamp, stamp, sizeof ix->stamp) == 0;
 	return OK;
 }
 
@@ -169,81 +337,6 @@ enum err index_open(struct index *ix, const struct index_place *place, const str
 	return index_adopt(ix, fd, driver, stamp, first, current, why);
 }
 
-static bool load_arrays(const struct index *ix, struct scan *s)
-{
-	s->rec = calloc((size_t)ix->count + 1, sizeof *s->rec); /* one more: NULL is a failure only */
-	s->entry = calloc((size_t)ix->count + 1, sizeof *s->entry);
-	s->names = malloc((size_t)ix->names_len + 1);
-	return s->rec && s->entry && s->names &&
-	       read_at(ix->fd, s->rec, ix->count * sizeof *s->rec, sizeof(struct index_head)) &&
-	       read_at(ix->fd, s->entry, ix->count * sizeof *s->entry, entries_at(ix->count)) &&
-	       read_at(ix->fd, s->names, ix->names_len, names_at(ix->count));
-}
-
-enum err index_load(const struct index *ix, struct scan *out, struct why *why)
-{
-	struct scan s = {.count = ix->count,
-			 .cap = ix->count,
-			 .names_len = ix->names_len,
-			 .names_cap = ix->names_len,
-			 .octets = ix->octets};
-	bool whole = load_arrays(ix, &s);
-
-	memcpy(s.stamp, ix->stamp, sizeof s.stamp);
-	if (whole) {
-		uint32_t crc = listing_crc(0, (struct slice){(char *)s.rec, s.count * sizeof *s.rec});
-
-		crc = listing_crc(crc, (struct slice){(char *)s.entry, s.count * sizeof *s.entry});
-		whole = ix->body_crc == listing_crc(crc, (struct slice){s.names, s.names_len});
-	}
-	for (uint32_t i = 0; whole && i < s.count; i++)
-		whole = scan_is_sane(&s.rec[i], &s.entry[i], s.names_len);
-	if (!whole) {
-		scan_done(&s);
-		return fail(why, ERR_PERM, "the index is damaged");
-	}
-	*out = s;
-	return OK;
-}
-
-enum err index_read(const struct index *ix, uint32_t from, uint32_t n, struct index_window *w, struct why *why)
-{
-	const struct scan_entry *last = &w->entry[n - 1];
-	bool sane = read_at(ix->fd, w->rec, n * sizeof *w->rec, sizeof(struct index_head) + from * sizeof *w->rec) &&
-		    read_at(ix->fd, w->entry, n * sizeof *w->entry, entries_at(ix->count) + from * sizeof *w->entry);
-
-	w->from = from;
-	w->n = n;
-	w->names_at = w->entry[0].name_at;
-	for (uint32_t i = 0; sane && i < n; i++)
-		sane = scan_is_sane(&w->rec[i], &w->entry[i], ix->names_len) && w->entry[i].name_at >= w->names_at &&
-		       w->entry[i].name_at + w->entry[i].name_len <= last->name_at + last->name_len;
-	uint64_t names = sane ? last->name_at + last->name_len - w->names_at : 0;
-
-	if (!sane || names > sizeof w->names || !read_at(ix->fd, w->names, names, names_at(ix->count) + w->names_at) ||
-	    memchr(w->names, '/', names) || memchr(w->names, '\0', names))
-		return fail(why, ERR_TEMP, "the index is damaged or was cut");
-	return OK;
-}
-
-void index_message(const struct index_window *w, uint32_t i, struct message *m)
-{
-	uint32_t k = i - w->from;
-
-	m->rec = w->rec[k];
-	m->entry = w->entry[k];
-	memcpy(m->name, w->names + (w->entry[k].name_at - w->names_at), w->entry[k].name_len);
-	m->name[w->entry[k].name_len] = '\0';
-}
-
-enum err index_octets(const struct index *ix, uint64_t at, struct buf *out, size_t n, struct why *why)
-{
-	if (n > out->cap - out->len || !read_at(ix->fd, out->p + out->len, n, sizeof(struct index_head) + at))
-		return fail(why, ERR_TEMP, "the index is damaged or was cut");
-	out->len += n;
-	return OK;
-}
-
 void index_close(struct index *ix)
 {
 	if (ix->fd >= 0)
@@ -253,10 +346,10 @@ void index_close(struct index *ix)
 
 /* ---- writing ---- */
 
-static bool write_all(int fd, const void *p, size_t n)
+static bool write_at(int fd, const void *p, size_t n, uint64_t at)
 {
 	for (size_t done = 0; done < n;) {
-		ssize_t put = write(fd, (const char *)p + done, n - done);
+		ssize_t put = pwrite(fd, (const char *)p + done, n - done, (off_t)(at + done));
 
 		if (put < 0 && errno == EINTR)
 			continue;
@@ -267,23 +360,77 @@ static bool write_all(int fd, const void *p, size_t n)
 	return true;
 }
 
-static bool write_index(int fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns)
+/* Messages of `s` from `k` on become those of the index behind what it has: `n`, which lie in one block. */
+static bool write_run(struct index *ix, const struct scan *s, uint32_t k, uint32_t n)
+{
+	static struct index_entry entry[BLOCK_MOST];
+	static char names[BLOCK_MOST * ROOM_MOST];
+	uint32_t at = ix->count;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct scan_entry *e = &s->entry[k + i];
+		struct slice name = scan_name(s, k + i);
+		char *to = names + (size_t)i * ix->room;
+
+		if (name.n > 0)
+			memcpy(to, name.p, name.n);
+		memset(to + name.n, 0, ix->room - name.n);
+		entry[i] = (struct index_entry){.id = e->id, .at = e->at, .name_len = e->name_len, .dir = e->dir};
+		entry[i].crc = message_crc(at + i, &s->rec[k + i], &entry[i], to, ix->room);
+		ix->sum += entry[i].crc;
+		ix->octets += s->rec[k + i].octets;
+	}
+	ix->count += n;
+	return write_at(ix->fd, s->rec + k, n * sizeof *s->rec, listing_at(&ix->records, at)) &&
+	       write_at(ix->fd, entry, n * sizeof *entry, entry_at(ix, at)) &&
+	       (ix->room == 0 || write_at(ix->fd, names, (size_t)n * ix->room, name_at(ix, at)));
+}
+
+/* The head comes last: what a killed process has left behind the old one is nothing to anybody. */
+static bool write_messages(struct index *ix, const struct store_driver *driver, const struct scan *s, int64_t taken_ns)
 {
 	struct index_head h;
-	size_t recs = s->count * sizeof *s->rec, entries = s->count * sizeof *s->entry;
 
+	for (uint32_t k = 0, n; k < s->count; k += n) {
+		n = listing_run(&ix->records, ix->count);
+		n = n < s->count - k ? n : s->count - k;
+		if (!write_run(ix, s, k, n))
+			return false;
+	}
 	set_head(&h, driver);
-	h.count = s->count;
-	h.names_len = s->names_len;
-	h.octets = s->octets;
+	h.count = ix->count;
+	h.block = ix->records.block;
+	h.room = ix->room;
+	h.octets = ix->octets;
 	h.taken_ns = taken_ns;
 	memcpy(h.stamp, s->stamp, sizeof h.stamp);
-	h.body_crc = listing_crc(0, (struct slice){(const char *)s->rec, recs});
-	h.body_crc = listing_crc(h.body_crc, (struct slice){(const char *)s->entry, entries});
-	h.body_crc = listing_crc(h.body_crc, (struct slice){s->names, s->names_len});
+	memcpy(h.notes, s->notes, sizeof h.notes);
+	h.sum = ix->sum;
 	h.head_crc = head_crc(&h);
-	return write_all(fd, &h, sizeof h) && write_all(fd, s->rec, recs) && write_all(fd, s->entry, entries) &&
-	       write_all(fd, s->names, s->names_len);
+	return write_at(ix->fd, &h, sizeof h, 0);
+}
+
+static uint32_t longest_name(const struct scan *s)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < s->count; i++)
+		most = s->entry[i].name_len > most ? s->entry[i].name_len : most;
+	return most;
+}
+
+/* Names get room for flags and the like, so that those which come later fit, too. */
+static bool write_all(int fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns)
+{
+	uint32_t block = BLOCK_LEAST, most = longest_name(s);
+	uint32_t room = most == 0 ? 0 : (most + 2 * ROOM_STEP - 1) / ROOM_STEP * ROOM_STEP;
+
+	while (block < BLOCK_MOST && block < s->count)
+		block *= 2;
+	room = room < ROOM_MOST ? room : ROOM_MOST;
+	struct index ix = {.fd = fd, .room = room, .records = place_of(block, room)};
+
+	return write_messages(&ix, driver, s, taken_ns);
 }
 
 enum err index_write(const struct index_place *place, const struct store_driver *driver, const struct scan *s,
@@ -301,7 +448,7 @@ enum err index_write(const struct index_place *place, const struct store_driver 
 
 	if (fd < 0)
 		return fail_errno(why, storage_err(errno), "create %s", name);
-	bool written = write_index(fd, driver, s, taken_ns);
+	bool written = write_all(fd, driver, s, taken_ns);
 
 	written = close(fd) == 0 && written;
 	if (written && renameat(place->dir, name, place->dir, place->name) == 0)
@@ -312,13 +459,42 @@ enum err index_write(const struct index_place *place, const struct store_driver 
 	return err;
 }
 
+static bool may_append(const struct index *ix, const struct scan *more)
+{
+	uint32_t block = ix->records.block;
+
+	return more->count <= UINT32_MAX - ix->count && longest_name(more) <= ix->room &&
+	       (block == BLOCK_MOST || ix->count + more->count <= block * BLOCKS_SMALL);
+}
+
+enum err index_append(const struct index_place *place, const struct index *ix, const struct store_driver *driver,
+		      const struct scan *more, int64_t taken_ns, struct why *why)
+{
+	struct index to = *ix;
+	struct stat is, was;
+
+	if (!may_append(ix, more))
+		return fail(why, ERR_PERM, "what has come does not fit into the index");
+	to.fd = openat(place->dir, place->name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (to.fd < 0)
+		return fail_errno(why, ERR_PERM, "open the index for writing");
+	bool same = fstat(to.fd, &is) == 0 && fstat(ix->fd, &was) == 0 && is.st_ino == was.st_ino &&
+		    is.st_dev == was.st_dev;
+	bool written = same && write_messages(&to, driver, more, taken_ns);
+	enum err err = written ? OK : fail_errno(why, ERR_PERM, "append to the index");
+
+	if (close(to.fd) < 0 && err == OK)
+		err = fail_errno(why, ERR_PERM, "append to the index");
+	return err;
+}
+
 enum err index_memfd(int *fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns,
 		     struct why *why)
 {
 	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
 	*fd = memfd_create("pop3d-listing", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (*fd >= 0 && write_index(*fd, driver, s, taken_ns) && fcntl(*fd, F_ADD_SEALS, seals) == 0)
+	if (*fd >= 0 && write_all(*fd, driver, s, taken_ns) && fcntl(*fd, F_ADD_SEALS, seals) == 0)
 		return OK;
 	enum err err = fail_errno(why, ERR_TEMP, "keep a scan listing of %u messages in memory", s->count);
 

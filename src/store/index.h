@@ -1,10 +1,14 @@
 /* store/index.h - the scan listing of a maildrop, kept between sessions
  *
- * A file: a head, `count` records (mail/listing.h), as many entries (store/scan.h), and the names. Written beside and
- * renamed, never changed in place, so that a session keeps its own; without a place for it, a sealed memfd that lives as long as
- * the session. Losing it costs time only, hence no fsync: one that was written before the machine last started is
- * checked whole when it is first used. Where others can write the directory, too, it is used only if it is ours; and nothing in it is
- * used before it was checked, for our own user may be hostile. */
+ * A file: a head, and blocks. A block is for a fixed number of messages, which the head says, and has their records
+ * (mail/listing.h), as many entries, and as many names, each of the same fixed number of octets. So the place of everything can be
+ * computed, and messages that have come are appended: behind what earlier readers know of, the head last. For anything else it is
+ * written anew beside and renamed. Either way a session keeps what it has opened. Without a place for it, it is a sealed
+ * memfd that lives as long as the session.
+ *
+ * Losing it costs time only, hence no fsync: one that was written before the machine last started is checked whole when it is
+ * first used. Where others can write the directory, too, it is used only if it is ours; and nothing in it is
+ * used before it was checked, for our own user may be hostile. Each message has a checksum, which also says which message-number it has. */
 #pragma once
 #include "store/driver.h"
 
@@ -18,12 +22,26 @@ struct index_head {
 	uint32_t version;
 	uint32_t order; /* of octets in a number */
 	char driver[16];
-	uint32_t count, names_len;
+	uint32_t count;
+	uint32_t block; /* messages: a power of two */
+	uint32_t room;  /* octets of a name */
+	uint32_t pad;
 	uint64_t octets;  /* of all messages, on the wire */
 	int64_t taken_ns; /* wall clock, before the maildrop was looked at */
 	struct stamp stamp[STAMPS];
-	uint32_t body_crc; /* of all behind the head */
+	uint64_t notes[NOTES];
+	uint64_t sum; /* of the checksums of all messages */
+	uint32_t pad2;
 	uint32_t head_crc; /* of the head before this */
+};
+
+struct index_entry {
+	uint64_t id;
+	int64_t at; /* as in struct scan_entry */
+	uint32_t
+		crc; /* CRC32C, begun with the message's position, of its record, of this before and behind `crc', and its name's room */
+	uint16_t name_len;
+	uint16_t dir;
 };
 
 /* What one read gets of a file. */
@@ -35,11 +53,14 @@ struct index_first {
 /* An open index. */
 struct index {
 	int fd; /* owned, read-only; -1: none */
-	uint32_t count, names_len;
-	uint64_t octets;
-	uint32_t body_crc;
+	uint32_t count, room;
+	uint64_t octets, sum;
+	struct listing_place records;
 	struct stamp stamp[STAMPS]; /* of the maildrop, when it was scanned */
-	bool settled;               /* its last change was long enough before: the same stamps are the same maildrop */
+	uint64_t notes[NOTES];
+	bool calm
+		[STAMPS]; /* what this stamp is of had last changed long enough before: the same stamp is the same thing */
+	bool settled;     /* all of them */
 };
 
 /* Where an index lies. */
@@ -65,7 +86,12 @@ enum err index_load(const struct index *ix, struct scan *out, struct why *why);
 enum err index_write(const struct index_place *place, const struct store_driver *driver, const struct scan *s,
 		     int64_t taken_ns, struct why *why);
 
-/* The same as a sealed memfd. */
+/* What lies there is still `ix`: appends the messages of `more`, whose stamps and notes are those of all. ERR_PERM: it cannot, and must be written
+ * anew. After any failure it is as it was. */
+enum err index_append(const struct index_place *place, const struct index *ix, const struct store_driver *driver,
+		      const struct scan *more, int64_t taken_ns, struct why *why);
+
+/* An index as a sealed memfd. */
 enum err index_memfd(int *fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns,
 		     struct why *why);
 
@@ -74,10 +100,10 @@ void index_drop(const struct index_place *place);
 
 /* Some messages of it. */
 struct index_window {
-	uint32_t from, n, names_at;
+	uint32_t from, n, room;
 	struct listing_rec rec[INDEX_WINDOW];
-	struct scan_entry entry[INDEX_WINDOW];
-	char names[INDEX_WINDOW * NAME_OCTETS];
+	struct index_entry entry[INDEX_WINDOW];
+	char names[INDEX_WINDOW * (NAME_OCTETS + 1)];
 };
 
 /* Reads messages from position `from` on, `n` at most INDEX_WINDOW, all of them below ix->count. */
@@ -86,7 +112,10 @@ enum err index_read(const struct index *ix, uint32_t from, uint32_t n, struct in
 /* The message at position `i`, which is in the window. */
 void index_message(const struct index_window *w, uint32_t i, struct message *m);
 
-/* Octets of the records as they lie in the file. */
-enum err index_octets(const struct index *ix, uint64_t at, struct buf *out, size_t n, struct why *why);
+/* Appends `n` records from position `from` on, all of them below ix->count, to `out`. */
+enum err index_records(const struct index *ix, uint32_t from, uint32_t n, struct buf *out, struct why *why);
+
+/* Calls `each` for the ids of all messages, in pieces, unchecked. ERR_TEMP: they cannot be read. */
+enum err index_ids(const struct index *ix, void (*each)(void *arg, uint64_t id), void *arg, struct why *why);
 
 void index_close(struct index *ix);

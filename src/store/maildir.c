@@ -301,6 +301,7 @@ const struct store_driver maildir_driver = {
 	.stamp = maildir_stamps,
 	.scan = maildir_scan,
 	.lasting = maildir_lasting,
+	.grow = maildir_grow,
 	.body = maildir_body,
 	.commit = maildir_commit,
 };

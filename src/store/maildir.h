@@ -22,5 +22,16 @@ enum err maildir_read_message(const struct maildrop *md, const struct maildir_pa
 bool maildir_lasting(const struct listing_rec *r, const struct scan_entry *e, struct slice name, uint64_t *key,
 		     uint64_t *sub);
 
+/* ---- maildir_grow.c ---- */
+
+/* To be called for each message that is added to a scan. */
+void maildir_note(struct scan *now, unsigned dir, struct slice name, uint64_t ino);
+
+/* The driver's grow. */
+enum err maildir_grow(const struct maildrop *md, const struct index *known, struct scan *more, bool *grown,
+		      struct why *why);
+
+/* ---- maildir_scan.c ---- */
+
 /* The driver's scan. */
 enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);

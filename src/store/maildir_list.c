@@ -85,7 +85,7 @@ static uint32_t add_text(struct maildir_list *l, struct slice text)
 	return (uint32_t)at;
 }
 
-static bool add(struct maildir_list *l, unsigned dir, uint64_t ino, struct slice name)
+bool maildir_list_add(struct maildir_list *l, unsigned dir, uint64_t ino, struct slice name)
 {
 	struct maildir_name n;
 
@@ -110,7 +110,8 @@ static bool may_be_message(const struct dirent *e)
 	return e->d_name[0] != '.' && (e->d_type == DT_REG || e->d_type == DT_UNKNOWN);
 }
 
-static enum err read_dir(struct maildir_list *l, DIR *dir, unsigned d, struct why *why)
+static enum err read_dir(DIR *dir, unsigned d, bool (*each)(void *arg, unsigned dir, uint64_t ino, struct slice name),
+			 void *arg, struct why *why)
 {
 	for (;;) {
 		errno = 0;
@@ -121,12 +122,13 @@ static enum err read_dir(struct maildir_list *l, DIR *dir, unsigned d, struct wh
 			return fail_errno(why, storage_err(errno), "read %s/", maildir_dirs[d]);
 		if (!e)
 			return OK;
-		if (may_be_message(e) && !add(l, d, e->d_ino, slice_str(e->d_name)))
-			return fail(why, ERR_TEMP, "no memory for a list of %zu messages", l->count);
+		if (may_be_message(e) && !each(arg, d, e->d_ino, slice_str(e->d_name)))
+			return fail(why, ERR_TEMP, "no memory for a list of messages");
 	}
 }
 
-static enum err list_dir(struct maildir_list *l, int fd, unsigned d, struct why *why)
+enum err maildir_each(int fd, unsigned d, bool (*each)(void *arg, unsigned dir, uint64_t ino, struct slice name),
+		      void *arg, struct why *why)
 {
 	int dir_fd = openat(fd, maildir_dirs[d], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = dir_fd >= 0 ? fdopendir(dir_fd) : NULL;
@@ -138,10 +140,15 @@ static enum err list_dir(struct maildir_list *l, int fd, unsigned d, struct why 
 			close(dir_fd);
 		return err;
 	}
-	enum err err = read_dir(l, dir, d, why);
+	enum err err = read_dir(dir, d, each, arg, why);
 
 	closedir(dir);
 	return err;
+}
+
+static bool add_found(void *arg, unsigned dir, uint64_t ino, struct slice name)
+{
+	return maildir_list_add(arg, dir, ino, name);
 }
 
 static int compare_numbers(uint64_t a, uint64_t b)
@@ -173,15 +180,25 @@ static int compare(const void *left, const void *right, void *list)
 	return order ? order : compare_text(maildir_list_name(l, a), maildir_list_name(l, b));
 }
 
+static int order(uint64_t number, uint64_t m, uint64_t q, struct slice stable, const struct maildir_name *n)
+{
+	int by = compare_numbers(number, n->number);
+
+	if (!by)
+		by = compare_numbers(m, n->m);
+	if (!by)
+		by = compare_numbers(q, n->q);
+	return by ? by : compare_text(stable, (struct slice){n->stable, n->stable_len});
+}
+
 int maildir_list_compare(const struct maildir_list *l, const struct found *f, const struct maildir_name *n)
 {
-	int order = compare_numbers(f->number, n->number);
+	return order(f->number, f->m, f->q, maildir_list_stable(l, f), n);
+}
 
-	if (!order)
-		order = compare_numbers(f->m, n->m);
-	if (!order)
-		order = compare_numbers(f->q, n->q);
-	return order ? order : compare_text(maildir_list_stable(l, f), (struct slice){n->stable, n->stable_len});
+int maildir_name_compare(const struct maildir_name *a, const struct maildir_name *b)
+{
+	return order(a->number, a->m, a->q, (struct slice){a->stable, a->stable_len}, b);
 }
 
 static bool is_same(const struct maildir_list *l, const struct found *a, const struct found *b)
@@ -224,6 +241,13 @@ static uint64_t fingerprint(const struct maildir_list *l)
 	return sum;
 }
 
+void maildir_list_sort(struct maildir_list *l)
+{
+	if (l->count > 0)
+		qsort_r(l->found, l->count, sizeof *l->found, compare, l);
+	drop_doubles(l);
+}
+
 enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why)
 {
 	struct stamp behind[STAMPS];
@@ -231,14 +255,12 @@ enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why)
 
 	/* In this order: a message that is moved from new/ to cur/ meanwhile is seen twice, but not missed. */
 	for (unsigned d = 0; d < DIRS && err == OK; d++)
-		err = list_dir(l, fd, d, why);
+		err = maildir_each(fd, d, add_found, l, why);
 	if (err == OK)
 		err = maildir_stamp(fd, behind, why);
 	if (err != OK)
 		return err;
-	if (l->count > 0)
-		qsort_r(l->found, l->count, sizeof *l->found, compare, l);
-	drop_doubles(l);
+	maildir_list_sort(l);
 	l->quiet = memcmp(l->stamp, behind, sizeof behind) == 0;
 	l->fingerprint = fingerprint(l);
 	return OK;

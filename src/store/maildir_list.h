@@ -32,10 +32,18 @@ struct maildir_list {
 	uint64_t fingerprint;       /* of the messages there are, whatever they are called */
 };
 
+/* Calls `each` for what may be a message in new/ or cur/ of the Maildir `fd`, until it says false: no memory. */
+enum err maildir_each(int fd, unsigned dir, bool (*each)(void *arg, unsigned dir, uint64_t ino, struct slice name),
+		      void *arg, struct why *why);
+
 enum err maildir_stamp(int fd, struct stamp stamp[STAMPS], struct why *why);
 
 /* Reads new/ and cur/ of the Maildir `fd` into an empty list. */
 enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why);
+
+/* Or one by one. False: no memory. */
+bool maildir_list_add(struct maildir_list *l, unsigned dir, uint64_t ino, struct slice name);
+void maildir_list_sort(struct maildir_list *l);
 void maildir_list_done(struct maildir_list *l);
 
 struct slice maildir_list_name(const struct maildir_list *l, const struct found *f);
@@ -43,6 +51,7 @@ struct slice maildir_list_stable(const struct maildir_list *l, const struct foun
 
 /* Below, at or above 0: where in the order of messages f stands to what was parsed from a name. */
 int maildir_list_compare(const struct maildir_list *l, const struct found *f, const struct maildir_name *n);
+int maildir_name_compare(const struct maildir_name *a, const struct maildir_name *b);
 
 /* The first with this stable name; NULL: there is none. `*end` is behind the last. */
 const struct found *maildir_list_find(const struct maildir_list *l, const struct maildir_name *n,

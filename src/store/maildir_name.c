@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Digits at the front of text; what does not fit is the greatest number. */
-static uint64_t number_at(struct slice text)
+uint64_t maildir_name_number(struct slice text)
 {
 	uint64_t n = 0;
 
@@ -19,7 +19,7 @@ static uint64_t number_behind(struct slice text, char letter)
 {
 	for (size_t i = 0; i + 1 < text.n; i++)
 		if (text.p[i] == letter && text.p[i + 1] >= '0' && text.p[i + 1] <= '9')
-			return number_at((struct slice){text.p + i + 1, text.n - i - 1});
+			return maildir_name_number((struct slice){text.p + i + 1, text.n - i - 1});
 	return 0;
 }
 
@@ -43,9 +43,9 @@ static bool take_field(struct maildir_name *n, struct slice field)
 	if (value.n == 0 || !is_all(value, "0123456789"))
 		return false;
 	if (field.p[0] == 'S')
-		n->stored = number_at(value);
+		n->stored = maildir_name_number(value);
 	if (field.p[0] == 'W')
-		n->wire = number_at(value);
+		n->wire = maildir_name_number(value);
 	return field.p[0] == 'S' || field.p[0] == 'W' || field.p[0] == 'u';
 }
 
@@ -66,7 +66,7 @@ void maildir_name_parse(struct maildir_name *n, struct slice name)
 
 	n->stored = n->wire = CLAIM_NONE;
 	n->stable_len = 0;
-	n->number = number_at(rest);
+	n->number = maildir_name_number(rest);
 	slice_take(&unique, '.');
 	unique = slice_take(&unique, '.');
 	n->m = number_behind(unique, 'M');

@@ -17,3 +17,6 @@ struct maildir_name {
 
 /* A name longer than NAME_OCTETS is cut. */
 void maildir_name_parse(struct maildir_name *n, struct slice name);
+
+/* The number that a name begins with; 0 where it begins with none. */
+uint64_t maildir_name_number(struct slice name);

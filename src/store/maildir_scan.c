@@ -162,6 +162,7 @@ static enum err add_new(struct merge *m, const struct group *g, const struct fou
 	if (there != MAILDIR_THERE)
 		return OK;
 	err = choose_uidl(m, g, &r);
+	maildir_note(m->now, f->dir, name, f->ino);
 	return err == OK ? scan_add(m->now, &r, &e, name, m->why) : err;
 }
 
@@ -170,6 +171,7 @@ static enum err add_known(struct merge *m, const struct found *f, uint32_t known
 	struct scan_entry e = m->known->entry[known];
 
 	e.dir = f->dir;
+	maildir_note(m->now, f->dir, maildir_list_name(m->list, f), f->ino);
 	return scan_add(m->now, &m->known->rec[known], &e, maildir_list_name(m->list, f), m->why);
 }
 

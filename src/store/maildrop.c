@@ -125,21 +125,55 @@ static void sweep_lock(struct maildrop *md)
 		mailbox_lock_release(&md->lock);
 }
 
+/* A maildrop that only grew: the index that lies at `place` does, too. False: it must be scanned. */
+static bool grow(struct maildrop *md, const struct index_place *place, const struct index *old,
+		 struct index_first *first)
+{
+	int64_t taken_ns = clock_wall_ns();
+	struct scan more = {0};
+	bool grown = false, current;
+
+	if (!md->driver->grow || md->driver->grow(md, old, &more, &grown, NULL) != OK)
+		grown = false;
+	grown = grown && uidl_settle_more(md, &more) &&
+		index_append(place, old, md->driver, &more, taken_ns, NULL) == OK &&
+		index_open(&md->index, place, md->driver, more.stamp, first, &current, NULL) == OK;
+	scan_done(&more);
+	return grown;
+}
+
+/* The maildrop may have changed since `old`, if there is one, was taken; it lies at `place`. */
+static enum err catch_up(struct maildrop *md, const struct index_place *place, const struct index *old,
+			 struct index_first *first, struct why *why)
+{
+	struct scan known = {0};
+
+	if (old->fd >= 0 && grow(md, place, old, first))
+		return OK;
+	if (old->fd >= 0)
+		(void)index_load(old, &known, NULL); /* or nothing is known */
+	enum err err = rescan(md, &known, first, why);
+
+	scan_done(&known);
+	return err;
+}
+
 static enum err open_indexed(struct maildrop *md, struct index_first *first, struct why *why)
 {
 	struct index_place place[PLACES];
 	struct stamp stamp[STAMPS];
-	struct scan known = {0};
 	struct index old = {.fd = -1};
 	bool current = false;
+	int at = 0;
 	enum err err = md->driver->stamp(md, stamp, why);
 
 	if (err != OK)
 		return err;
 	places_of(md, place);
 	for (int p = 0; p < PLACES && old.fd < 0; p++)
-		if (place[p].dir >= 0)
-			(void)index_open(&old, &place[p], md->driver, stamp, first, &current, NULL); /* or none */
+		if (place[p].dir >= 0 &&
+		    index_open(&old, &place[p], md->driver, stamp, first, &current, NULL) == OK) /* or none */
+			at = p;
 	debug(TOPIC_MAILBOX, DEBUG_TRACE2, "%s: %s", md->path,
 	      current       ? "the index is current"
 	      : old.fd >= 0 ? "has changed since its index was taken: scanning"
@@ -149,14 +183,11 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 		sweep_lock(md);
 		return OK;
 	}
-	if (old.fd >= 0)
-		(void)index_load(&old, &known, NULL); /* or nothing is known */
-	index_close(&old);
 	err = maildrop_lock(md, why);
 	if (err == OK)
-		err = rescan(md, &known, first, why);
+		err = catch_up(md, &place[at], &old, first, why);
 	mailbox_lock_release(&md->lock);
-	scan_done(&known);
+	index_close(&old);
 	return err;
 }
 

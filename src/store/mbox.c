@@ -36,6 +36,7 @@ const struct store_driver mbox_driver = {
 	.detect = mbox_detect,
 	.stamp = onefile_stamps,
 	.scan = onefile_scan,
+	.grow = onefile_grow,
 	.body = onefile_body,
 	.commit = onefile_commit,
 	.close = onefile_forget,

@@ -2,6 +2,7 @@
  *
  *	onefile.c		where a message is
  *	onefile_scan.c		stamps, and all messages: those that are known by what is known
+ *	onefile_grow.c		only those that have come
  *	onefile_commit.c	which octets go
  *	digest.h, known.h	what is to be known of a message, and which one it is
  *
@@ -37,6 +38,13 @@ enum err onefile_stamp(int fd, uint32_t rules, struct stamp stamp[STAMPS], struc
 enum err onefile_find(int fd, const struct onefile_format *f, uint32_t rules, const struct scan *known, bool grown,
 		      struct scan *now, uint32_t **where, struct why *why);
 
+/* Whether an open file, whose stamps are `now`, has only grown since it had those: `old`. */
+bool onefile_has_grown(int fd, const struct stamp old[STAMPS], const struct stamp now[STAMPS]);
+
+/* A message of the file, of which `next` has told the place. */
+enum err onefile_digest(struct text *t, const struct onefile_format *f, uint32_t rules, uint64_t pos, struct digest *m,
+			struct why *why);
+
 /* ---- onefile.c ---- */
 
 /* Whether the message is in the file where it was when it was listed, to the octet. */
@@ -46,6 +54,8 @@ bool onefile_is_at(int fd, const struct onefile_format *f, const struct listing_
 
 enum err onefile_stamps(const struct maildrop *md, struct stamp stamp[STAMPS], struct why *why);
 enum err onefile_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);
+enum err onefile_grow(const struct maildrop *md, const struct index *known, struct scan *more, bool *grown,
+		      struct why *why);
 enum err onefile_body(const struct maildrop *md, const struct message *m, struct body *out, struct why *why);
 enum err onefile_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
 			struct why *why);

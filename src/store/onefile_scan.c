@@ -51,7 +51,7 @@ enum err onefile_stamp(int fd, uint32_t rules, struct stamp stamp[STAMPS], struc
 	return err;
 }
 
-static bool has_grown(int fd, const struct stamp old[STAMPS], const struct stamp now[STAMPS])
+bool onefile_has_grown(int fd, const struct stamp old[STAMPS], const struct stamp now[STAMPS])
 {
 	uint32_t crc;
 
@@ -101,15 +101,16 @@ static enum err no_memory(struct why *why)
 	return fail(why, ERR_TEMP, "no memory to read the mailbox");
 }
 
-static enum err read_message(struct reading *r, struct digest *m, uint64_t pos, struct why *why)
+enum err onefile_digest(struct text *t, const struct onefile_format *f, uint32_t rules, uint64_t pos, struct digest *m,
+			struct why *why)
 {
 	struct slice piece;
 	bool last = false;
 
-	if (!digest_begin(m, r->rules, pos))
+	if (!digest_begin(m, rules, pos))
 		return no_memory(why);
 	while (!last) {
-		enum err err = r->format->piece(&r->text, &piece, &last, why);
+		enum err err = f->piece(t, &piece, &last, why);
 
 		if (err != OK)
 			return err;
@@ -143,7 +144,7 @@ static enum err read_all(struct reading *r, struct why *why)
 		err = r->format->next(&r->text, &at, &pos, &is, why);
 		if (err != OK || !is)
 			break;
-		err = read_message(r, &m, pos, why);
+		err = onefile_digest(&r->text, r->format, r->rules, pos, &m, why);
 		if (err == OK)
 			err = add_message(r, &m, at, why);
 	}
@@ -160,7 +161,7 @@ enum err onefile_find(int fd, const struct onefile_format *f, uint32_t rules, co
 
 	if (err == OK && !known_init(&r.known, known))
 		err = no_memory(why);
-	if (err == OK && fd >= 0 && grown && has_grown(fd, known->stamp, now->stamp))
+	if (err == OK && fd >= 0 && grown && onefile_has_grown(fd, known->stamp, now->stamp))
 		at = begin_at(fd, f, known, now->stamp, &kept);
 	if (err == OK)
 		err = keep(&r, kept, why);

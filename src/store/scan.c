@@ -54,12 +54,6 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 	return OK;
 }
 
-bool scan_is_sane(const struct listing_rec *r, const struct scan_entry *e, uint32_t names_len)
-{
-	return listing_is_sane(r) && e->name_len <= NAME_OCTETS && e->name_at <= names_len &&
-	       e->name_len <= names_len - e->name_at;
-}
-
 struct slice scan_name(const struct scan *s, uint32_t i)
 {
 	return (struct slice){s->names + s->entry[i].name_at, s->entry[i].name_len};

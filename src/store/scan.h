@@ -13,7 +13,7 @@ struct stamp {
 	uint64_t dev, ino, size;
 	int64_t mtime_ns, ctime_ns;
 };
-enum { STAMPS = 2 };
+enum { STAMPS = 2, NOTES = 4 };
 
 struct scan_entry {
 	uint64_t
@@ -32,14 +32,12 @@ struct scan {
 	uint32_t names_len, names_cap;
 	uint64_t octets;            /* of all records, on the wire */
 	struct stamp stamp[STAMPS]; /* older than anything that was seen of the maildrop */
+	uint64_t notes[NOTES];      /* of the driver, for itself: the index keeps them */
 };
 
 /* Appends copies; e->name_at and name_len are set here. A failure changes nothing. */
 enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan_entry *e, struct slice name,
 		  struct why *why);
-
-/* Whether a record and its entry, read from a file, can be used: the name lies in names_len octets. */
-bool scan_is_sane(const struct listing_rec *r, const struct scan_entry *e, uint32_t names_len);
 
 struct slice scan_name(const struct scan *s, uint32_t i);
 

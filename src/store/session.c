@@ -149,7 +149,9 @@ static void send_scan(const struct session *s)
 	bool inlined = ix->count <= INDEX_INLINE;
 	struct msg_scan scan = {.sid = s->item.key,
 				.octets = ix->octets,
-				.records_at = inlined ? 0 : sizeof(struct index_head),
+				.records_at = ix->records.at,
+				.block = ix->records.block,
+				.block_octets = ix->records.block_octets,
 				.count = ix->count,
 				.rules = s->md.rules,
 				.uid = s->store->uid,
@@ -356,15 +358,18 @@ enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
-/* Records as they lie in the index, or octets of a message. False: more than there is. */
+/* Whole records, or octets of a message. False: more than there is. */
 static bool read_octets(struct session *s, const struct msg_read *r, struct buf *out, enum err *err, struct why *reason)
 {
-	uint64_t listing = s->md.index.count * sizeof(struct listing_rec);
+	const size_t rec = sizeof(struct listing_rec);
+	uint64_t listing = s->md.index.count * rec;
 	bool within = r->octets <= MSG_BULK_MOST;
 
 	if (within && r->source == SOURCE_LISTING) {
-		within = r->at <= listing && r->octets <= listing - r->at;
-		*err = within ? index_octets(&s->md.index, r->at, out, r->octets, reason) : OK;
+		within = r->at % rec == 0 && r->octets % rec == 0 && r->at <= listing && r->octets <= listing - r->at;
+		*err = within ? index_records(&s->md.index, (uint32_t)(r->at / rec), (uint32_t)(r->octets / rec), out,
+					      reason)
+			      : OK;
 		return within;
 	}
 	within = within && r->source == SOURCE_MESSAGE && r->msgno >= 1 && r->msgno <= s->md.index.count;

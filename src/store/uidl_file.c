@@ -406,8 +406,7 @@ enum err uidl_file_remove(const struct uidl_place *place, struct why *why)
 
 enum err uidl_file_set_aside(const struct uidl_place *place, char aside[static NAME_OCTETS + 1], struct why *why)
 {
-	int n = snprintf(aside, NAME_OCTETS + 1, "%.220s.aside-%lld", place->name,
-			 (long long)clock_wall_ns());
+	int n = snprintf(aside, NAME_OCTETS + 1, "%.220s.aside-%lld", place->name, (long long)clock_wall_ns());
 
 	if (n < 0 || renameat(place->dir, place->name, place->dir, aside) < 0)
 		return fail_errno(why, storage_err(errno), "rename the damaged file of unique-ids");

@@ -13,7 +13,10 @@
 #include "store/uidl_format.h"
 #include "store/uidl_table.h"
 
-enum { STALE_FEW = 64 }; /* entries of messages that are gone: not worth a write */
+enum {
+	STALE_FEW = 64,       /* entries of messages that are gone: not worth a write */
+	LOOKS_MOST = 1000000, /* at entries, before tables are better */
+};
 
 /* One at a time. */
 struct settle {
@@ -416,6 +419,12 @@ static enum err settle_special(struct settle *s, struct why *why)
 	return make_durable(s, why);
 }
 
+static void settle_plain(struct scan *now)
+{
+	for (uint32_t i = 0; i < now->count; i++)
+		now->rec[i].flags |= UIDL_SETTLED;
+}
+
 enum err uidl_settle(const struct maildrop *md, struct scan *now, struct why *why)
 {
 	static struct settle settle; /* a process does one thing at a time */
@@ -428,11 +437,50 @@ enum err uidl_settle(const struct maildrop *md, struct scan *now, struct why *wh
 		err = read_file(&s->file, &s->place, md, why);
 	if (err == OK && (s->file.there || is_special(now) || !uidl_format_is_computed(md->setup)))
 		err = settle_special(s, why);
-	else
-		for (uint32_t i = 0; i < now->count && err == OK; i++)
-			now->rec[i].flags |= UIDL_SETTLED;
+	else if (err == OK)
+		settle_plain(now);
 	settle_done(s);
 	return err;
+}
+
+/* Whether an entry of the file could be this message's, or has its id. */
+static bool has_to_do(const struct uidl_file *f, uint32_t k, uint64_t key, struct slice uidl)
+{
+	return f->entry[k].going || f->entry[k].key == key || slice_eq(uidl_file_uidl(f, k), uidl);
+}
+
+/* Whether the file, which is there, says nothing about what has come. */
+static bool is_silent(const struct uidl_file *f, const struct store_driver *driver, const struct scan *more)
+{
+	bool silent = (uint64_t)f->count * more->count <= LOOKS_MOST;
+
+	for (uint32_t i = 0; i < more->count && silent; i++) {
+		uint64_t key = more->entry[i].id, sub;
+
+		silent = !driver->lasting ||
+			 driver->lasting(&more->rec[i], &more->entry[i], scan_name(more, i), &key, &sub);
+		for (uint32_t k = 0; k < f->count && silent; k++)
+			silent = !has_to_do(f, k, key, listing_uidl(&more->rec[i]));
+	}
+	return silent;
+}
+
+bool uidl_settle_more(const struct maildrop *md, struct scan *more)
+{
+	static char path[PATH_MAX];
+	struct uidl_file file = {0};
+	struct uidl_place place;
+	bool unknown, silent = true;
+
+	if (is_special(more) || !uidl_format_is_computed(md->setup))
+		return false;
+	if (md->setup->uidl_dir >= 0)
+		silent = uidl_place_of(md, path, &place, NULL) == OK &&
+			 uidl_file_read(&file, &place, &unknown, NULL) == OK && is_silent(&file, md->driver, more);
+	uidl_file_done(&file);
+	if (silent)
+		settle_plain(more);
+	return silent;
 }
 
 enum err uidl_impose(const struct maildrop *md, struct scan *now, uint64_t validity, uint64_t next, struct why *why)

@@ -16,6 +16,10 @@
  * the listing, which then never passes for current, and a line says so. An error: nothing can be said of the ids. */
 enum err uidl_settle(const struct maildrop *md, struct scan *now, struct why *why);
 
+/* The same of a maildrop that grew by `more`, without a look at what was there. False: the durable file may have to do with these messages, and it
+ * must be scanned and settled. */
+bool uidl_settle_more(const struct maildrop *md, struct scan *more);
+
 /* Of identical messages it cannot be seen, behind a crash, which ones a commit has deleted. So these are marked before. Marks that
  * cannot be made are no reason to delete nothing. */
 struct uidl_marks {

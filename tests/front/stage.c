@@ -73,6 +73,8 @@ static void send_listing(uint64_t sid)
 		out.bulk[0] = records;
 	} else if (stage.how == HOW_SEALED) {
 		scan.records_at = RECORDS_AT;
+		scan.block = STAGE_MESSAGES;
+		scan.block_octets = sizeof all;
 		out.fds[0] = new_file();
 		out.nfds = 1;
 		check(lseek(out.fds[0], RECORDS_AT, SEEK_SET) == RECORDS_AT);

@@ -29,11 +29,6 @@ int hash_main(const struct role_env *env)
 	return front_main(env);
 }
 
-int access_main(const struct role_env *env)
-{
-	return front_main(env);
-}
-
 int store_main(const struct role_env *env)
 {
 	return front_main(env);

@@ -144,10 +144,12 @@ static void test_no_room(void **state)
 
 /* ---- damage ---- */
 
+enum { INDEX_MOST = 64 * 1024 };
+
 static struct stamp stamps[STAMPS];
 
 /* An index of two messages, as octets. */
-static size_t make_index(char *octets, size_t cap)
+static size_t make_index(char *to, size_t cap)
 {
 	struct listing_rec r = {.raw = 10, .octets = 12, .lines = 2, .uidl_len = 1, .uidl = "a"};
 	struct scan_entry e = {.id = 1};
@@ -159,7 +161,7 @@ static size_t make_index(char *octets, size_t cap)
 	r.uidl[0] = 'b';
 	check(scan_add(&s, &r, &e, SLICE("second"), &why) == OK);
 	check(index_memfd(&fd, &maildir_driver, &s, INT64_C(1) << 60, &why) == OK);
-	ssize_t n = pread(fd, octets, cap, 0);
+	ssize_t n = pread(fd, to, cap, 0);
 
 	check(n > 0 && (size_t)n < cap);
 	close(fd);
@@ -167,16 +169,16 @@ static size_t make_index(char *octets, size_t cap)
 	return (size_t)n;
 }
 
-static int file_of(const char *octets, size_t n)
+static int file_of(const char *from, size_t n)
 {
 	int fd = memfd_create("test", MFD_CLOEXEC);
 
-	check(fd >= 0 && pwrite(fd, octets, n, 0) == (ssize_t)n);
+	check(fd >= 0 && pwrite(fd, from, n, 0) == (ssize_t)n);
 	return fd;
 }
 
 /* Whether all of it can be used: opened, loaded, and read by windows. */
-static bool is_usable(const char *octets, size_t n)
+static bool is_usable(const char *from, size_t n)
 {
 	static struct index_first first;
 	static struct index_window w;
@@ -184,7 +186,7 @@ static bool is_usable(const char *octets, size_t n)
 	struct index ix;
 	bool current;
 
-	if (index_adopt(&ix, file_of(octets, n), &maildir_driver, stamps, &first, &current, NULL) != OK)
+	if (index_adopt(&ix, file_of(from, n), &maildir_driver, stamps, &first, &current, NULL) != OK)
 		return false;
 	bool loaded = index_load(&ix, &s, NULL) == OK;
 
@@ -195,36 +197,64 @@ static bool is_usable(const char *octets, size_t n)
 	return loaded;
 }
 
+/* Where things are in an index of two messages: in its first block. */
+enum {
+	BLOCK = 256,
+	ROOM = 32,
+	REC = sizeof(struct listing_rec),
+	ENTRY = sizeof(struct index_entry),
+	REC_AT = sizeof(struct index_head),
+	ENTRY_AT = REC_AT + BLOCK * REC,
+	NAME_AT = ENTRY_AT + BLOCK * ENTRY,
+	END = NAME_AT + 2 * ROOM,
+};
+
+static const struct {
+	size_t at, n;
+} used[] = {{0, REC_AT}, {REC_AT, 2 * REC}, {ENTRY_AT, 2 * ENTRY}, {NAME_AT, 2 * ROOM}};
+
+static char octets[INDEX_MOST];
+
 static void test_every_octet_counts(void **state)
 {
-	char octets[1024];
 	size_t n = make_index(octets, sizeof octets);
 
 	(void)state;
-	check(is_usable(octets, n));
-	for (size_t i = 0; i < n; i++)
-		for (int bit = 0; bit < 8; bit++) {
-			octets[i] = (char)(octets[i] ^ 1 << bit);
-			check_row(i, "a bit is wrong", !is_usable(octets, n));
-			octets[i] = (char)(octets[i] ^ 1 << bit);
-		}
-	for (size_t cut = 0; cut < n; cut++)
+	check(n == END && is_usable(octets, n));
+	for (size_t u = 0; u < TABLE_ROWS(used); u++)
+		for (size_t i = used[u].at; i < used[u].at + used[u].n; i++)
+			for (int bit = 0; bit < 8; bit++) {
+				octets[i] = (char)(octets[i] ^ 1 << bit);
+				check_row(i, "a bit is wrong", !is_usable(octets, n));
+				octets[i] = (char)(octets[i] ^ 1 << bit);
+			}
+	for (size_t cut = 0; cut < n; cut += cut < REC_AT || cut > NAME_AT ? 1 : 99)
 		check_row(cut, "it was cut", !is_usable(octets, cut));
-	check(!is_usable(octets, n + 1));
+	check(is_usable(octets, n + 1)); /* what a killed process has appended */
 }
 
 /* A hostile user can make checksums that are right. */
-static void sign(char *octets, size_t n)
+static void sign(char *file)
 {
 	struct index_head h;
 
-	memcpy(&h, octets, sizeof h);
-	h.body_crc = listing_crc(0, (struct slice){octets + sizeof h, n - sizeof h});
-	h.head_crc = listing_crc(0, (struct slice){(char *)&h, offsetof(struct index_head, head_crc)});
-	memcpy(octets, &h, sizeof h);
-}
+	memcpy(&h, file, sizeof h);
+	h.sum = 0;
+	for (uint32_t i = 0; i < h.count && i < 2; i++) {
+		struct index_entry e;
 
-enum { REC = sizeof(struct listing_rec), REC_AT = sizeof(struct index_head), ENTRY_AT = REC_AT + 2 * REC };
+		memcpy(&e, file + ENTRY_AT + i * ENTRY, sizeof e);
+		e.crc = 0;
+		uint32_t crc = listing_crc(i, (struct slice){file + REC_AT + i * REC, REC});
+
+		crc = listing_crc(crc, (struct slice){(char *)&e, sizeof e});
+		e.crc = listing_crc(crc, (struct slice){file + NAME_AT + i * ROOM, ROOM});
+		h.sum += e.crc;
+		memcpy(file + ENTRY_AT + i * ENTRY, &e, sizeof e);
+	}
+	h.head_crc = listing_crc(0, (struct slice){(char *)&h, offsetof(struct index_head, head_crc)});
+	memcpy(file, &h, sizeof h);
+}
 
 static const struct {
 	const char *about;
@@ -234,32 +264,36 @@ static const struct {
 	{"number of messages", offsetof(struct index_head, count), 3},
 	{"no messages", offsetof(struct index_head, count), 0},
 	{"very many messages", offsetof(struct index_head, count), UINT32_MAX},
-	{"length of names", offsetof(struct index_head, names_len), UINT32_MAX},
+	{"no block", offsetof(struct index_head, block), 0},
+	{"a small block", offsetof(struct index_head, block), 128},
+	{"an odd block", offsetof(struct index_head, block), 257},
+	{"a large block", offsetof(struct index_head, block), 2048},
+	{"another block", offsetof(struct index_head, block), 512},
+	{"no room for names", offsetof(struct index_head, room), 0},
+	{"too much room", offsetof(struct index_head, room), 272},
+	{"odd room", offsetof(struct index_head, room), 33},
 	{"octets of all", offsetof(struct index_head, octets), 23},
 	{"octets of one", REC_AT + offsetof(struct listing_rec, octets), 1000},
 	{"raw octets", REC_AT + offsetof(struct listing_rec, raw) + 4, UINT32_MAX},
 	{"lines", REC_AT + REC + offsetof(struct listing_rec, lines), 1000},
 	{"a unique-id with a line's end", REC_AT + REC + offsetof(struct listing_rec, uidl), '\n'},
-	{"place of a name", ENTRY_AT + offsetof(struct scan_entry, name_at), 7},
-	{"place of a name far away", ENTRY_AT + offsetof(struct scan_entry, name_at), UINT32_MAX},
-	{"length of a name", ENTRY_AT + offsetof(struct scan_entry, name_len), 12},
+	{"length of a name", ENTRY_AT + offsetof(struct index_entry, name_len), ROOM + 1},
+	{"length of a name that has a NUL", ENTRY_AT + offsetof(struct index_entry, name_len), 6},
 };
 
 static void test_signed_lies(void **state)
 {
-	char octets[1024];
-
 	(void)state;
 	for (size_t i = 0; i < TABLE_ROWS(lies); i++) {
 		size_t n = make_index(octets, sizeof octets);
 
 		memcpy(octets + lies[i].at, &lies[i].value, sizeof lies[i].value);
-		sign(octets, n);
+		sign(octets);
 		check_row(i, lies[i].about, !is_usable(octets, n));
 	}
 	size_t n = make_index(octets, sizeof octets);
 
-	sign(octets, n);
+	sign(octets);
 	check(is_usable(octets, n)); /* signed as it is made */
 }
 
@@ -272,13 +306,12 @@ static void test_names_stay_inside(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < TABLE_ROWS(bad); i++) {
-		char octets[1024];
 		size_t n = make_index(octets, sizeof octets);
 		struct index ix;
 		bool current;
 
-		memcpy(octets + n - 6, bad[i], 3);
-		sign(octets, n);
+		memcpy(octets + NAME_AT + ROOM, bad[i], 3);
+		sign(octets);
 		check(index_adopt(&ix, file_of(octets, n), &maildir_driver, stamps, &first, &current, NULL) == OK);
 		check_row(i, bad[i], index_read(&ix, 1, 1, &w, NULL) == ERR_TEMP);
 		index_close(&ix);

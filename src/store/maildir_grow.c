@@ -1,0 +1,167 @@
+/* store/maildir_grow.c - a Maildir into which mail was delivered, and nothing else happened
+ *
+ * Directories that are what they were are not read. Of the others, names are only summed up: what is not behind the last known message must
+ * have the sum that the known ones had, and then it is what is known. So neither the index is read, nor are names sorted, but the new ones.
+ *
+ * What is noted of a directory: the number of its messages, and the sum of hashes of their names and inodes. */
+#include <string.h>
+
+#include "store/index.h"
+#include "store/maildir.h"
+#include "store/maildrop.h"
+#include "store/uidl.h"
+
+enum { NOTE_COUNT, NOTE_SUM, NOTES_OF_DIR };
+
+static uint64_t mix(uint64_t h)
+{
+	h *= 0x9E3779B97F4A7C15u;
+	return h ^ h >> 29;
+}
+
+static uint64_t hash_name(struct slice name, uint64_t ino)
+{
+	uint64_t h = mix(ino ^ name.n), word = 0;
+
+	for (; name.n >= sizeof word; name = (struct slice){name.p + sizeof word, name.n - sizeof word}) {
+		memcpy(&word, name.p, sizeof word);
+		h = mix(h ^ word);
+	}
+	word = 0;
+	if (name.n > 0)
+		memcpy(&word, name.p, name.n);
+	return mix(mix(h ^ word));
+}
+
+static void note(uint64_t notes[NOTES], unsigned dir, struct slice name, uint64_t ino)
+{
+	notes[dir * NOTES_OF_DIR + NOTE_COUNT]++;
+	notes[dir * NOTES_OF_DIR + NOTE_SUM] += hash_name(name, ino);
+}
+
+void maildir_note(struct scan *now, unsigned dir, struct slice name, uint64_t ino)
+{
+	note(now->notes, dir, name, ino);
+}
+
+/* ---- what is found ---- */
+
+struct growth {
+	struct maildir_name last; /* of what is known */
+	bool none_known;
+	uint64_t notes[NOTES];    /* of what is not behind it */
+	struct maildir_list list; /* of what is */
+};
+
+/* Mostly the number that names begin with tells. */
+static bool is_behind(const struct growth *g, struct slice name)
+{
+	struct maildir_name n;
+	uint64_t number = maildir_name_number(name);
+
+	if (g->none_known || number != g->last.number)
+		return g->none_known || number > g->last.number;
+	maildir_name_parse(&n, name);
+	return maildir_name_compare(&n, &g->last) > 0;
+}
+
+static bool on_found(void *arg, unsigned dir, uint64_t ino, struct slice name)
+{
+	struct growth *g = arg;
+
+	if (is_behind(g, name))
+		return maildir_list_add(&g->list, dir, ino, name);
+	note(g->notes, dir, name, ino);
+	return true;
+}
+
+static enum err read_last(struct growth *g, const struct index *known, struct why *why)
+{
+	static struct index_window w; /* a process does one thing at a time */
+	struct message m;
+
+	g->none_known = known->count == 0;
+	if (g->none_known)
+		return OK;
+	enum err err = index_read(known, known->count - 1, 1, &w, why);
+
+	if (err != OK)
+		return err;
+	index_message(&w, known->count - 1, &m);
+	maildir_name_parse(&g->last, slice_str(m.name));
+	return OK;
+}
+
+/* *same: the directory has all that was known of it, with the same names. */
+static enum err read_dir(struct growth *g, const struct maildrop *md, unsigned d, const struct index *known,
+			 const struct stamp *now, bool *same, struct why *why)
+{
+	const size_t at = d * NOTES_OF_DIR, n = NOTES_OF_DIR * sizeof *g->notes;
+
+	*same = known->calm[d] && memcmp(&known->stamp[d], now, sizeof *now) == 0;
+	if (*same)
+		return OK;
+	enum err err = maildir_each(md->fd, d, on_found, g, why);
+
+	*same = memcmp(g->notes + at, known->notes + at, n) == 0;
+	return err;
+}
+
+/* ---- what has come ---- */
+
+static enum err add_new(const struct maildrop *md, const struct maildir_list *l, const struct found *f,
+			struct scan *more, bool *grown, struct why *why)
+{
+	struct slice name = maildir_list_name(l, f);
+	struct scan_entry e = {.id = f->ino, .dir = f->dir};
+	struct listing_rec r = {0};
+	struct maildir_path path;
+	enum maildir_there there;
+
+	maildir_path(&path, f->dir, name);
+	enum err err = maildir_read_message(md, &path, &r, &e, &there, why);
+
+	*grown = err == OK && there == MAILDIR_THERE;
+	if (!*grown)
+		return err;
+	if (!uidl_plain(&r, maildir_list_stable(l, f)))
+		return fail(why, ERR_TEMP, "compute a unique-id: no memory");
+	maildir_note(more, f->dir, name, f->ino);
+	return scan_add(more, &r, &e, name, why);
+}
+
+/* Several of one stable name are the scan's business. */
+static enum err add_all(const struct maildrop *md, struct maildir_list *l, struct scan *more, bool *grown,
+			struct why *why)
+{
+	enum err err = OK;
+
+	maildir_list_sort(l);
+	for (size_t i = 1; i < l->count && *grown; i++)
+		*grown = !slice_eq(maildir_list_stable(l, &l->found[i - 1]), maildir_list_stable(l, &l->found[i]));
+	for (size_t i = 0; i < l->count && *grown && err == OK; i++)
+		err = add_new(md, l, &l->found[i], more, grown, why);
+	return err;
+}
+
+enum err maildir_grow(const struct maildrop *md, const struct index *known, struct scan *more, bool *grown,
+		      struct why *why)
+{
+	struct growth g = {0};
+	struct stamp behind[STAMPS];
+	enum err err = maildir_stamp(md->fd, more->stamp, why);
+
+	*grown = true;
+	memcpy(more->notes, known->notes, sizeof more->notes);
+	if (err == OK)
+		err = read_last(&g, known, why);
+	for (unsigned d = 0; d < DIRS && err == OK && *grown; d++)
+		err = read_dir(&g, md, d, known, &more->stamp[d], grown, why);
+	if (err == OK && *grown)
+		err = add_all(md, &g.list, more, grown, why);
+	if (err == OK && *grown)
+		err = maildir_stamp(md->fd, behind, why);
+	*grown = *grown && err == OK && memcmp(more->stamp, behind, sizeof behind) == 0;
+	maildir_list_done(&g.list);
+	return err;
+}
