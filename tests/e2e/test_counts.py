@@ -38,8 +38,19 @@ class Trace:
         """It sleeps in its loop (a spare worker: it waits for its owner), and no call of its own is being traced."""
         return re.search("epoll_wait|ep_poll|pipe_read", Path(f"/proc/{pid}/wchan").read_text(encoding="ascii"))
 
-    def __exit__(self, *_):
+    def settle(self):
+        """All have done what there was to do."""
         assert wait_for(lambda: all(self.waits(pid) for pid in self.pids))
+
+    def polls(self, n, daemon, user):
+        """Sessions one after the other, none begun while a process is still at the one before: a worker that a loaded machine keeps from
+        running looks busy, and gets another one beside it."""
+        for _ in range(n):
+            poll(daemon, user)
+            self.settle()
+
+    def __exit__(self, *_):
+        self.settle()
         self.strace.send_signal(signal.SIGINT)
         self.strace.communicate(timeout=30)
         self.calls = []
@@ -95,8 +106,7 @@ def test_warm_sessions_start_nothing(mailed):
     """No fork, exec or thread, and master and hash do not hear of them."""
     daemon, user = mailed
     with Trace(daemon) as t:
-        for _ in range(20):
-            poll(daemon, user)
+        t.polls(20, daemon, user)
     assert t.count("front") > 100  # it did look
     assert t.count(None, *STARTS) == 0
     # The wait that each was in when strace came is all.
@@ -107,8 +117,7 @@ def test_warm_login_is_three_messages(mailed):
     """LOGIN, GRANT, SCAN; and CLOSE at the end."""
     daemon, user = mailed
     with Trace(daemon) as t:
-        for _ in range(20):
-            poll(daemon, user)
+        t.polls(20, daemon, user)
     sent = {role: t.count(role, "sendmsg") for role in ("front", "auth", "store", "master", "hash")}
     assert sent == {"front": 40, "auth": 20, "store": 20, "master": 0, "hash": 0}
 
@@ -126,8 +135,7 @@ def test_poll_does_not_grow_with_the_maildrop(daemon):
         warm(daemon, user)
         poll(daemon, user)
         with Trace(daemon) as t:
-            for _ in range(10):
-                poll(daemon, user)
+            t.polls(10, daemon, user)
         cost[user] = t.count()
     assert cost[large] < cost[small] * 1.5, cost.values()
 
@@ -137,13 +145,11 @@ def test_idle_clients_cost_no_calls(mailed):
     daemon, user = mailed
     idle = [daemon.login(daemon_user) for daemon_user in more_users(daemon, 100)]
     with Trace(daemon) as alone:
-        for _ in range(10):
-            poll(daemon, user)
+        alone.polls(10, daemon, user)
     for c in idle:
         c.close()
     with Trace(daemon) as after:
-        for _ in range(10):
-            poll(daemon, user)
+        after.polls(10, daemon, user)
     assert alone.count() < after.count() * 1.5 + 20
 
 
