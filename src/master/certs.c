@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -258,8 +259,11 @@ int certs_load(struct certs *c, const struct conf *cf)
 		return EX_OK;
 	pid_t pid = fork_quietly();
 
-	if (pid == 0)
+	if (pid == 0) {
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0,
+			    0); /* a private key is nothing for a core file, nor for who may trace us */
 		_exit(fill_all(c, cf));
+	}
 	int status = pid > 0 ? wait_for(pid) : EX_OSERR;
 
 	if (status == EX_OSERR)

@@ -113,6 +113,23 @@ def opened(pid):
     return names
 
 
+@pytest.mark.needs_root
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer cannot look for leaks in a process that may not be traced")
+def test_keys_are_in_no_core_file(daemon, cert):
+    """The process that reads a key has made itself undumpable before."""
+    daemon.server = cert.block
+    daemon.write_config()
+    trace = daemon.top / "trace"
+    subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=prctl,openat", *daemon.command("--config-lint")], check=True,
+                   timeout=60, capture_output=True, env=daemon.environment())
+    lines = trace.read_text(encoding="utf-8").splitlines()
+    reads = [n for n, line in enumerate(lines) if f'"{cert.key}"' in line]
+    assert reads
+    for n in reads:
+        pid = lines[n].split()[0]
+        assert any(line.split()[0] == pid and "PR_SET_DUMPABLE, SUID_DUMP_DISABLE" in line for line in lines[:n]), lines[n]
+
+
 def memory(pid):
     """All that a process can read of its own, what it shares with files left out."""
     text = b""
