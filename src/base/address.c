@@ -33,3 +33,16 @@ const char *address_text(const struct address *a, char text[static ADDRESS_TEXT]
 		slice_cstr(SLICE("unix"), text, ADDRESS_TEXT);
 	return text;
 }
+
+uint64_t address_key(const struct address *a)
+{
+	uint64_t key = 0;
+
+	if (a->family == AF_INET6)
+		for (int i = 0; i < 8; i++)
+			key = key << 8 | a->ip[i];
+	else if (a->family == AF_INET)
+		for (int i = 0; i < 4; i++)
+			key = key << 8 | a->ip[i];
+	return a->family == 0 ? 0 : key ^ (uint64_t)a->family << 32;
+}

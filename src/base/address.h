@@ -20,3 +20,7 @@ struct address address_of(const struct sockaddr_storage *ss);
 /* "192.0.2.1", "2001:db8::1", "unix". */
 enum { ADDRESS_TEXT = INET6_ADDRSTRLEN };
 const char *address_text(const struct address *a, char text[static ADDRESS_TEXT]);
+
+/* A number for whom a limit per address counts: an IPv4 address, or an IPv6 network of 64 bits, since that is what one customer is
+ * given. 0: no address. */
+uint64_t address_key(const struct address *a);

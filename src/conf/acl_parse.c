@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "conf/expand.h"
 #include "conf/kinds.h"
@@ -209,6 +210,24 @@ static enum err words_split(struct setting *s, struct conf_acl_rule *rule, struc
 	}
 }
 
+/* What can be told now about the program that the entry names. Whether the user that it runs as may execute it is told when it is
+ * run. */
+static enum err program_check(const char *path, struct why *why)
+{
+	struct stat st;
+
+	if (path[0] != '/')
+		return fail(why, ERR_PERM, "program %.64s: give its absolute path", path);
+	if (strchr(path, '$'))
+		return OK; /* which it is, the client's address says */
+	if (stat(path, &st) < 0)
+		return fail_errno(why, ERR_PERM, "program %.200s", path);
+	if (!S_ISREG(st.st_mode) || (st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0)
+		return fail(why, ERR_PERM,
+			    "program %.200s: not a file that can be executed; make it one with chmod 755", path);
+	return OK;
+}
+
 static const struct {
 	const char *keyword;
 	enum acl_action action;
@@ -230,7 +249,10 @@ static enum err text_parse(struct setting *s, struct conf_acl_rule *rule, const 
 		return fail(why, ERR_PERM, "junk after IP address");
 	if (!actions[action].is_program)
 		return OK;
-	return rule->text ? words_split(s, rule, why) : fail(why, ERR_PERM, "not enough arguments");
+	if (!rule->text)
+		return fail(why, ERR_PERM, "not enough arguments");
+	err = words_split(s, rule, why);
+	return err == OK ? program_check(rule->word[0], why) : err;
 }
 
 /* Where it stands, and which one of its list it is. */

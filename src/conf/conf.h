@@ -204,7 +204,7 @@ struct conf {
 	uint32_t expire_days;  /* UINT32_MAX: never */
 	uint32_t max_children; /* UINT32_MAX: not set; 0: no limit */
 	const char *pidfile;
-	struct seconds timeout, login_timeout, client_wait, shutdown_timeout, login_delay;
+	struct seconds timeout, login_timeout, client_wait, acl_timeout, shutdown_timeout, login_delay;
 	uint32_t line_limit, sasl_line_limit, max_per_address, output_buffer_size;
 	const char *front_user, *auth_user;
 	const char *runtime_dir, *cache_dir,

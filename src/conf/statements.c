@@ -97,6 +97,9 @@ const struct statement statements[] = {
 	{"", "client-wait", TOP(client_wait), "time", "10",
 	 "How long a client may wait for a place before it is refused.", HONOURED,
 	 "e2e/test_limits.py::test_waiting_ends_with_a_reason", RANGE(0, DAY)},
+	{"", "acl-timeout", TOP(acl_timeout), "time", "20",
+	 "How long a program of an access list may run, and how long a client may wait for its turn to be asked about.",
+	 HONOURED, "e2e/test_programs.py::test_program_that_hangs", RANGE(1, DAY)},
 	{"", "shutdown-timeout", TOP(shutdown_timeout), "time", "30",
 	 "Time that sessions have to end when the daemon does.", HONOURED, "e2e/test_run.py::test_shutdown_timeout",
 	 RANGE(0, DAY)},
@@ -210,9 +213,13 @@ const struct statement statements[] = {
 	 "Log them, with this text: $aclno, $family, $address and $port are known. Decides nothing.", HONOURED,
 	 "e2e/test_access.py::test_log"},
 	{"acl", "exec", AS(KIND_ACL, struct conf_acl, rule), "[from] address program", NULL,
-	 "Run this program, with the same variables. Decides nothing.", LATER_GUARDS},
+	 "Run this program, with its absolute path and its arguments, in which the same variables are known. Nobody "
+	 "waits for "
+	 "it, and it decides nothing.",
+	 HONOURED, "e2e/test_programs.py::test_exec"},
 	{"acl", "ifexec", AS(KIND_ACL, struct conf_acl, rule), "[from] address program", NULL,
-	 "Run it; allow when it exits with 0, else deny.", LATER_GUARDS},
+	 "Run it, and allow when it ends with status 0; else, or when it cannot be run or takes too long, deny.",
+	 HONOURED, "e2e/test_programs.py::test_ifexec"},
 
 	{"tcp-wrappers", "enable", TOP(tcp_wrappers.enable), "arg", "yes", "Ask the tables below.", LATER_GUARDS},
 	{"tcp-wrappers", "daemon", TOP(tcp_wrappers.daemon), "name", NULL, "Name to look up. Unset: the program's.",

@@ -14,7 +14,8 @@ static const struct conf_acl *next_list(const struct front *f, const struct arri
 	return a->list == 0 ? &a->server->acl : &f->conf->acl;
 }
 
-static void log_denied(const struct arrival *a, const struct conf_acl_rule *r)
+/* reason: of an entry with a program; else empty. */
+static void log_denied(const struct arrival *a, const struct conf_acl_rule *r, struct slice reason)
 {
 	char text[ADDRESS_TEXT], place[PLACE_MOST], port[8];
 	struct buf number = BUF(port);
@@ -27,6 +28,8 @@ static void log_denied(const struct arrival *a, const struct conf_acl_rule *r)
 	event_word(&e, "address", address_text(&a->client, text));
 	event_u64(&e, "port", a->client.port);
 	event_kv(&e, "rule", slice_str(acl_place(r, place, sizeof place)));
+	if (reason.n > 0)
+		event_kv(&e, "reason", reason);
 	event_log(&e, LOG_NOTICE);
 }
 
@@ -43,14 +46,39 @@ static void log_text(const struct arrival *a, const struct conf_acl_rule *r)
 		log_line(LOG_INFO, "%.*s", (int)b.len, b.p);
 }
 
+/* Its program runs, and nobody waits for it. */
+static void run(struct front *f, const struct arrival *a, const struct conf_acl_rule *r)
+{
+	char place[PLACE_MOST];
+	struct why why = {""};
+
+	if (arrivals_run(f, a, r, &why) != OK)
+		log_line(LOG_ERR, "%s: %s is not run: %s", acl_place(r, place, sizeof place), r->word[0], why.text);
+}
+
+/* Its program decides. */
+static enum access ask(struct front *f, const struct arrival *a, const struct conf_acl_rule *r)
+{
+	struct why why = {""};
+
+	if (arrivals_ask(f, a, r, &why) == OK)
+		return ACCESS_ASKED;
+	log_denied(a, r, slice_str(why.text));
+	return ACCESS_DENIED;
+}
+
 /* One entry that means the client. True: it decided, as *verdict says. */
-static bool entry_apply(const struct arrival *a, const struct conf_acl_rule *r, enum access *verdict)
+static bool entry_apply(struct front *f, const struct arrival *a, const struct conf_acl_rule *r, enum access *verdict)
 {
 	*verdict = r->action == ACL_DENY ? ACCESS_DENIED : ACCESS_ALLOWED;
 	if (r->action == ACL_DENY)
-		log_denied(a, r);
+		log_denied(a, r, (struct slice){0});
 	if (r->action == ACL_LOG)
 		log_text(a, r);
+	if (r->action == ACL_EXEC)
+		run(f, a, r);
+	if (r->action == ACL_IFEXEC)
+		*verdict = ask(f, a, r);
 	return acl_decides(r);
 }
 
@@ -63,7 +91,7 @@ static void entry_debug(const struct arrival *a, const struct conf_acl_rule *r, 
 }
 
 /* One list from a->rule on. At its end whom it did not decide about is allowed. */
-static enum access list_walk(const struct conf_acl *acl, struct arrival *a)
+static enum access list_walk(struct front *f, const struct conf_acl *acl, struct arrival *a)
 {
 	enum access verdict = ACCESS_ALLOWED;
 	bool decided = false;
@@ -75,7 +103,7 @@ static enum access list_walk(const struct conf_acl *acl, struct arrival *a)
 
 		entry_debug(a, r, means);
 		if (means)
-			decided = entry_apply(a, r, &verdict);
+			decided = entry_apply(f, a, r, &verdict);
 	}
 	return decided ? verdict : ACCESS_ALLOWED;
 }
@@ -84,7 +112,21 @@ enum access access_walk(struct front *f, struct arrival *a)
 {
 	enum access verdict = ACCESS_ALLOWED;
 
-	for (; verdict == ACCESS_ALLOWED && a->list < LISTS; a->list++, a->rule = 0)
-		verdict = list_walk(next_list(f, a), a);
+	while (a->list < LISTS && (verdict = list_walk(f, next_list(f, a), a)) == ACCESS_ALLOWED) {
+		a->list++;
+		a->rule = 0;
+	}
 	return verdict;
+}
+
+enum access access_answered(struct front *f, struct arrival *a, const struct conf_acl_rule *r, bool allowed,
+			    struct slice reason)
+{
+	if (!allowed) {
+		log_denied(a, r, reason);
+		return ACCESS_DENIED;
+	}
+	a->list++;
+	a->rule = 0;
+	return access_walk(f, a);
 }

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "front/access.h"
 #include "front/front.h"
 #include "front/session.h"
 #include "ipc/old_line.h"
@@ -165,14 +164,9 @@ static void arrival_debug(const struct arrival *a)
 	      (unsigned)a->client.port);
 }
 
-static void arrive(struct front *f, struct arrival *a)
+/* Somebody whom the access lists let in. */
+static void take_in(struct front *f, const struct arrival *a)
 {
-	log_session(a->log_id);
-	arrival_debug(a);
-	if (access_walk(f, a) == ACCESS_DENIED) {
-		close(a->fd);
-		return;
-	}
 	if (!places_address_take(&f->places, &a->client)) {
 		refuse(a, "Too many clients from your address");
 		return;
@@ -189,6 +183,22 @@ static void arrive(struct front *f, struct arrival *a)
 		refuse(a, too_many);
 	}
 	admit(f);
+}
+
+void door_decided(struct front *f, struct arrival *a, enum access verdict)
+{
+	if (verdict == ACCESS_ALLOWED)
+		take_in(f, a);
+	else if (verdict == ACCESS_DENIED)
+		close(a->fd);
+	front_left(f);
+}
+
+static void arrive(struct front *f, struct arrival *a)
+{
+	log_session(a->log_id);
+	arrival_debug(a);
+	door_decided(f, a, access_walk(f, a));
 }
 
 void door_left(struct front *f, const struct address *client)
@@ -238,7 +248,8 @@ static bool accept_one(struct front *f, size_t i)
 /* Descriptors may come at any time, with what store hands over: one that found no room would cost the channel. */
 static bool has_room(const struct front *f)
 {
-	uint64_t most = (uint64_t)places_mine(&f->places) * FDS_PER_CLIENT + f->door.waits + f->peers.channels;
+	uint64_t most =
+		(uint64_t)places_mine(&f->places) * FDS_PER_CLIENT + f->door.waits + f->arrivals.n + f->peers.channels;
 
 	return most < f->door.descriptors;
 }
@@ -392,6 +403,8 @@ bool door_open(struct front *f)
 	ev_io_init(&d->arrivals, on_arrivals, d->epfd, EV_READ);
 	ev_io_init(&d->wake, on_wake, f->env->wake[f->env->places.slot], EV_READ);
 	d->look.data = d->tick.data = d->arrivals.data = d->wake.data = d;
+	if (!arrivals_open(f))
+		return false;
 	no_delay(f);
 	watch_listeners(f, EPOLL_CTL_ADD);
 	ev_io_start(f->loop, &d->arrivals);
@@ -457,8 +470,10 @@ void door_leave(struct front *f, bool come_in)
 			if (f->env->listeners[i] >= 0)
 				listener_leave(f, i, come_in);
 	}
-	if (!come_in)
-		waiting_refuse(f);
+	if (come_in)
+		return;
+	arrivals_leave(f);
+	waiting_refuse(f);
 }
 
 void door_close(struct front *f)
@@ -466,6 +481,7 @@ void door_close(struct front *f)
 	struct door *d = &f->door;
 
 	d->admits = true; /* nobody comes in any more */
+	arrivals_close(f);
 	waiting_refuse(f);
 	ev_timer_stop(f->loop, &d->look);
 	ev_io_stop(f->loop, &d->arrivals);

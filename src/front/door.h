@@ -8,6 +8,7 @@
 #include <ev.h>
 
 #include "conf/conf.h"
+#include "front/access.h"
 #include "ipc/catalogue.h"
 
 struct front;
@@ -39,11 +40,14 @@ bool door_open(struct front *f);
 void door_only(struct front *f, int fd);
 
 /* Takes the connections that the kernel has completed, and then no more: they come in as ever, or are told that we end,
- * as are those who wait for a place. A second call looks at those only. */
+ * as are those who wait for a place; who waits for a program is not told. A second call looks at those only. */
 void door_leave(struct front *f, bool come_in);
 
 /* Those who wait are refused. */
 void door_close(struct front *f);
+
+/* The access lists have decided about a client, or go on to. */
+void door_decided(struct front *f, struct arrival *a, enum access verdict);
 
 /* A client has gone: its place is for the next. */
 void door_left(struct front *f, const struct address *client);

@@ -17,6 +17,10 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct msg_peer *who = m->payload;
 
+	if (who->role == ROLE_ACCESS) {
+		arrivals_connect(c->owner, who, msg_take_fd(m, 0));
+		return OK;
+	}
 	if (who->role != ROLE_AUTH && who->role != ROLE_STORE)
 		return fail(why, ERR_PERM, "a peer that is not for a front");
 	if (!peers_add(c->owner, who, msg_take_fd(m, 0)))
@@ -51,7 +55,7 @@ static bool must_go(const struct session *s, enum leave stay)
 
 static bool front_is_over(const struct front *f)
 {
-	return f->leaves && !f->sessions && f->door.waits == 0;
+	return f->leaves && !f->sessions && f->door.waits == 0 && f->arrivals.n == 0;
 }
 
 void front_left(struct front *f)
@@ -229,6 +233,8 @@ int front_main(const struct role_env *env)
 	log_channel = &f.master;
 	log_on_lost(on_log_lost);
 	chan_send(&f.master, MSG_READY, NULL); /* if it fails, the loop hears of it */
+	if (env->client >= 0)
+		ev_run(loop, EVRUN_NOWAIT); /* whom there is to be asked, master has said before */
 	if (env->client >= 0)
 		door_only(&f, env->client);
 	if (!front_is_over(&f))

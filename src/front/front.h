@@ -10,6 +10,7 @@
 #pragma once
 #include <ev.h>
 
+#include "front/arrivals.h"
 #include "front/door.h"
 #include "front/peers.h"
 #include "front/pool.h"
@@ -29,6 +30,7 @@ struct front {
 	struct ev_loop *loop;
 	struct places places;
 	struct door door;
+	struct arrivals arrivals;
 	struct peers peers;
 	struct pool pool;         /* output buffers */
 	struct pool records;      /* and those for TLS records */

@@ -9,6 +9,7 @@
 #define H (1 << ROLE_HASH)
 #define R (1 << ROLE_RELAY)
 #define L (1 << ROLE_LOCKER)
+#define X (1 << ROLE_ACCESS)
 #define S (1 << ROLE_STORE)
 #define PAYLOAD(name) sizeof(struct name)
 
@@ -22,16 +23,20 @@ enum {
 /* clang-format off */
 const struct msg_rule msg_rule[MSG_COUNT] = {
 	/*                name        from           to             fds   payload              bulk           secret */
-	[MSG_PEER] =     {"peer",     M,             F | A | H | L | S, 1, 1, PAYLOAD(msg_peer),   0,             0},
+	[MSG_PEER] =     {"peer",     M,             F | A | H | L | X | S, 1, 1, PAYLOAD(msg_peer), 0,           0},
 	[MSG_FORGET] =   {"forget",   M,             A,             0, 0, PAYLOAD(msg_forget), 0,             0},
-	[MSG_LOG] =      {"log",      M,             F | A | H | L | S, 1, 1, 0,               0,             0},
-	[MSG_READY] =    {"ready",    M | F | A | H | R | L | S, M,    0, 0, 0,                0,             0},
-	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | S, M,         0, 0, 0,                   0,             0},
+	[MSG_LOG] =      {"log",      M,             F | A | H | L | X | S, 1, 1, 0,             0,             0},
+	[MSG_READY] =    {"ready",    M | F | A | H | R | L | X | S, M, 0, 0, 0,                0,             0},
+	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | X | S, M,     0, 0, 0,                   0,             0},
 	[MSG_IDLE] =     {"idle",     S | M,         M | S,         0, 0, 0,                   0,             0},
 	[MSG_LEAVE] =    {"leave",    M,             M | F,         0, 0, PAYLOAD(msg_leave),  0,             0},
 	[MSG_LEFT] =     {"left",     M | F,         M,             0, 0, 0,                   0,             0},
 	[MSG_WANTED] =   {"wanted",   F,             M,             0, 0, 0,                   0,             0},
 	[MSG_FAILED] =   {"failed",   M,             M,             0, 0, 0,                   REASON_BULK,   0},
+
+	[MSG_ASK] =      {"ask",      F,             X,             0, 0, PAYLOAD(msg_ask),    0,             0},
+	[MSG_WITHDRAW] = {"withdraw", F,             X,             0, 0, PAYLOAD(msg_withdraw), 0,           0},
+	[MSG_VERDICT] =  {"verdict",  X,             F,             0, 0, PAYLOAD(msg_verdict), REASON_BULK,  0},
 
 	[MSG_LOGIN] =    {"login",    F,             A,             0, 0, PAYLOAD(msg_login),  LOGIN_BULK,    1},
 	[MSG_HASH] =     {"hash",     A,             H,             0, 0, PAYLOAD(msg_hash),   HASH_BULK,     1},
@@ -55,7 +60,8 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 
 const char *role_name(enum role role)
 {
-	static const char *const names[ROLE_COUNT] = {"master", "front", "auth", "hash", "relay", "locker", "store"};
+	static const char *const names[ROLE_COUNT] = {"master", "front",  "auth",   "hash",
+						      "relay",  "locker", "access", "store"};
 
 	return role < ROLE_COUNT ? names[role] : "unknown";
 }

@@ -12,7 +12,17 @@
 #include "base/address.h"
 #include "base/why.h"
 
-enum role { ROLE_MASTER, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_RELAY, ROLE_LOCKER, ROLE_STORE, ROLE_COUNT };
+enum role {
+	ROLE_MASTER,
+	ROLE_FRONT,
+	ROLE_AUTH,
+	ROLE_HASH,
+	ROLE_RELAY,
+	ROLE_LOCKER,
+	ROLE_ACCESS,
+	ROLE_STORE,
+	ROLE_COUNT
+};
 
 /* "front", ... */
 const char *role_name(enum role role);
@@ -29,6 +39,10 @@ enum msg_type {
 	MSG_LEFT,   /* the answer: no client comes in any more */
 	MSG_WANTED, /* front to master, in inetd mode: its client logs in, an auth process is needed now */
 	MSG_FAILED, /* a master to the one above it: what it started cannot serve, and why */
+	/* an access list */
+	MSG_ASK,      /* front to access: run the program of this entry */
+	MSG_WITHDRAW, /* front to access: the client has gone, no answer is waited for; end its program */
+	MSG_VERDICT,  /* access to front: the client may come in, or not */
 	/* a login */
 	MSG_LOGIN,  /* front to auth: a user name and a password */
 	MSG_HASH,   /* auth to hash: does this password have that hash? */
@@ -80,6 +94,26 @@ enum leave {
 
 struct msg_leave {
 	uint32_t stay; /* enum leave */
+};
+
+/* Which entry, for whom. `exec' decides nothing and is not answered. */
+struct msg_ask {
+	uint64_t job;    /* front's own number, never used again */
+	uint64_t log_id; /* of the client's connection, for log lines */
+	uint32_t server; /* in the configuration; ACL_GLOBAL (conf/acl.h): the global list */
+	uint32_t rule;   /* from 0 on: the place of the entry in that list */
+	struct address client;
+};
+
+struct msg_withdraw {
+	uint64_t job;
+};
+
+/* Bulk: for the log, why the client is denied. */
+struct msg_verdict {
+	uint64_t job;
+	uint32_t allowed; /* 1: the program ended with 0 */
+	uint32_t pad;
 };
 
 struct msg_login {
@@ -218,7 +252,7 @@ struct msg_spooled {
 /* A row of the catalogue. */
 struct msg_rule {
 	const char *name;
-	uint8_t from, to; /* sets of 1 << enum role */
+	uint16_t from, to; /* sets of 1 << enum role */
 	uint8_t fds_least, fds_most;
 	uint16_t payload;   /* octets, exactly */
 	uint32_t bulk_most; /* octets */

@@ -254,20 +254,6 @@ void places_wait_over(struct places *p, size_t server)
 	p->pages[p->seat.slot].waiting[server % SERVERS]--;
 }
 
-/* 0: this address is not counted. */
-static uint64_t address_key(const struct address *a)
-{
-	uint64_t key = 0;
-
-	if (a->family == AF_INET6)
-		for (int i = 0; i < 8; i++)
-			key = key << 8 | a->ip[i];
-	else if (a->family == AF_INET)
-		for (int i = 0; i < 4; i++)
-			key = key << 8 | a->ip[i];
-	return a->family == 0 ? 0 : key ^ (uint64_t)a->family << 32;
-}
-
 /* The bucket of a key in a slot's table; NULL: it has none. Mixed with a seed, so that nobody can choose addresses that share
  * one. */
 static struct places_address *bucket_of(const struct places *p, unsigned slot, uint64_t key)

@@ -64,6 +64,7 @@ int front_main(const struct role_env *env);
 int auth_main(const struct role_env *env);
 int hash_main(const struct role_env *env);
 int relay_main(const struct role_env *env);
+int access_main(const struct role_env *env);
 int store_main(const struct role_env *env);
 int locker_main(const struct role_env *env); /* its working directory is the spool */
 

@@ -20,8 +20,9 @@ enum {
 static const struct {
 	enum role a, b;
 } pairs[] = {
-	{ROLE_FRONT, ROLE_AUTH}, {ROLE_FRONT, ROLE_STORE},  {ROLE_AUTH, ROLE_HASH},
-	{ROLE_AUTH, ROLE_STORE}, {ROLE_LOCKER, ROLE_STORE}, /* where there is a spool */
+	{ROLE_FRONT, ROLE_AUTH},   {ROLE_FRONT, ROLE_STORE},  {ROLE_AUTH, ROLE_HASH},
+	{ROLE_AUTH, ROLE_STORE},   {ROLE_LOCKER, ROLE_STORE}, /* where there is a spool */
+	{ROLE_FRONT, ROLE_ACCESS},                            /* where access lists have programs */
 };
 
 bool child_runs(const struct child *c)

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 
 #include "master/landlock.h"
 #include "master/syscalls.h"
+
+enum { PROCESSES_MOST = 1024 }; /* of programs of access lists, and what they start */
 
 /* A name ends with * where the beginning is enough. */
 static const char *const system_dirs[] = {"bin", "boot", "dev", "etc", "lib*", "proc", "run", "sbin", "sys", "usr"};
@@ -63,6 +66,42 @@ static enum err allow_mail(const struct landlock *l, struct why *why)
 	return err;
 }
 
+/* What any program takes for granted: what is installed, what the kernel tells, somewhere to put a file. Not: mail, homes, /var. */
+static const struct {
+	const char *path;
+	enum landlock_right right;
+} for_programs[] = {
+	{"/bin", LANDLOCK_RUN},         {"/etc", LANDLOCK_RUN},      {"/lib", LANDLOCK_RUN},
+	{"/lib32", LANDLOCK_RUN},       {"/lib64", LANDLOCK_RUN},    {"/libx32", LANDLOCK_RUN},
+	{"/opt", LANDLOCK_RUN},         {"/sbin", LANDLOCK_RUN},     {"/usr", LANDLOCK_RUN},
+	{"/proc", LANDLOCK_LOOK},       {"/run", LANDLOCK_LOOK},     {"/sys", LANDLOCK_LOOK},
+	{"/dev/full", LANDLOCK_USE},    {"/dev/null", LANDLOCK_USE}, {"/dev/random", LANDLOCK_USE},
+	{"/dev/urandom", LANDLOCK_USE}, {"/dev/zero", LANDLOCK_USE}, {"/tmp", LANDLOCK_MAIL},
+};
+
+/* The directories that programs lie in, with all beneath. */
+static enum err allow_list(const struct landlock *l, const struct conf_acl *acl, struct why *why)
+{
+	char real[PATH_MAX];
+	enum err err = OK;
+
+	for (size_t i = 0; err == OK && i < acl->n; i++)
+		if (acl->rule[i].words > 0 && realpath(acl->rule[i].word[0], real))
+			err = landlock_allow(l, dirname(real), LANDLOCK_RUN, why);
+	return err;
+}
+
+static enum err allow_programs(const struct landlock *l, const struct conf *cf, struct why *why)
+{
+	enum err err = allow_list(l, &cf->acl, why);
+
+	for (size_t i = 0; err == OK && i < cf->nservers; i++)
+		err = allow_list(l, &cf->servers[i].acl, why);
+	for (size_t i = 0; err == OK && i < sizeof for_programs / sizeof *for_programs; i++)
+		err = landlock_allow(l, for_programs[i].path, for_programs[i].right, why);
+	return err;
+}
+
 static enum err allow(const struct confinement *c, const struct landlock *l, struct why *why)
 {
 	enum landlock_right right = c->role == ROLE_STORE    ? LANDLOCK_MAIL
@@ -70,6 +109,8 @@ static enum err allow(const struct confinement *c, const struct landlock *l, str
 							     : LANDLOCK_LOOK;
 	enum err err = c->role == ROLE_STORE && l->fd >= 0 ? allow_mail(l, why) : OK;
 
+	if (c->programs && l->fd >= 0)
+		err = allow_programs(l, c->programs, why);
 	for (size_t i = 0; err == OK && i < CONFINE_DIRS_MOST; i++)
 		if (c->dirs[i])
 			err = landlock_allow(l, c->dirs[i], right, why);
@@ -83,12 +124,15 @@ static enum err root_enter(const char *root, struct why *why)
 	return chdir("/") < 0 ? fail_errno(why, ERR_TEMP, "go to /") : OK;
 }
 
-/* Passwords and mail in memory never become a file; no role starts processes. */
-static enum err limits_set(struct why *why)
+/* Passwords and mail in memory never become a file; no role starts processes but access, whose user is its own where we are
+ * root (else the limit would count processes that are none of ours). */
+static enum err limits_set(const struct confinement *c, struct why *why)
 {
-	static const struct rlimit none = {0, 0};
+	static const struct rlimit none = {0, 0}, some = {PROCESSES_MOST, PROCESSES_MOST};
+	bool limits = c->role != ROLE_ACCESS || c->privs.change;
 
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_NPROC, &none) < 0)
+	if (setrlimit(RLIMIT_CORE, &none) < 0 ||
+	    (limits && setrlimit(RLIMIT_NPROC, c->role == ROLE_ACCESS ? &some : &none) < 0))
 		return fail_errno(why, ERR_TEMP, "set limits");
 	return OK;
 }
@@ -98,7 +142,7 @@ enum err confine(const struct confinement *c, struct why *why)
 	struct landlock l;
 	enum err err;
 
-	if ((err = limits_set(why)) != OK || (err = landlock_init(&l, why)) != OK)
+	if ((err = limits_set(c, why)) != OK || (err = landlock_init(&l, c->role == ROLE_ACCESS, why)) != OK)
 		return err;
 	struct privs privs = c->privs;
 

@@ -2,11 +2,13 @@
  *
  *	front, hash	an empty root directory; Landlock with nothing allowed; a user without rights
  *	auth		a user without rights; may read beneath the directories of password files, and nothing else
+ *	access		a user without rights; may read and run what belongs to the system, and what lies beside its programs
  *	store		the owner of the mail, no further groups; no system directories, no devices, no programs
  *
  * and the system calls of master/syscalls.h for each. Where the kernel has no Landlock, what it would do is missing; where we
  * were not started as root, the user stays and there is no other root directory. */
 #pragma once
+#include "conf/conf.h"
 #include "ipc/catalogue.h"
 #include "master/privs.h"
 
@@ -18,6 +20,7 @@ struct confinement {
 	const char *root; /* front, hash, locker: becomes the root directory; NULL: not started as root */
 	/* auth: what it may look into; locker: the spool; store: besides the usual places of mail. NULL: fewer. */
 	const char *dirs[CONFINE_DIRS_MOST];
+	const struct conf *programs; /* access: those of its lists are run */
 };
 
 /* Everything but the system calls. Needs /, so it comes before descriptors are closed; after an error the process must end. */

@@ -36,6 +36,9 @@ static const struct {
 
 static const uint64_t rights[] = {
 	[LANDLOCK_LOOK] = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+	[LANDLOCK_RUN] = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE,
+	[LANDLOCK_USE] =
+		LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_TRUNCATE | RIGHT_IOCTL_DEV,
 	[LANDLOCK_SPOOL] = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_WRITE_FILE |
 			   LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | RIGHT_TRUNCATE,
 	[LANDLOCK_MAIL] = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_WRITE_FILE |
@@ -50,7 +53,7 @@ int landlock_abi(void)
 	return abi > 0 ? (int)abi : 0;
 }
 
-enum err landlock_init(struct landlock *l, struct why *why)
+enum err landlock_init(struct landlock *l, bool connects, struct why *why)
 {
 	struct ruleset all = {0};
 	size_t size = 0;
@@ -65,6 +68,8 @@ enum err landlock_init(struct landlock *l, struct why *why)
 		all.scoped |= versions[i].handled.scoped;
 		size = versions[i].size;
 	}
+	if (connects)
+		all.net &= ~NET_CONNECT_TCP;
 	l->handled = all.fs;
 	l->fd = (int)syscall(SYS_landlock_create_ruleset, &all, size, 0);
 	return l->fd < 0 ? fail_errno(why, ERR_TEMP, "create Landlock rules") : OK;
@@ -73,7 +78,7 @@ enum err landlock_init(struct landlock *l, struct why *why)
 enum err landlock_allow(const struct landlock *l, const char *path, enum landlock_right right, struct why *why)
 {
 	enum err err = OK;
-	int dir = l->fd >= 0 ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	int dir = l->fd >= 0 ? open(path, O_PATH | O_CLOEXEC | (right == LANDLOCK_USE ? 0 : O_DIRECTORY)) : -1;
 
 	if (l->fd < 0)
 		return OK;

@@ -27,8 +27,8 @@
 enum { KEPT_MOST = SLOTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
 
 static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
-	[ROLE_FRONT] = front_main, [ROLE_AUTH] = auth_main,     [ROLE_HASH] = hash_main,
-	[ROLE_RELAY] = relay_main, [ROLE_LOCKER] = locker_main, [ROLE_STORE] = store_main,
+	[ROLE_FRONT] = front_main,   [ROLE_AUTH] = auth_main,     [ROLE_HASH] = hash_main,   [ROLE_RELAY] = relay_main,
+	[ROLE_LOCKER] = locker_main, [ROLE_ACCESS] = access_main, [ROLE_STORE] = store_main,
 };
 
 /* Ends the child: it cannot be made what it must be. */
@@ -152,6 +152,8 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 		out->dirs[2] = env->journal_dir;
 		out->dirs[3] = env->uidl_dir;
 	}
+	if (c->role == ROLE_ACCESS)
+		out->programs = m->cf;
 	bool system = conf_list_has(&m->cf->auth.authorization, "system");
 
 	if (c->role == ROLE_AUTH) {

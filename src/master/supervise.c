@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/acl.h"
 #include "master/child.h"
 #include "master/daemon.h"
 #include "master/grant.h"
@@ -411,6 +412,7 @@ static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
 	size[ROLE_FRONT] = single ? 1 : cores;
 	size[ROLE_RELAY] = m->is_inetd && m->relay >= 0 ? 1 : 0;
 	size[ROLE_LOCKER] = m->spool[0] ? 1 : 0;
+	size[ROLE_ACCESS] = acl_has_programs(m->cf) ? 1 : 0;
 	size[ROLE_STORE] = STORES_MOST;
 }
 
@@ -446,8 +448,8 @@ static enum err roles_start(struct master *m, bool for_login, struct why *why)
 	static const struct {
 		enum role role;
 		bool for_login;
-	} order[] = {
-		{ROLE_LOCKER, true}, {ROLE_HASH, true}, {ROLE_AUTH, true}, {ROLE_RELAY, false}, {ROLE_FRONT, false}};
+	} order[] = {{ROLE_LOCKER, true}, {ROLE_HASH, true},    {ROLE_AUTH, true},
+		     {ROLE_RELAY, false}, {ROLE_ACCESS, false}, {ROLE_FRONT, false}};
 	enum err err = OK;
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)

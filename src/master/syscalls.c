@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +18,7 @@ enum {
 	H = 1 << ROLE_HASH,
 	R = 1 << ROLE_RELAY,
 	L = 1 << ROLE_LOCKER,
-	S = 1 << ROLE_STORE,
+	S = 1 << ROLE_STORE, /* access has a list of its own */
 	ALL = F | A | H | R | L | S,
 };
 
@@ -226,6 +227,72 @@ static enum err row_add(scmp_filter_ctx filter, const struct row *r, struct why 
 	return err < 0 ? fail_errno(why, ERR_TEMP, "allow system call %d", r->call) : OK;
 }
 
+/* Access, and with it the programs of access lists: they may make the calls of any program, so this list is of those that they may not.
+ * Refused as the kernel refuses whoever has no right to it, so that programs know what to do. */
+static const struct {
+	int call, error;
+	struct when when;
+} refused[] = {
+	/* other processes */
+	{SCMP_SYS(ptrace), EPERM, ANY},
+	{SCMP_SYS(process_vm_readv), EPERM, ANY},
+	{SCMP_SYS(process_vm_writev), EPERM, ANY},
+	{SCMP_SYS(process_madvise), EPERM, ANY},
+	{SCMP_SYS(kcmp), EPERM, ANY},
+	{SCMP_SYS(pidfd_getfd), EPERM, ANY},
+	/* more rights, or another view of the system */
+	{SCMP_SYS(setuid), EPERM, ANY},
+	{SCMP_SYS(setgid), EPERM, ANY},
+	{SCMP_SYS(setreuid), EPERM, ANY},
+	{SCMP_SYS(setregid), EPERM, ANY},
+	{SCMP_SYS(setresuid), EPERM, ANY},
+	{SCMP_SYS(setresgid), EPERM, ANY},
+	{SCMP_SYS(setfsuid), EPERM, ANY},
+	{SCMP_SYS(setfsgid), EPERM, ANY},
+	{SCMP_SYS(setgroups), EPERM, ANY},
+	{SCMP_SYS(capset), EPERM, ANY},
+	{SCMP_SYS(chroot), EPERM, ANY},
+	{SCMP_SYS(pivot_root), EPERM, ANY},
+	{SCMP_SYS(mount), EPERM, ANY},
+	{SCMP_SYS(umount2), EPERM, ANY},
+	{SCMP_SYS(open_tree), EPERM, ANY},
+	{SCMP_SYS(move_mount), EPERM, ANY},
+	{SCMP_SYS(mount_setattr), EPERM, ANY},
+	{SCMP_SYS(fsopen), EPERM, ANY},
+	{SCMP_SYS(fsmount), EPERM, ANY},
+	{SCMP_SYS(fspick), EPERM, ANY},
+	{SCMP_SYS(unshare), EPERM, ANY},
+	{SCMP_SYS(setns), EPERM, ANY},
+	{SCMP_SYS(clone), EPERM, {0, CLONE_NEWUSER, CLONE_NEWUSER}}, /* without it the others need rights */
+	{SCMP_SYS(clone3), ENOSYS, ANY}, /* whose flags cannot be seen: then clone is used */
+	/* parts of the kernel that no such program needs */
+	{SCMP_SYS(bpf), EPERM, ANY},
+	{SCMP_SYS(perf_event_open), EPERM, ANY},
+	{SCMP_SYS(userfaultfd), EPERM, ANY},
+	{SCMP_SYS(io_uring_setup), EPERM, ANY},
+	{SCMP_SYS(io_uring_enter), EPERM, ANY},
+	{SCMP_SYS(io_uring_register), EPERM, ANY},
+	{SCMP_SYS(keyctl), EPERM, ANY},
+	{SCMP_SYS(add_key), EPERM, ANY},
+	{SCMP_SYS(request_key), EPERM, ANY},
+	{SCMP_SYS(open_by_handle_at), EPERM, ANY},
+	{SCMP_SYS(personality), EPERM, ANY},
+	{SCMP_SYS(quotactl), EPERM, ANY},
+	{SCMP_SYS(acct), EPERM, ANY},
+	{SCMP_SYS(swapon), EPERM, ANY},
+	{SCMP_SYS(swapoff), EPERM, ANY},
+	{SCMP_SYS(reboot), EPERM, ANY},
+	{SCMP_SYS(syslog), EPERM, ANY},
+	{SCMP_SYS(kexec_load), EPERM, ANY},
+	{SCMP_SYS(kexec_file_load), EPERM, ANY},
+	{SCMP_SYS(init_module), EPERM, ANY},
+	{SCMP_SYS(finit_module), EPERM, ANY},
+	{SCMP_SYS(delete_module), EPERM, ANY},
+	/* Nobody waits for clients but front; terminals are typed into by people. */
+	{SCMP_SYS(listen), EPERM, ANY},
+	{SCMP_SYS(ioctl), EPERM, COMMAND(TIOCSTI)},
+};
+
 /* abort() ends in a signal to ourselves: that one may be sent, so that the log tells what happened. */
 static enum err abort_add(scmp_filter_ctx filter, struct why *why)
 {
@@ -242,16 +309,31 @@ static enum err filter_fill(scmp_filter_ctx filter, enum role role, struct why *
 	return abort_add(filter, why);
 }
 
+static enum err refused_fill(scmp_filter_ctx filter, struct why *why)
+{
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		const struct when *when = &refused[i].when;
+		struct scmp_arg_cmp cmp = SCMP_CMP64(when->arg, SCMP_CMP_MASKED_EQ, when->mask, when->value);
+
+		errno = -seccomp_rule_add_array(filter, SCMP_ACT_ERRNO((unsigned)refused[i].error), refused[i].call,
+						when->mask ? 1 : 0, &cmp);
+		if (errno != 0)
+			return fail_errno(why, ERR_TEMP, "refuse system call %d", refused[i].call);
+	}
+	return OK;
+}
+
 enum err syscalls_restrict(enum role role, struct why *why)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	bool runs_programs = role == ROLE_ACCESS;
+	scmp_filter_ctx filter = seccomp_init(runs_programs ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
 
 	if (!filter)
 		return fail(why, ERR_TEMP, "no memory for the system call filter");
 	/* A call of another architecture is an attack. The optimised filter is a tree, not a chain. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	enum err err = filter_fill(filter, role, why);
+	enum err err = runs_programs ? refused_fill(filter, why) : filter_fill(filter, role, why);
 
 	if (err == OK) {
 		errno = -seccomp_load(filter);

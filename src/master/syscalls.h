@@ -2,7 +2,8 @@
  *
  * A list of what is allowed, per role, with the arguments where they matter; all else fails with EPERM. Why it
  * fails and does not kill: a call that is not made does no more harm than one by a dead process, and where a new C library
- * or a rare path asks for a call that nobody thought of, one request fails instead of all sessions of a front. */
+ * or a rare path asks for a call that nobody thought of, one request fails instead of all sessions of a front.
+ * For access it is a list of what is refused: no list of ours holds what an administrator's program may need. */
 #pragma once
 #include "base/why.h"
 #include "ipc/catalogue.h"

@@ -10,23 +10,23 @@
 static const struct {
 	const char *program, *words, *wrong;
 } programs[] = {
-	{"/bin/x", "</bin/x>", NULL},
-	{"  /bin/x\\t a \\n b  ", "</bin/x><a><b>", NULL},
-	{"/bin/x \\\"a b\\\" 'c  d' e\\\\ f g'h'\\\"i\\\"", "</bin/x><a b><c  d><e f><ghi>", NULL},
-	{"/bin/x '' \\\"\\\"", "</bin/x><><>", NULL},
-	{"/bin/x '\\\"' \\\"'\\\" '\\\\'", "</bin/x><\"><'><\\>", NULL},
-	{"/bin/x $aclno $family ${address} p${port}q", "</bin/x><1><AF_INET><192.0.2.7><p4711q>", NULL},
-	{"/bin/x '$address' \\\"${address} z\\\"", "</bin/x><192.0.2.7><192.0.2.7 z>", NULL},
-	{"/bin/x ${nothing} a$nothing", "</bin/x><><a>", NULL},             /* a variable is never no word */
-	{"/bin/x ${nothing:-two words} b", "</bin/x><two words><b>", NULL}, /* nor two */
-	{"/bin/x \\\\$address $ 5$", "</bin/x><$address><$><5$>", NULL},
-	{"/bin/x $(localpart a@b)", "</bin/x><a>", NULL},
-	{"/bin/x 'a", NULL, "a quote ' that is not closed"},
-	{"/bin/x a\\\"b", NULL, "a quote \" that is not closed"},
+	{"/bin/sh", "</bin/sh>", NULL},
+	{"  /bin/sh\\t a \\n b  ", "</bin/sh><a><b>", NULL},
+	{"/bin/sh \\\"a b\\\" 'c  d' e\\\\ f g'h'\\\"i\\\"", "</bin/sh><a b><c  d><e f><ghi>", NULL},
+	{"/bin/sh '' \\\"\\\"", "</bin/sh><><>", NULL},
+	{"/bin/sh '\\\"' \\\"'\\\" '\\\\'", "</bin/sh><\"><'><\\>", NULL},
+	{"/bin/sh $aclno $family ${address} p${port}q", "</bin/sh><1><AF_INET><192.0.2.7><p4711q>", NULL},
+	{"/bin/sh '$address' \\\"${address} z\\\"", "</bin/sh><192.0.2.7><192.0.2.7 z>", NULL},
+	{"/bin/sh ${nothing} a$nothing", "</bin/sh><><a>", NULL},             /* a variable is never no word */
+	{"/bin/sh ${nothing:-two words} b", "</bin/sh><two words><b>", NULL}, /* nor two */
+	{"/bin/sh \\\\$address $ 5$", "</bin/sh><$address><$><5$>", NULL},
+	{"/bin/sh $(localpart a@b)", "</bin/sh><a>", NULL},
+	{"/bin/sh 'a", NULL, "a quote ' that is not closed"},
+	{"/bin/sh a\\\"b", NULL, "a quote \" that is not closed"},
 	{" ", NULL, "not enough arguments"},
-	{"/bin/x ${address", NULL, "missing close bracket"},
-	{"/bin/x $(shell id)", NULL, "commands are not run here"},
-	{"/bin/x $(nothing)", NULL, "unknown function"},
+	{"/bin/sh ${address", NULL, "missing close bracket"},
+	{"/bin/sh $(shell id)", NULL, "commands are not run here"},
+	{"/bin/sh $(nothing)", NULL, "unknown function"},
 };
 
 static void test_programs(void **state)

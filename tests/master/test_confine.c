@@ -37,12 +37,17 @@ enum {
 	H = 1 << ROLE_HASH,
 	R = 1 << ROLE_RELAY,
 	L = 1 << ROLE_LOCKER, /* as root only: its root directory is the spool, so whatever lies outside is not there */
+	X = 1 << ROLE_ACCESS, /* and programs of access lists */
 	S = 1 << ROLE_STORE,
-	ALL = F | A | H | R | L | S,
+	ALL = F | A | H | R | L | X | S,
 	S_USER = S << ROLE_COUNT, /* store only where it runs as the caller, who is auth as well */
-	OWNER = 20077,            /* of the mail */
+	X_USER =
+		X
+		<< ROLE_COUNT, /* where the mail is the caller's: calls that Landlock does not know, or that find nothing */
+	OWNER = 20077,         /* of the mail */
 	NOBODY = 65534,
 	ARGS = 6,
+	SIGNALS_ABI = 6, /* of Landlock */
 };
 
 /* Descriptors that every child inherits under these numbers, and what stands for the parent's process id. */
@@ -72,72 +77,72 @@ static const struct {
 } attempts[] = {
 	/* files */
 	{"read /etc/shadow",            0,     SYS_openat,        {AT_FDCWD, P("/etc/shadow"), O_RDONLY}},
-	{"read /etc/passwd",            0,     SYS_openat,        {AT_FDCWD, P("/etc/passwd"), O_RDONLY}},
-	{"read /etc/passwd by openat2", 0,     SYS_openat2,       {AT_FDCWD, P("/etc/passwd"), P(&reading), sizeof reading}},
-	{"read /etc/passwd by open",    0,     SYS_open,          {P("/etc/passwd"), O_RDONLY}},
-	{"read /proc/self/maps",        0,     SYS_openat,        {AT_FDCWD, P("/proc/self/maps"), O_RDONLY}},
-	{"open a device",               0,     SYS_openat,        {AT_FDCWD, P("/dev/null"), O_RDWR}},
+	{"read /etc/passwd",            X,     SYS_openat,        {AT_FDCWD, P("/etc/passwd"), O_RDONLY}},
+	{"read /etc/passwd by openat2", X,     SYS_openat2,       {AT_FDCWD, P("/etc/passwd"), P(&reading), sizeof reading}},
+	{"read /etc/passwd by open",    X,     SYS_open,          {P("/etc/passwd"), O_RDONLY}},
+	{"read /proc/self/maps",        X,     SYS_openat,        {AT_FDCWD, P("/proc/self/maps"), O_RDONLY}},
+	{"open a device",               X,     SYS_openat,        {AT_FDCWD, P("/dev/null"), O_RDWR}},
 	{"list /",                      L,     SYS_openat,        {AT_FDCWD, P("/"), O_RDONLY | O_DIRECTORY}},
 	{"read a password file",        A|S_USER, SYS_openat,        {AT_FDCWD, P(w.record), O_RDONLY}},
 	{"read one by openat2",         S_USER, SYS_openat2,         {AT_FDCWD, P(w.record), P(&reading), sizeof reading}},
 	{"write a password file",       0,     SYS_openat,        {AT_FDCWD, P(w.record), O_WRONLY}},
 	{"open a message",              S,     SYS_openat,        {AT_FDCWD, P(w.message), O_RDWR}},
 	{"make a file",                 S,     SYS_openat,        {AT_FDCWD, P(w.made), MADE, 0600}},
-	{"rename it",                   S,     SYS_rename,        {P(w.made), P(w.moved)}},
-	{"remove it",                   S,     SYS_unlink,        {P(w.moved)}},
+	{"rename it",                   S|X_USER, SYS_rename,        {P(w.made), P(w.moved)}},
+	{"remove it",                   S|X_USER, SYS_unlink,        {P(w.moved)}},
 	{"make a directory",            S,     SYS_mkdir,         {P(w.made), 0700}},
-	{"remove a directory",          S,     SYS_rmdir,         {P(w.made)}},
+	{"remove a directory",          S|X_USER, SYS_rmdir,         {P(w.made)}},
 	{"make a file in /dev/shm",     0,     SYS_openat,        {AT_FDCWD, P("/dev/shm"), O_WRONLY | O_TMPFILE, 0600}},
 	{"make a symlink",              0,     SYS_symlink,       {P("x"), P(w.made)}},
 	{"make a FIFO",                 0,     SYS_mknod,         {P(w.moved), S_IFIFO | 0600}},
-	{"change a mode by name",       0,     SYS_chmod,         {P(w.message), 0600}},
+	{"change a mode by name",       X_USER, SYS_chmod,         {P(w.message), 0600}},
 	{"open by handle",              0,     SYS_open_by_handle_at, {-1, 0, 0}},
 	{"make a file in /",            L,     SYS_openat,        {AT_FDCWD, P("/pop3d-probe"), MADE, 0600}},
-	{"rename one there",            L|S,   SYS_renameat2,     {AT_FDCWD, P("/pop3d-probe"), AT_FDCWD, P("/pop3d-probe2"), 0}},
-	{"remove one there",            L|S,   SYS_unlinkat,      {AT_FDCWD, P("/pop3d-probe2"), 0}},
+	{"rename one there",            L|S|X, SYS_renameat2,     {AT_FDCWD, P("/pop3d-probe"), AT_FDCWD, P("/pop3d-probe2"), 0}},
+	{"remove one there",            L|S|X, SYS_unlinkat,      {AT_FDCWD, P("/pop3d-probe2"), 0}},
 	{"give a file away",            L,     SYS_fchown,        {MESSAGE, NOBODY, -1}},
-	{"give a file to its owner",    L|S,   SYS_fchown,        {MESSAGE, OWNER, -1}},
-	{"read at an offset",           F|A|L|S, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
-	{"make a write durable",        L|S,   SYS_fsync,         {MESSAGE}},
-	{"lock",                        L|S,   SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
-	{"make a memfd",                F|S,   SYS_memfd_create,  {P("probe"), MFD_CLOEXEC}},
+	{"give a file to its owner",    L|S|X_USER, SYS_fchown,        {MESSAGE, OWNER, -1}},
+	{"read at an offset",           F|A|L|S|X, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
+	{"make a write durable",        L|S|X, SYS_fsync,         {MESSAGE}},
+	{"lock",                        L|S|X, SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
+	{"make a memfd",                F|S|X, SYS_memfd_create,  {P("probe"), MFD_CLOEXEC}},
 	/* sockets */
-	{"make an Internet socket",     0,     SYS_socket,        {AF_INET, SOCK_STREAM, 0}},
-	{"make a Unix socket",          0,     SYS_socket,        {AF_UNIX, SOCK_DGRAM, 0}},
-	{"make a pair of sockets",      0,     SYS_socketpair,    {AF_UNIX, SOCK_STREAM, 0, P(octet)}},
-	{"bind",                        0,     SYS_bind,          {SOCKET, P(&nobody_there), sizeof nobody_there}},
+	{"make an Internet socket",     X,     SYS_socket,        {AF_INET, SOCK_STREAM, 0}},
+	{"make a Unix socket",          X,     SYS_socket,        {AF_UNIX, SOCK_DGRAM, 0}},
+	{"make a pair of sockets",      X,     SYS_socketpair,    {AF_UNIX, SOCK_STREAM, 0, P(octet)}},
+	{"bind",                        X_USER, SYS_bind,          {SOCKET, P(&nobody_there), sizeof nobody_there}},
 	{"connect",                     0,     SYS_connect,       {SOCKET, P(&nobody_there), sizeof nobody_there}},
 	{"listen",                      0,     SYS_listen,        {SOCKET, 1}},
-	{"accept",                      F,     SYS_accept4,       {LISTENER, 0, 0, 0}},
-	{"send to its peer",            F,     SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, 0, 0}},
-	{"send to somebody else",       0,     SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, P(&nobody_there), sizeof nobody_there}},
-	{"have an option of TCP",       F,     SYS_setsockopt,    {LISTENER, IPPROTO_TCP, TCP_NODELAY, P(octet), 4}},
-	{"let others linger",           0,     SYS_setsockopt,    {LISTENER, SOL_SOCKET, SO_LINGER, P(octet), sizeof octet}},
-	{"let others block",            0,     SYS_fcntl,         {LISTENER, F_SETFL, O_NONBLOCK}}, /* with 0 it would be so */
-	{"ask what is unsent",          F,     SYS_ioctl,         {LISTENER, TIOCOUTQ, P(octet)}},
+	{"accept",                      F|X,   SYS_accept4,       {LISTENER, 0, 0, 0}},
+	{"send to its peer",            F|X,   SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, 0, 0}},
+	{"send to somebody else",       X,     SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, P(&nobody_there), sizeof nobody_there}},
+	{"have an option of TCP",       F|X,   SYS_setsockopt,    {LISTENER, IPPROTO_TCP, TCP_NODELAY, P(octet), 4}},
+	{"let others linger",           X,     SYS_setsockopt,    {LISTENER, SOL_SOCKET, SO_LINGER, P(octet), sizeof octet}},
+	{"let others block",            X,     SYS_fcntl,         {LISTENER, F_SETFL, O_NONBLOCK}}, /* with 0 it would be so */
+	{"ask what is unsent",          F|X,   SYS_ioctl,         {LISTENER, TIOCOUTQ, P(octet)}},
 	{"type into a terminal",        0,     SYS_ioctl,         {-1, TIOCSTI, P(octet)}},
 	/* other processes */
-	{"execve",                      0,     SYS_execve,        {P("/nothing/of/this/name"), P(no_words), P(no_words)}},
-	{"execveat",                    0,     SYS_execveat,      {-1, P("x"), P(no_words), P(no_words), 0}},
-	{"clone",                       0,     SYS_clone,         {CLONE_SIGHAND, 0, 0, 0, 0}},
-	{"clone3",                      0,     SYS_clone3,        {0, 0}},
+	{"execve",                      X,     SYS_execve,        {P("/nothing/of/this/name"), P(no_words), P(no_words)}},
+	{"execveat",                    X,     SYS_execveat,      {-1, P("x"), P(no_words), P(no_words), 0}},
+	{"clone",                       X,     SYS_clone,         {CLONE_SIGHAND, 0, 0, 0, 0}},
+	{"clone3",                      X,     SYS_clone3,        {0, 0}},
 	{"ptrace",                      0,     SYS_ptrace,        {-1}},
 	{"read another's memory",       0,     SYS_process_vm_readv, {PARENT, 0, 0, 0, 0, 0}},
 	{"signal the parent",           0,     SYS_kill,          {PARENT, SIGCONT}},
-	{"signal the group",            0,     SYS_kill,          {0, SIGCONT}},
-	{"ask whether a process runs",  L|S,   SYS_kill,          {INT_MAX, 0}},
+	{"signal the group",            X,     SYS_kill,          {0, SIGCONT}},
+	{"ask whether a process runs",  L|S|X, SYS_kill,          {INT_MAX, 0}},
 	{"tgkill the parent",           0,     SYS_tgkill,        {PARENT, PARENT, 0}},
 	{"tkill the parent",            0,     SYS_tkill,         {PARENT, 0}},
-	{"pidfd_open the parent",       0,     SYS_pidfd_open,    {PARENT, 0}},
-	{"signal by descriptor",        0,     SYS_fcntl,         {SOCKET, F_SETOWN, PARENT}},
+	{"pidfd_open the parent",       X,     SYS_pidfd_open,    {PARENT, 0}},
+	{"signal by descriptor",        X,     SYS_fcntl,         {SOCKET, F_SETOWN, PARENT}},
 	/* more rights */
-	{"map executable memory",       0,     SYS_mmap,          {0, 4096, PROT_READ | PROT_EXEC, ANON, -1, 0}},
-	{"make memory executable",      0,     SYS_mprotect,      {P(page), 4096, PROT_READ | PROT_EXEC}},
+	{"map executable memory",       X,     SYS_mmap,          {0, 4096, PROT_READ | PROT_EXEC, ANON, -1, 0}},
+	{"make memory executable",      X,     SYS_mprotect,      {P(page), 4096, PROT_READ | PROT_EXEC}},
 	{"map memory",                  ALL,   SYS_mmap,          {0, 4096, PROT_READ | PROT_WRITE, ANON, -1, 0}},
 	{"setresuid",                   0,     SYS_setresuid,     {-1, -1, -1}},
 	{"setgroups",                   0,     SYS_setgroups,     {-1, 0}},
 	{"capset",                      0,     SYS_capset,        {0, 0}},
-	{"prctl",                       0,     SYS_prctl,         {PR_GET_DUMPABLE}},
+	{"prctl",                       X,     SYS_prctl,         {PR_GET_DUMPABLE}},
 	{"chroot",                      0,     SYS_chroot,        {P("/nothing/of/this/name")}},
 	{"mount",                       0,     SYS_mount,         {0, P("/nothing/of/this/name"), 0, 0, 0}},
 	{"unshare",                     0,     SYS_unshare,       {0}},
@@ -146,7 +151,7 @@ static const struct {
 	{"io_uring",                    0,     SYS_io_uring_setup, {0, 0}},
 	{"userfaultfd",                 0,     SYS_userfaultfd,   {-1}},
 	{"keyctl",                      0,     SYS_keyctl,        {-1, 0, 0, 0, 0}},
-	{"another filter",              0,     SYS_seccomp,       {-1, 0, 0}},
+	{"another filter",              X,     SYS_seccomp,       {-1, 0, 0}},
 	{"an event loop",               ALL,   SYS_epoll_create1, {0}},
 	{"an answer to master",         ALL,   SYS_getpid,        {0}},
 };
@@ -180,6 +185,8 @@ struct report {
 	bool confined, went[TABLE_ROWS(attempts)];
 };
 
+static const struct conf no_programs;
+
 static struct confinement walls(enum role role, bool root)
 {
 	struct confinement c = {.role = role, .privs = {.change = root, .id = {getuid(), getgid()}}};
@@ -188,6 +195,8 @@ static struct confinement walls(enum role role, bool root)
 		c.dirs[0] = w.mail;
 	if (role == ROLE_AUTH)
 		c.dirs[0] = w.look;
+	if (role == ROLE_ACCESS)
+		c.programs = &no_programs;
 	if (!root)
 		return c;
 	c.privs.id = role == ROLE_STORE ? (struct identity){OWNER, OWNER} : (struct identity){NOBODY, NOBODY};
@@ -264,6 +273,11 @@ static struct report probe_run(enum role role, bool root, char *status, size_t c
 	return r;
 }
 
+static bool is_signal(long call)
+{
+	return call == SYS_kill || call == SYS_tgkill || call == SYS_tkill;
+}
+
 static void roles_check(bool root)
 {
 	for (enum role role = ROLE_FRONT; role < ROLE_COUNT; role++) {
@@ -275,6 +289,8 @@ static void roles_check(bool root)
 			print_error("%s: %s\n", role_name(role), r.why.text);
 		check_row(role, role_name(role), r.confined);
 		for (size_t i = 0; i < TABLE_ROWS(attempts); i++) {
+			if (role == ROLE_ACCESS && !root && landlock_abi() < SIGNALS_ABI && is_signal(attempts[i].call))
+				continue; /* then Landlock knows nothing of signals to others of the same user */
 			bool may =
 				(root ? attempts[i].may : attempts[i].may | attempts[i].may >> ROLE_COUNT) >> role & 1;
 
@@ -347,6 +363,13 @@ static const struct {
 	{ROLE_LOCKER, "CapBnd:\t0000000000000000\n"},
 	{ROLE_LOCKER, "NoNewPrivs:\t1\n"},
 	{ROLE_LOCKER, "Seccomp:\t2\n"},
+	{ROLE_ACCESS, "Uid:\t65534\t65534\t65534\t65534\n"},
+	{ROLE_ACCESS, "Groups:\t \n"},
+	{ROLE_ACCESS, "CapPrm:\t0000000000000000\n"},
+	{ROLE_ACCESS, "CapEff:\t0000000000000000\n"},
+	{ROLE_ACCESS, "CapBnd:\t0000000000000000\n"},
+	{ROLE_ACCESS, "NoNewPrivs:\t1\n"},
+	{ROLE_ACCESS, "Seccomp:\t2\n"},
 	{ROLE_STORE, "Uid:\t20077\t20077\t20077\t20077\n"},
 	{ROLE_STORE, "Gid:\t20077\t20077\t20077\t20077\n"},
 	{ROLE_STORE, "Groups:\t \n"},

@@ -24,6 +24,11 @@ int hash_main(const struct role_env *env)
 	return env != NULL;
 }
 
+int access_main(const struct role_env *env)
+{
+	return env != NULL;
+}
+
 int store_main(const struct role_env *env)
 {
 	return env != NULL;

@@ -29,6 +29,11 @@ int hash_main(const struct role_env *env)
 	return front_main(env);
 }
 
+int access_main(const struct role_env *env)
+{
+	return front_main(env);
+}
+
 int store_main(const struct role_env *env)
 {
 	return front_main(env);
