@@ -190,3 +190,18 @@ def test_no_locker(daemon, statement):
         daemon.spool.chmod(0o755)
     daemon.login(daemon.user())
     assert daemon.role_pids("pop3d-locker") == []
+
+
+@pytest.mark.needs_root
+def test_access(daemon):
+    """Who runs programs of access lists: a user without rights, filtered, that holds no file and no client, and shares no memory."""
+    daemon.start(extra="acl { ifexec any /bin/true; }")
+    (pid,) = daemon.role_pids("pop3d-access")
+    s = status(pid)
+    assert {int(n) for n in s["Uid"].split()} == {pwd.getpwnam("_pop3auth").pw_uid} and s["Groups"].strip() == ""
+    assert all(int(s[kind], 16) == 0 for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"))
+    assert s["NoNewPrivs"] == "1" and s["Seccomp"] == "2"
+    fds = holds(pid).values()
+    assert not any(t in listeners() for t in fds) and [t for t in fds if t.startswith("/")] == []
+    assert "memfd:pop3d" not in Path(f"/proc/{pid}/maps").read_text(encoding="ascii")
+    assert os.stat(f"/proc/{pid}/environ").st_uid == 0
