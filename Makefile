@@ -1,6 +1,6 @@
 # Poplar. Meson does the work; this file installs what is missing (Debian packages, with sudo where needed) and calls it.
 #
-#	make build	build/pop3d
+#	make build	build/pop3d, build/popctl
 #	make run	a daemon with a demo maildrop on 127.0.0.1, fetched from by a real client (ONCE=1: and stops again)
 #	make test	all tests
 #	make lint	formatter and analysers
@@ -15,8 +15,10 @@ DESTDIR =
 BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp-dev libssl-dev libisal-dev libcrypt-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
-	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils-pop3d fail2ban \
+	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils-pop3d dovecot-pop3d fail2ban \
 	openbsd-inetd systemd procps
+# Other servers, which cannot be installed beside each other: a test unpacks them (dist/unpack) and needs what they are linked with.
+TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d
 LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cppcheck python3
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d procps
 
@@ -27,14 +29,15 @@ all: build
 
 build: packages-BUILD
 	@test -f build/build.ninja || $(MESON) build
-	@ninja -C build pop3d
-	@echo "Built: build/pop3d"
+	@ninja -C build pop3d popctl
+	@echo "Built: build/pop3d build/popctl"
 
 run: packages-RUN
 	@$(MAKE) --no-print-directory build
 	@dist/demo/run
 
 test: packages-TEST
+	@dist/unpack build/unpacked $(TEST_UNPACKED)
 	@tests/run-all
 
 lint: packages-LINT

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "conf/expand.h"
+#include "conf/uidl_pattern.h"
 
 static enum err keep(struct setting *s, const char **to, const char *text, struct why *why)
 {
@@ -263,6 +264,10 @@ static enum err parse_uidl_format(struct setting *s, struct why *why)
 
 	if (err != OK)
 		return err;
+	bool numbers;
+
+	if (dovecot && !uidl_pattern_is(slice_str(v->next->text), &numbers))
+		return fail(why, ERR_PERM, "not a pattern of unique-ids: %s", v->next->text);
 	s->cf->mailbox.uidl_pattern = NULL;
 	return dovecot ? keep(s, &s->cf->mailbox.uidl_pattern, v->next->text, why) : OK;
 }

@@ -253,10 +253,9 @@ const struct statement statements[] = {
 	 "directory.",
 	 HONOURED, "e2e/test_statements.py::test_index_directory", .words = &index_words},
 	{"mailbox", "uidl-format", TOP_AS(KIND_UIDL_FORMAT, mailbox.uidl_format), "format", "auto",
-	 "Unique-ids of messages that have none: our own (auto), or those of another server, so that clients do not "
-	 "fetch "
-	 "everything again.",
-	 LATER, .words = &uidl_formats},
+	 "Unique-ids of messages that have none: our own (auto), or such as another server gives. What has been given "
+	 "stays; popctl uidl import brings those of another server.",
+	 HONOURED, "e2e/test_uidl_import.py::test_dovecot", .words = &uidl_formats},
 	{"mailbox", "mbox-quoting", TOP_AS(KIND_WORD, mailbox.mbox_quoting), "arg", "mboxrd",
 	 "How lines of an mbox that begin with `From ' are quoted: with one more > than they had (mboxrd), with one if "
 	 "they had "

@@ -204,8 +204,50 @@ enum err maildrop_open(struct maildrop *md, struct index_first *first, struct wh
 	return err;
 }
 
+static enum err scan_locked(struct maildrop *md, const struct scan *known, struct scan *now, struct why *why)
+{
+	enum err err = maildrop_lock(md, why);
+
+	if (err == OK)
+		err = md->driver->scan(md, known, now, why);
+	if (err == OK)
+		err = uidl_settle(md, now, why);
+	mailbox_lock_release(&md->lock);
+	return err;
+}
+
+enum err maildrop_scan(struct maildrop *md, struct scan *now, struct why *why)
+{
+	struct index_place place[PLACES];
+	struct index_first *first = calloc(1, sizeof *first);
+	struct scan known = {0};
+	bool current;
+	enum err err = first ? OK : fail(why, ERR_TEMP, "no memory");
+
+	if (err == OK && md->driver->in_one_file)
+		err = maildrop_reopen(md, why);
+	if (err == OK && md->driver->in_one_file && md->fd >= 0)
+		err = replay_file(md->setup, md->fd, why);
+	if (err == OK)
+		err = md->driver->stamp(md, now->stamp, why);
+	places_of(md, place);
+	for (int p = 0; err == OK && p < PLACES && known.count == 0; p++) {
+		struct index old = {.fd = -1};
+
+		if (place[p].dir >= 0 &&
+		    index_open(&old, &place[p], md->driver, now->stamp, first, &current, NULL) == OK)
+			(void)index_load(&old, &known, NULL); /* or nothing is known */
+		index_close(&old);
+	}
+	if (err == OK)
+		err = scan_locked(md, &known, now, why);
+	scan_done(&known);
+	free(first);
+	return err;
+}
+
 /* The mail is not what the index says, and its stamps do not show it. */
-static void forget(const struct maildrop *md)
+void maildrop_forget(const struct maildrop *md)
 {
 	struct index_place place[PLACES];
 
@@ -249,7 +291,7 @@ static const char *name_of(const struct message *m)
 
 static enum err changed(const struct maildrop *md, const struct message *m, struct why *why)
 {
-	forget(md);
+	maildrop_forget(md);
 	return fail(why, ERR_TEMP, "%s has been changed by another program", name_of(m));
 }
 

@@ -19,8 +19,9 @@ struct maildrop_setup {
 	enum index_mode index; /* beside the mail if that can be; none kept; in index_dir only */
 	int index_dir;         /* borrowed; -1: none */
 	struct mailbox_lock_setup lock;
-	int journal_dir;  /* of the owner's journals, borrowed; -1: none */
-	int uidl_dir;     /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
+	int journal_dir; /* of the owner's journals, borrowed; -1: none */
+	int uidl_dir;    /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
+	const char *uidl_format, *uidl_pattern; /* of `mailbox'; borrowed; NULL: auto */
 	uint32_t unquote; /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
 };
 
@@ -48,6 +49,12 @@ enum err maildrop_find(struct maildrop *md, struct slice url, const struct maild
 /* Under the session lock. *first gets what a small listing needs. On failure it is as it was; ERR_IN_USE: another program has the
  * mailbox lock, which is worth another attempt. */
 enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why);
+
+/* For popctl, under the session lock: all messages, settled, into an empty scan; no index is written. ERR_IN_USE as above. */
+enum err maildrop_scan(struct maildrop *md, struct scan *now, struct why *why);
+
+/* What the index says is not believed any more: the next session scans. */
+void maildrop_forget(const struct maildrop *md);
 
 /* Whole messages as they are stored, appended one behind the other: `msgno` if it fits, and those behind it while they fit and are
  * at most `octets` together. *count of them. One that does not fit: count 0, and *body says where it is; the caller owns

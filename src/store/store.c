@@ -244,6 +244,8 @@ static void set_up_maildrops(struct store *st)
 					    .lock = {.conf = &cf->locking, .locker = &st->locker},
 					    .journal_dir = -1,
 					    .uidl_dir = -1,
+					    .uidl_format = cf->mailbox.uidl_format,
+					    .uidl_pattern = cf->mailbox.uidl_pattern,
 					    .unquote = unquote[cf->mailbox.mbox_quoting]};
 	if (index && strcmp(index, "off") == 0)
 		st->setup.index = INDEX_OFF;

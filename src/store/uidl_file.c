@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "store/driver.h"
 #include "store/uidl.h"
+#include "store/uidl_format.h"
 
 enum {
 	PATH_SHOWN = 180, /* octets of a long path that its file's name has */
@@ -114,14 +115,6 @@ static bool take_hex(struct slice *rest, uint64_t *n)
 	return word.n > 0 && word.n <= 16;
 }
 
-static bool is_uidl(struct slice text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		if (text.p[i] < 0x21 || text.p[i] > 0x7E)
-			return false;
-	return text.n >= 1 && text.n <= UIDL_MOST;
-}
-
 static bool add_entry(struct uidl_file *f, const struct uidl_entry *e)
 {
 	if (f->count == f->cap) {
@@ -145,7 +138,7 @@ static enum err take_entry(struct uidl_file *f, struct slice line, struct why *w
 	bool sane = take_hex(&rest, &e.key) && take_hex(&rest, &e.sub);
 	struct slice mark = slice_take(&rest, ' ');
 
-	if (!sane || !(slice_eq(mark, SLICE("-")) || slice_eq(mark, SLICE("x"))) || !is_uidl(rest))
+	if (!sane || !(slice_eq(mark, SLICE("-")) || slice_eq(mark, SLICE("x"))) || !uidl_is_sane(rest))
 		return damaged(why, "a line has another form");
 	e.at = (uint32_t)(rest.p - f->text);
 	e.len = (uint8_t)rest.n;
@@ -209,6 +202,22 @@ enum err uidl_file_read(struct uidl_file *f, const struct uidl_place *place, boo
 
 	if (err == OK && f->there)
 		err = parse(f, octets, unknown, why);
+	if (err != OK)
+		uidl_file_done(f);
+	return err;
+}
+
+enum err uidl_file_parse(struct uidl_file *f, struct slice text, struct why *why)
+{
+	bool unknown;
+
+	*f = (struct uidl_file){.there = true, .text = malloc(text.n + 1)};
+	if (!f->text)
+		return fail(why, ERR_TEMP, "no memory for a file of unique-ids");
+	if (text.n > 0)
+		memcpy(f->text, text.p, text.n);
+	enum err err = text.n <= UIDL_FILE_OCTETS ? parse(f, text.n, &unknown, why) : damaged(why, "it is too large");
+
 	if (err != OK)
 		uidl_file_done(f);
 	return err;

@@ -54,6 +54,9 @@ struct uidl_file {
 enum err uidl_file_read(struct uidl_file *f, const struct uidl_place *place, bool *unknown, struct why *why);
 void uidl_file_done(struct uidl_file *f);
 
+/* The same from a text, which is copied. */
+enum err uidl_file_parse(struct uidl_file *f, struct slice text, struct why *why);
+
 struct slice uidl_file_uidl(const struct uidl_file *f, uint32_t i);
 
 /* Durably marks entries: those that are `going` now, and were not when they were read. */

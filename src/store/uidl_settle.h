@@ -37,6 +37,12 @@ void uidl_marks_end(struct uidl_marks *marks, bool all);
  * be different. Numbers: of the messages to come; 0: as they are. */
 enum err uidl_impose(const struct maildrop *md, struct scan *now, uint64_t validity, uint64_t next, struct why *why);
 
+/* Gives each message the id that `file' has for it: has[i] 1; the others stay what they are. */
+enum err uidl_match(const struct maildrop *md, struct scan *now, struct uidl_file *file, uint8_t *has, struct why *why);
+
+/* A file with the ids of all messages, to be ended by uidl_text_done. */
+enum err uidl_export(const struct maildrop *md, struct scan *now, struct uidl_text *t, struct why *why);
+
 /* Where the durable file of a maildrop lies. `path` gets the canonical path, which `place` borrows. */
 enum err uidl_place_of(const struct maildrop *md, char path[static PATH_MAX], struct uidl_place *place,
 		       struct why *why);

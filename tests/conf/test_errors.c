@@ -114,6 +114,9 @@ static const struct {
 	{"mailbox { uidl-format dovecot; }", 78,
 	 "1.11-30: required argument missing; expected one of auto, mailutils, dovecot, courier, cyrus, basename and "
 	 "md5-header, behind dovecot a \"PATTERN\"\n"},
+	{"mailbox { uidl-format dovecot \"%v\"; }", 78,
+	 "1.11-35: not a pattern of unique-ids: %v; expected one of auto, mailutils, dovecot, courier, cyrus, basename "
+	 "and md5-header, behind dovecot a \"PATTERN\"\n"},
 	{"tls { handshake-timeout 10s; }", 78,
 	 "1.7-28: Invalid argument; expected a number of seconds from 0 to 86400\n"},
 	{"runtime-dir x;", 78, "1.1-14: Invalid argument; expected a directory that begins with /\n"},

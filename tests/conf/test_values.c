@@ -202,7 +202,7 @@ static const struct {
 	{show_pattern, "mailbox { mail-spool /b; mailbox-pattern \"/a/${user}\"; }", "/a/${user}"},
 	{show_uidl, "", "auto -"},
 	{show_uidl, "mailbox { uidl-format dovecot \"%08Xu%08Xv\"; }", "dovecot %08Xu%08Xv"},
-	{show_uidl, "mailbox { uidl-format dovecot x; uidl-format courier; }", "courier -"},
+	{show_uidl, "mailbox { uidl-format dovecot \"%f\"; uidl-format courier; }", "courier -"},
 	{show_bulletins, "bulletin-new-user since 1970-01-02;", "2 86400"},
 	{show_bulletins, "bulletin-new-user since \"2026-01-31\"; bulletin-new-user none;", "1 0"},
 	{show_logging, "logging { facility LOG_LOCAL3; severity crit; }", "19 2"},
