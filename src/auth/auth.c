@@ -14,31 +14,19 @@
 
 #include "auth/auth_child.h"
 #include "auth/chain.h"
+#include "auth/fronts.h"
 #include "auth/grants.h"
 #include "auth/hash.h"
 #include "auth/hashers.h"
 #include "auth/names.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "ipc/old_line.h"
 
-enum {
-	HASH_MOST = 512,                /* octets of a hash that is worth computing; libcrypt's are shorter */
-	FAILURES_WINDOW_MS = 60 * 1000, /* a front with more failures than this in so long */
-	FAILURES_ABSURD = 6000,         /* is guessing, or has been taken over */
-};
+enum { HASH_MOST = 512 }; /* octets of a hash that is worth computing; libcrypt's are shorter */
 
 /* Until the first real one was seen: yescrypt, as Debian makes them. */
 static const char first_decoy[] = "$y$j9T$oZq8dVnTtNoPpAhYiIyJa.$4rWF.X3ALfADwgA9ZJgT5cZp.3jKqELLyL2ZP466d7C";
-
-struct front {
-	struct front *next;
-	struct auth *auth;
-	struct chan chan;
-	uint64_t window_ms; /* when counting began */
-	uint32_t failures;  /* since then */
-};
 
 struct auth {
 	struct auth_child child;
@@ -47,7 +35,7 @@ struct auth {
 	struct cache cache;
 	struct hashers hashers;
 	struct grants grants;
-	struct front *fronts;
+	struct fronts fronts;
 	char decoy[HASH_MOST];
 	size_t decoy_len;
 };
@@ -92,47 +80,6 @@ static void log_hashed(const struct login *l)
 	event_log(&e, LOG_DEBUG);
 }
 
-/* --- fronts ----------------------------------------------------------------------------------------------------- */
-
-/* There are as many as cores. NULL: it has ended. */
-static struct front *front_find(const struct auth *a, uint32_t serial)
-{
-	struct front *f = a->fronts;
-
-	while (f && f->chan.peer_serial != serial)
-		f = f->next;
-	return f;
-}
-
-static void deny(const struct auth *a, uint32_t front, uint64_t sid, enum err err, const char *reason)
-{
-	struct front *f = front_find(a, front);
-	struct msg_deny m = {.sid = sid, .err = (uint32_t)err};
-
-	if (f)
-		chan_send(&f->chan, MSG_DENY, &(struct chan_out){.payload = &m, .bulk = {slice_str(reason)}});
-}
-
-static void on_lost(void *arg, uint32_t front, uint64_t sid)
-{
-	deny(arg, front, sid, ERR_TEMP, "the store process ended");
-}
-
-/* A front that was taken over can guess passwords as fast as we check them; at least it is seen. */
-static void count_failure(struct front *f)
-{
-	uint64_t now = clock_ms();
-
-	if (now - f->window_ms > FAILURES_WINDOW_MS) {
-		f->window_ms = now;
-		f->failures = 0;
-	}
-	if (++f->failures == FAILURES_ABSURD)
-		log_line(LOG_WARNING,
-			 "auth: %u failed logins within a minute from front %u: somebody guesses passwords",
-			 (unsigned)f->failures, (unsigned)f->chan.peer_serial);
-}
-
 /* --- the end of a login ----------------------------------------------------------------------------------------- */
 
 static void login_free(struct login *l)
@@ -143,7 +90,7 @@ static void login_free(struct login *l)
 
 static void login_deny(struct auth *a, struct login *l, enum err err, const char *reason)
 {
-	deny(a, l->front, l->sid, err, reason);
+	fronts_deny(&a->fronts, l->front, l->sid, err, reason);
 	login_free(l);
 }
 
@@ -156,11 +103,8 @@ static void login_untold(struct auth *a, struct login *l, const char *reason)
 
 static void login_refuse(struct auth *a, struct login *l, const char *reason)
 {
-	struct front *f = front_find(a, l->front);
-
 	(void)old_line(l->unknown ? OLD_NONEXISTENT : OLD_WRONG, OLD(l->user));
-	if (f)
-		count_failure(f);
+	fronts_count_failure(&a->fronts, l->front);
 	login_deny(a, l, ERR_AUTH, reason);
 }
 
@@ -201,9 +145,9 @@ static void login_grant(struct auth *a, struct login *l)
 		login_deny(a, l, ERR_PERM, "a uid that may not log in");
 		return;
 	}
-	/* Without front nobody would end the session. */
-	if (front_find(a, l->front) && !grants_send(&a->grants, &m, (struct slice[]){l->name, l->mailbox, l->home}))
-		deny(a, l->front, l->sid, ERR_TEMP, "no store process");
+	if (fronts_has(&a->fronts, l->front) &&
+	    !grants_send(&a->grants, &m, (struct slice[]){l->name, l->mailbox, l->home}))
+		fronts_deny(&a->fronts, l->front, l->sid, ERR_TEMP, "no store process");
 	login_free(l);
 }
 
@@ -275,8 +219,8 @@ static struct slice keep(struct login *l, struct slice text)
 }
 
 /* Copies all that outlives the message. NULL: no memory. */
-static struct login *login_new(const struct front *f, const struct msg_login *m, struct slice user,
-			       struct slice password, const struct record *r, struct slice setting)
+static struct login *login_new(uint32_t front, const struct msg_login *m, struct slice user, struct slice password,
+			       const struct record *r, struct slice setting)
 {
 	struct slice place = slice_str(r->place);
 	struct login *l =
@@ -286,7 +230,7 @@ static struct login *login_new(const struct front *f, const struct msg_login *m,
 		return NULL;
 	l->sid = m->sid;
 	l->log_id = m->log_id;
-	l->front = f->chan.peer_serial;
+	l->front = front;
 	l->client = m->client;
 	l->source = r->source;
 	l->uid = r->uid;
@@ -347,9 +291,9 @@ static void login_begin(struct auth *a, struct login *l)
 	}
 }
 
-static void login_handle(struct front *f, const struct msg_login *m, struct slice user, struct slice password)
+static void on_login(void *arg, uint32_t front, const struct msg_login *m, struct slice user, struct slice password)
 {
-	struct auth *a = f->auth;
+	struct auth *a = arg;
 	struct query q = {.login = user, .local = &m->local};
 	struct record r = {0};
 	struct why why = {""};
@@ -358,17 +302,17 @@ static void login_handle(struct front *f, const struct msg_login *m, struct slic
 
 	if (err != OK && err != ERR_AUTH) {
 		(void)old_line(OLD_NO_INFO, OLD(user, slice_str(why.text)));
-		deny(a, f->chan.peer_serial, m->sid, err, why.text);
+		fronts_deny(&a->fronts, front, m->sid, err, why.text);
 		return;
 	}
 	bool real = err == OK && record_is_checkable(a, &r, &why);
 
 	if (real)
 		decoy_set(a, r.hash);
-	struct login *l = login_new(f, m, user, password, &r, (struct slice){a->decoy, a->decoy_len});
+	struct login *l = login_new(front, m, user, password, &r, (struct slice){a->decoy, a->decoy_len});
 
 	if (!l) {
-		deny(a, f->chan.peer_serial, m->sid, ERR_TEMP, "no memory");
+		fronts_deny(&a->fronts, front, m->sid, ERR_TEMP, "no memory");
 		return;
 	}
 	l->decoy = !real;
@@ -377,48 +321,13 @@ static void login_handle(struct front *f, const struct msg_login *m, struct slic
 	login_begin(a, l);
 }
 
-static enum err on_login(struct chan *c, struct msg *m, struct why *why)
-{
-	const struct msg_login *login = m->payload;
-
-	if ((size_t)login->user_len + login->password_len != m->bulk.n || login->user_len > NAME_MOST ||
-	    login->password_len > SECRET_MOST)
-		return fail(why, ERR_PERM, "a login with %zu octets", m->bulk.n);
-	log_session(login->log_id);
-	login_handle(c->owner, login, (struct slice){m->bulk.p, login->user_len},
-		     (struct slice){m->bulk.p + login->user_len, login->password_len});
-	return OK;
-}
-
 /* --- the process ------------------------------------------------------------------------------------------------ */
 
-/* Its logins under way come to their end; there is just nobody to tell. */
-static void on_front_closed(struct chan *c, const char *reason)
+static void on_lost(void *arg, uint32_t front, uint64_t sid)
 {
-	struct front *f = c->owner, **at = &f->auth->fronts;
+	const struct auth *a = arg;
 
-	if (reason)
-		log_line(LOG_WARNING, "auth: channel to front %u closed: %s", (unsigned)c->peer_serial, reason);
-	while (*at != f)
-		at = &(*at)->next;
-	*at = f->next;
-	chan_done(c);
-	free(f);
-}
-
-static const struct chan_ops front_ops = {.on = {[MSG_LOGIN] = on_login}, .closed = on_front_closed};
-
-static enum err front_peer(struct auth *a, const struct msg_peer *peer, int fd, struct why *why)
-{
-	struct front *f = calloc(1, sizeof *f);
-
-	if (!f)
-		return fail(why, ERR_TEMP, "no memory for a channel to front");
-	f->auth = a;
-	f->next = a->fronts;
-	a->fronts = f;
-	chan_init(&f->chan, a->child.loop, fd, ROLE_AUTH, ROLE_FRONT, peer->serial, &front_ops, f);
-	return OK;
+	fronts_deny(&a->fronts, front, sid, ERR_TEMP, "the store process ended");
 }
 
 static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
@@ -428,7 +337,7 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	enum err err = ERR_PERM;
 
 	if (peer->role == ROLE_FRONT)
-		err = front_peer(a, peer, m->fds[0], why);
+		err = fronts_peer(&a->fronts, peer, m->fds[0], why);
 	else if (peer->role == ROLE_HASH)
 		err = hashers_peer(&a->hashers, peer, m->fds[0], why);
 	else if (peer->role == ROLE_STORE)
@@ -464,6 +373,9 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 		return err;
 	decoy_set(a, SLICE(first_decoy));
 	auth_child_open(&a->child, env, on_peer, on_forget, a);
+	a->fronts.loop = a->child.loop;
+	a->fronts.login = on_login;
+	a->fronts.arg = a;
 	a->hashers.answer = on_answer;
 	a->hashers.is_known = is_known;
 	a->hashers.arg = a;
@@ -478,8 +390,7 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 
 static void auth_close(struct auth *a)
 {
-	while (a->fronts)
-		on_front_closed(&a->fronts->chan, NULL);
+	fronts_close(&a->fronts);
 	hashers_close(&a->hashers);
 	grants_close(&a->grants);
 	auth_child_close(&a->child);

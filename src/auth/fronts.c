@@ -1,0 +1,111 @@
+/* auth/fronts.c - see fronts.h */
+#include "auth/fronts.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+enum {
+	FAILURES_WINDOW_MS = 60 * 1000, /* a front with more failures than this in so long */
+	FAILURES_ABSURD = 6000,         /* is guessing, or has been taken over */
+};
+
+struct front {
+	struct front *next;
+	struct fronts *all;
+	struct chan chan;
+	uint64_t window_ms; /* when counting began */
+	uint32_t failures;  /* since then */
+};
+
+static struct front *front_find(const struct fronts *fs, uint32_t serial)
+{
+	struct front *f = fs->list;
+
+	while (f && f->chan.peer_serial != serial)
+		f = f->next;
+	return f;
+}
+
+bool fronts_has(const struct fronts *fs, uint32_t serial)
+{
+	return front_find(fs, serial);
+}
+
+void fronts_deny(const struct fronts *fs, uint32_t serial, uint64_t sid, enum err err, const char *reason)
+{
+	struct front *f = front_find(fs, serial);
+	struct msg_deny m = {.sid = sid, .err = (uint32_t)err};
+
+	if (f)
+		chan_send(&f->chan, MSG_DENY, &(struct chan_out){.payload = &m, .bulk = {slice_str(reason)}});
+}
+
+/* A front that was taken over can guess passwords as fast as we check them; at least it is seen. */
+void fronts_count_failure(const struct fronts *fs, uint32_t serial)
+{
+	struct front *f = front_find(fs, serial);
+	uint64_t now = clock_ms();
+
+	if (!f)
+		return;
+	if (now - f->window_ms > FAILURES_WINDOW_MS) {
+		f->window_ms = now;
+		f->failures = 0;
+	}
+	if (++f->failures == FAILURES_ABSURD)
+		log_line(LOG_WARNING,
+			 "auth: %u failed logins within a minute from front %u: somebody guesses passwords",
+			 (unsigned)f->failures, (unsigned)serial);
+}
+
+static enum err on_login(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct front *f = c->owner;
+	const struct msg_login *login = m->payload;
+
+	if ((size_t)login->user_len + login->password_len != m->bulk.n || login->user_len > NAME_MOST ||
+	    login->password_len > SECRET_MOST)
+		return fail(why, ERR_PERM, "a login with %zu octets", m->bulk.n);
+	log_session(login->log_id);
+	f->all->login(f->all->arg, c->peer_serial, login, (struct slice){m->bulk.p, login->user_len},
+		      (struct slice){m->bulk.p + login->user_len, login->password_len});
+	return OK;
+}
+
+/* Its logins under way come to their end; there is just nobody to tell. */
+static void on_closed(struct chan *c, const char *reason)
+{
+	struct front *f = c->owner, **at = &f->all->list;
+
+	if (reason)
+		log_line(LOG_WARNING, "auth: channel to front %u closed: %s", (unsigned)c->peer_serial, reason);
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
+	chan_done(c);
+	free(f);
+}
+
+static const struct chan_ops front_ops = {.on = {[MSG_LOGIN] = on_login}, .closed = on_closed};
+
+enum err fronts_peer(struct fronts *fs, const struct msg_peer *peer, int fd, struct why *why)
+{
+	struct front *f = calloc(1, sizeof *f);
+
+	if (!f)
+		return fail(why, ERR_TEMP, "no memory for a channel to front");
+	f->all = fs;
+	f->next = fs->list;
+	fs->list = f;
+	chan_init(&f->chan, fs->loop, fd, ROLE_AUTH, ROLE_FRONT, peer->serial, &front_ops, f);
+	return OK;
+}
+
+void fronts_close(struct fronts *fs)
+{
+	while (fs->list)
+		on_closed(&fs->list->chan, NULL);
+}

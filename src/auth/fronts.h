@@ -1,0 +1,31 @@
+/* auth/fronts.h - the fronts that ask auth: their logins, the denials they get, and how often each was wrong
+ *
+ * A front is named by the serial of its process, and a login outlives it: what is said to one that has ended goes nowhere. */
+#pragma once
+#include "ipc/chan.h"
+
+struct front;
+
+struct fronts {
+	struct ev_loop *loop;
+	struct front *list; /* as many as cores */
+	/* A client of this front has said who he is. The lengths in m are those of user and password, which are secret, valid
+	 * until it returns, and at most NAME_MOST and SECRET_MOST octets. */
+	void (*login)(void *arg, uint32_t front, const struct msg_login *m, struct slice user, struct slice password);
+	void *arg;
+};
+
+/* The caller has filled in loop, login and arg. */
+void fronts_close(struct fronts *fs);
+
+/* A channel to a front; fd is ours on OK. */
+enum err fronts_peer(struct fronts *fs, const struct msg_peer *peer, int fd, struct why *why);
+
+/* Somebody would end the session that this front is granted. */
+bool fronts_has(const struct fronts *fs, uint32_t serial);
+
+/* Its client does not get in; the reason is for front's log. */
+void fronts_deny(const struct fronts *fs, uint32_t serial, uint64_t sid, enum err err, const char *reason);
+
+/* A wrong user or password came from there. */
+void fronts_count_failure(const struct fronts *fs, uint32_t serial);
