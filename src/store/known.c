@@ -151,7 +151,7 @@ static bool name_message(struct known *k, struct digest *m, int fd, uint32_t cop
 
 	if (m->xuidl[0] && digest_xuidl_is_right(m, fd)) {
 		uidl_set(&m->rec, slice_str(m->xuidl));
-		m->rec.flags = UIDL_SPECIAL;
+		m->rec.flags = UIDL_SPECIAL | UIDL_RIVALLED;
 		if (!take_uidl(k, listing_uidl(&m->rec), &was))
 			return false;
 	}
@@ -176,6 +176,8 @@ bool known_match(struct known *k, struct digest *m, int fd, uint32_t now, uint32
 	if (s->known == KNOWN_NONE)
 		return name_message(k, m, fd, s->copies++);
 	uidl_keep(&m->rec, &k->scan->rec[*which]);
+	if (m->xuidl[0]) /* who does not know it would take that */
+		m->rec.flags |= UIDL_SPECIAL | UIDL_RIVALLED;
 	k->where[*which] = now;
 	s->known = k->next[*which];
 	return true;

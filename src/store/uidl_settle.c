@@ -241,7 +241,8 @@ static bool is_alone(const struct settle *s, uint32_t i)
 
 static bool is_kept(const struct settle *s, uint32_t i)
 {
-	return !uidl_format_is_computed(s->md->setup) || !is_plain(s, i) || !is_alone(s, i);
+	return !uidl_format_is_computed(s->md->setup) || s->now->rec[i].flags & UIDL_RIVALLED || !is_plain(s, i) ||
+	       !is_alone(s, i);
 }
 
 /* Where it is taken: another one. */
