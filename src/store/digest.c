@@ -63,6 +63,8 @@ static void keep_xuidl(struct digest *m, struct slice line)
 /* Headers that say something about the message itself. */
 static void look_at(struct digest *m, struct slice line)
 {
+	if (line.n == 0 || !memchr("XxSs", line.p[0], 4))
+		return;
 	if (is_named(line, "X-UIDL:"))
 		keep_xuidl(m, line);
 	m->imap |= is_named(line, "X-IMAP:") || is_named(line, "X-IMAPbase:");
@@ -77,40 +79,75 @@ bool digest_begin(struct digest *m, uint32_t rules, uint64_t pos)
 	return uidl_begin();
 }
 
-/* A line of the header, or the end of one that is very long, without LF. */
-static void take_line(struct digest *m, struct slice line, bool has_lf)
+/* What other programs may rewrite is no part of it. */
+static bool is_skipped(struct digest *m, struct slice line)
 {
 	bool begins = !m->in_line, continues = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
 
-	m->in_line = !has_lf;
-	line.n -= has_lf && line.n > 0 && line.p[line.n - 1] == '\r';
 	if (begins && !continues) {
 		m->skips = is_rewritten(line);
 		look_at(m, line);
 	}
-	if (m->skips)
+	return m->skips;
+}
+
+/* Lines that follow each other as they are hashed go in one piece. */
+struct run {
+	const char *from;
+	size_t n;
+};
+
+static void run_end(struct run *r)
+{
+	if (r->n > 0)
+		uidl_feed((struct slice){r->from, r->n});
+	r->n = 0;
+}
+
+static void run_add(struct run *r, const char *p, size_t n)
+{
+	if (r->n == 0 || r->from + r->n != p) {
+		run_end(r);
+		r->from = p;
+	}
+	r->n += n;
+}
+
+/* A line of the header, or the end of one that is very long, without LF. */
+static void take_line(struct digest *m, struct slice line, bool has_lf, struct run *run)
+{
+	bool cr = has_lf && line.n > 0 && line.p[line.n - 1] == '\r';
+
+	line.n -= cr;
+	bool skipped = is_skipped(m, line);
+
+	m->in_line = !has_lf;
+	if (skipped)
 		return;
-	uidl_feed(line);
-	if (has_lf)
-		uidl_feed(SLICE("\n"));
+	run_add(run, line.p, line.n + (has_lf && !cr));
+	if (cr)
+		run_add(run, line.p + line.n + 1, 1); /* the LF */
 }
 
 /* The header's part of a piece. What is behind is the body. */
 static struct slice take_head(struct digest *m, struct slice piece)
 {
-	struct slice rest = piece;
+	const char *p = piece.p, *end = piece.p + piece.n;
+	struct run run = {0};
 
-	while (!m->in_body && rest.n > 0) {
-		bool begins = !m->in_line, has_lf = slice_find(rest, '\n') < rest.n;
-		struct slice line = slice_take(&rest, '\n');
+	while (!m->in_body && p < end) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p));
+		struct slice line = {p, (size_t)((lf ? lf : end) - p)};
 
-		m->in_body = begins && has_lf && (line.n == 0 || (line.n == 1 && line.p[0] == '\r'));
+		m->in_body = !m->in_line && lf && (line.n == 0 || (line.n == 1 && line.p[0] == '\r'));
 		if (!m->in_body)
-			take_line(m, line, has_lf);
+			take_line(m, line, lf != NULL, &run);
+		p = lf ? lf + 1 : end;
 	}
-	piece.n -= rest.n;
+	run_end(&run);
+	piece.n = (size_t)(p - piece.p);
 	m->head_crc = listing_crc(m->head_crc, piece);
-	return rest;
+	return (struct slice){p, (size_t)(end - p)};
 }
 
 static void take_body(struct digest *m, struct slice piece)

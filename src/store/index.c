@@ -19,6 +19,7 @@ enum {
 	ORDER = 0x01020304,
 	BLOCK_LEAST = 256,
 	BLOCK_MOST = 1024,
+	BLOCKS_SHED = 4,
 	BLOCKS_SMALL = 64, /* so many of less than BLOCK_MOST: it is written anew, with larger ones */
 	ROOM_STEP = 16,
 	ROOM_MOST = NAME_OCTETS + 1,
@@ -396,6 +397,8 @@ static bool write_messages(struct index *ix, const struct store_driver *driver, 
 		n = n < s->count - k ? n : s->count - k;
 		if (!write_run(ix, s, k, n))
 			return false;
+		if (k / BLOCK_MOST % BLOCKS_SHED == BLOCKS_SHED - 1)
+			room_shed_all();
 	}
 	set_head(&h, driver);
 	h.count = ix->count;
@@ -414,8 +417,10 @@ static uint32_t longest_name(const struct scan *s)
 {
 	uint32_t most = 0;
 
-	for (uint32_t i = 0; i < s->count; i++)
+	for (uint32_t i = 0; i < s->count; i++) {
 		most = s->entry[i].name_len > most ? s->entry[i].name_len : most;
+		scan_pass(i);
+	}
 	return most;
 }
 

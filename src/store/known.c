@@ -45,7 +45,7 @@ static bool sames_grow(struct known *k)
 /* The entry of this identity, made where there is none; NULL: no memory. */
 static struct known_same *same_of(struct known *k, uint64_t id)
 {
-	if (k->sames * 2 >= k->sames_cap && !sames_grow(k))
+	if (k->sames * 4 >= k->sames_cap * 3 && !sames_grow(k))
 		return NULL;
 	struct known_same *s = same_slot(k, id);
 
@@ -110,12 +110,13 @@ static bool add_known(struct known *k)
 		struct known_same *s = same_of(k, k->scan->entry[i].id);
 		bool was;
 
-		if (!s || !take_uidl(k, listing_uidl(&k->scan->rec[i]), &was))
+		if (!s || (k->scan->rec[i].flags & UIDL_SPECIAL && !take_uidl(k, listing_uidl(&k->scan->rec[i]), &was)))
 			return false;
 		k->next[i] = s->known;
 		k->where[i] = KNOWN_NONE;
 		s->known = i;
 		s->copies++;
+		scan_pass(i);
 	}
 	return true;
 }
@@ -144,7 +145,7 @@ void known_keep(struct known *k, uint32_t n)
 	}
 }
 
-/* A UIDL of its own: the one that Mailutils gave it, the hash, or that of the first copy that nobody is. */
+/* A UIDL of its own (a hash is only that of messages with this identity, and the first of them has it): the one that Mailutils gave it, the hash, or that of the first copy that nobody is. */
 static bool name_message(struct known *k, struct digest *m, int fd, uint32_t copy)
 {
 	bool was = true;
@@ -155,12 +156,14 @@ static bool name_message(struct known *k, struct digest *m, int fd, uint32_t cop
 		if (!take_uidl(k, listing_uidl(&m->rec), &was))
 			return false;
 	}
-	for (; was; copy++) {
+	if (was && copy == 0) {
 		uidl_set(&m->rec, slice_str(m->digits));
-		m->rec.flags = copy > 0 ? UIDL_SPECIAL : 0;
-		if (copy > 0 && !uidl_copy(&m->rec, slice_str(m->digits), copy))
-			return false;
-		if (!take_uidl(k, listing_uidl(&m->rec), &was))
+		m->rec.flags = 0;
+		return true;
+	}
+	for (; was; copy++) {
+		m->rec.flags = UIDL_SPECIAL;
+		if (!uidl_copy(&m->rec, slice_str(m->digits), copy) || !take_uidl(k, listing_uidl(&m->rec), &was))
 			return false;
 	}
 	return true;

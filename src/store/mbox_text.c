@@ -1,10 +1,11 @@
 /* store/mbox_text.c - the octets of an mbox, cut into messages. See mbox.h
  *
- * What comes next is searched for the next From_ line, in blocks that compilers turn into vectors. The end of the window is kept back for
+ * What comes next is searched for the next From_ line, many octets at a time. The end of the window is kept back for
  * the next one, as long as a From_ line may begin there. */
 #include <string.h>
 #include <unistd.h>
 
+#include "mail/lanes.h"
 #include "store/mbox.h"
 
 enum { HELD = MBOX_FROM_MOST + 100 }; /* octets at the end of a window */
@@ -27,37 +28,47 @@ static enum err mbox_next(struct text *t, uint64_t *at, uint64_t *pos, bool *is,
 	return OK;
 }
 
-/* A From_ line in window[i..end), behind an empty line; false: none begins there, or its end is not in sight. */
+/* A From_ line in window[i..end); false: none begins there, or its end is not in sight. */
 static bool is_from_at(const struct text *t, size_t i, size_t end)
 {
 	const char *p = t->p + i;
 
-	if (p[-2] != '\n' || end - i < 5 || memcmp(p, "From ", 5) != 0)
+	if (end - i < 5 || memcmp(p, "From ", 5) != 0)
 		return false;
 	const char *lf = memchr(p, '\n', end - i < MBOX_FROM_MOST + 1 ? end - i : MBOX_FROM_MOST + 1);
 
 	return mbox_is_from((struct slice){p, lf ? (size_t)(lf - p) : end - i});
 }
 
+/* The first F in p[i..end) behind an empty line, i >= 2; `end`: there is none. */
+LANES_FUNCTION static size_t find_start(const char *p, size_t i, size_t end)
+{
+	enum { BLOCK = 8 * LANES };
+
+	for (; end - i >= BLOCK; i += BLOCK) {
+		lanes any = {0};
+
+		for (size_t k = i; k < i + BLOCK; k += LANES)
+			any |= (*LANES_AT(p + k) == 'F') & (*LANES_AT(p + k - 1) == '\n') &
+			       (*LANES_AT(p + k - 2) == '\n');
+		if (lanes_any(&any))
+			break;
+	}
+	while (i < end && (p[i] != 'F' || p[i - 1] != '\n' || p[i - 2] != '\n'))
+		i++;
+	return i;
+}
+
 /* The first From_ line in window[i..end), i >= 2; `end`: there is none. */
 static size_t find_from(const struct text *t, size_t i, size_t end)
 {
-	enum { BLOCK = 128 }; /* a constant, and a counter of one octet, so that compilers use vectors */
-
-	for (; end - i >= BLOCK; i += BLOCK) {
-		const char *p = t->p + i - 1;
-		uint8_t any = 0;
-
-		for (size_t k = 0; k < BLOCK; k++)
-			any = (uint8_t)(any + ((p[k] == '\n') & (p[k + 1] == 'F')));
-		for (size_t k = i; any && k < i + BLOCK; k++)
-			if (t->p[k] == 'F' && t->p[k - 1] == '\n' && is_from_at(t, k, end))
-				return k;
+	while (i < end) {
+		i = find_start(t->p, i, end);
+		if (i < end && is_from_at(t, i, end))
+			break;
+		i += i < end;
 	}
-	for (; i < end; i++)
-		if (t->p[i] == 'F' && t->p[i - 1] == '\n' && is_from_at(t, i, end))
-			return i;
-	return end;
+	return i;
 }
 
 /* The octets of window[from..to) end with an empty line that separates. */

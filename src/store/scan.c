@@ -1,39 +1,48 @@
 /* store/scan.c - see scan.h */
 #include "store/scan.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-enum { CAP_FIRST = 64, NAMES_FIRST = 4096 };
+enum { CAP_FIRST = 64, CAP_MUCH = 16 * 1024, NAMES_FIRST = 4096, NAMES_MUCH = 1024 * 1024, SHED_EACH = 4096 };
+
+/* Twice as much, or a quarter more of much; 0: it cannot be. */
+static uint32_t more(uint32_t cap, uint32_t first, uint32_t much)
+{
+	uint32_t bigger = cap == 0 ? first : cap < much ? cap * 2 : cap + cap / 4;
+
+	return bigger > cap ? bigger : 0;
+}
 
 /* Room for one more of each; a failure leaves what there was. */
 static bool grow(struct scan *s)
 {
-	uint32_t cap = s->cap ? s->cap * 2 : CAP_FIRST;
-	struct listing_rec *rec = cap > s->cap ? realloc(s->rec, cap * sizeof *rec) : NULL;
+	uint32_t cap = more(s->cap, CAP_FIRST, CAP_MUCH);
 
-	if (!rec)
+	if (cap == 0 || !room_grow(&s->room[SCAN_RECS], cap * sizeof *s->rec))
 		return false;
-	s->rec = rec;
-	struct scan_entry *entry = realloc(s->entry, cap * sizeof *entry);
-
-	if (!entry)
+	s->rec = (void *)s->room[SCAN_RECS].p;
+	if (!room_grow(&s->room[SCAN_ENTRIES], cap * sizeof *s->entry))
 		return false;
-	s->entry = entry;
+	s->entry = (void *)s->room[SCAN_ENTRIES].p;
 	s->cap = cap;
 	return true;
 }
 
 static bool grow_names(struct scan *s)
 {
-	uint32_t cap = s->names_cap ? s->names_cap * 2 : NAMES_FIRST;
-	char *names = cap > s->names_cap ? realloc(s->names, cap) : NULL;
+	uint32_t cap = more(s->names_cap, NAMES_FIRST, NAMES_MUCH);
 
-	if (!names)
+	if (cap == 0 || !room_grow(&s->room[SCAN_NAMES], cap))
 		return false;
-	s->names = names;
+	s->names = s->room[SCAN_NAMES].p;
 	s->names_cap = cap;
 	return true;
+}
+
+void scan_pass(uint32_t i)
+{
+	if (i % SHED_EACH == SHED_EACH - 1)
+		room_shed_all();
 }
 
 enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan_entry *e, struct slice name,
@@ -50,7 +59,7 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 		memcpy(s->names + s->names_len, name.p, name.n);
 	s->names_len += (uint32_t)name.n;
 	s->octets += r->octets;
-	s->count++;
+	scan_pass(s->count++);
 	return OK;
 }
 
@@ -61,8 +70,7 @@ struct slice scan_name(const struct scan *s, uint32_t i)
 
 void scan_done(struct scan *s)
 {
-	free(s->rec);
-	free(s->entry);
-	free(s->names);
+	for (int i = 0; i < SCAN_ROOMS; i++)
+		room_done(&s->room[i]);
 	*s = (struct scan){0};
 }

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/why.h"
 #include "mail/listing.h"
+#include "store/room.h"
 
 enum { NAME_OCTETS = 255 }; /* of a file's name, NAME_MAX */
 
@@ -24,7 +25,10 @@ struct scan_entry {
 	uint16_t dir; /* the driver's */
 };
 
+enum { SCAN_RECS, SCAN_ENTRIES, SCAN_NAMES, SCAN_ROOMS };
+
 struct scan {
+	struct room room[SCAN_ROOMS]; /* what rec, entry and names point into; owned */
 	struct listing_rec *rec;
 	struct scan_entry *entry;
 	char *names; /* one behind the other, in the order of the entries */
@@ -40,6 +44,9 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 		  struct why *why);
 
 struct slice scan_name(const struct scan *s, uint32_t i);
+
+/* Whoever goes through all of a scan calls it for each message: once in a while it lets go of the memory behind (store/room.h). */
+void scan_pass(uint32_t i);
 
 /* Frees what it holds; an empty scan again. */
 void scan_done(struct scan *s);

@@ -255,6 +255,7 @@ static void set_up_maildrops(struct store *st)
 		st->setup.index_dir = open(st->env->index_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (st->setup.index_dir < 0)
 			log_line(LOG_WARNING, "no indexes in %s: %s", st->env->index_dir, strerror(errno));
+		room_set_dir(st->setup.index_dir);
 	}
 }
 

@@ -399,9 +399,11 @@ static void set_flags(struct settle *s)
 
 static bool is_special(const struct scan *now)
 {
-	for (uint32_t i = 0; i < now->count; i++)
+	for (uint32_t i = 0; i < now->count; i++) {
 		if (now->rec[i].flags & UIDL_SPECIAL)
 			return true;
+		scan_pass(i);
+	}
 	return false;
 }
 
@@ -422,8 +424,10 @@ static enum err settle_special(struct settle *s, struct why *why)
 
 static void settle_plain(struct scan *now)
 {
-	for (uint32_t i = 0; i < now->count; i++)
+	for (uint32_t i = 0; i < now->count; i++) {
 		now->rec[i].flags |= UIDL_SETTLED;
+		scan_pass(i);
+	}
 }
 
 enum err uidl_settle(const struct maildrop *md, struct scan *now, struct why *why)

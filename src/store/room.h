@@ -1,0 +1,27 @@
+/* store/room.h - memory for what grows with a mailbox
+ *
+ * A room begins on the heap. A large one is a mapping of a file that has no name, which nobody else can reach or truncate: in the
+ * directory of indexes, so that it is page cache, or where that cannot be, a memfd. What has been used can be shed: it stays in the file,
+ * and comes back when it is looked at. So a process that goes through millions of messages has few of them mapped at a time. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { ROOM_HEAP_MOST = 512 * 1024 }; /* octets of a room that stays on the heap */
+
+struct room {
+	char *p; /* moves when it grows; owned */
+	size_t cap;
+	struct room_large *large; /* of a large one: its file */
+};
+
+/* Where files without a name are made, from now on; borrowed, -1: nowhere. */
+void room_set_dir(int dir);
+
+/* At least `cap` octets; what was there stays. False: no memory, and nothing has changed. A room begins as {0}. */
+bool room_grow(struct room *r, size_t cap);
+
+/* All large rooms of the process. Contents stay. */
+void room_shed_all(void);
+
+void room_done(struct room *r);
