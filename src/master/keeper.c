@@ -14,6 +14,7 @@
 #include "master/notify.h"
 #include "master/prepare.h"
 #include "master/reload.h"
+#include "master/revive.h"
 #include "master/tell.h"
 
 enum { LOG_AGAIN_S = 2 }; /* between tries to reach the system's log */
@@ -56,6 +57,7 @@ static void stop(struct keeper *k, enum leave stay, int status)
 	k->stopping = true;
 	k->status = status;
 	ev_timer_stop(k->loop, &k->patience);
+	ev_timer_stop(k->loop, &k->revive);
 	notify("STOPPING=1\nSTATUS=Ending; sessions may finish");
 	listeners_close(&k->new_listeners, &k->listeners);
 	listeners_close(&k->listeners, NULL);
@@ -137,10 +139,23 @@ static void coming_ended(struct keeper *k, int code)
 	ev_timer_stop(k->loop, &k->patience);
 	if (k->stopping)
 		return;
-	if (!k->current)
+	if (!k->cf)
 		stop(k, LEAVE_COMMITS, code);
+	else if (!k->new_cf)
+		revive_later(k);
 	else
 		reload_failed(k, k->reason.text[0] ? k->reason.text : "its master ended before it was ready");
+}
+
+/* Its sessions ended with it. */
+static void current_ended(struct keeper *k)
+{
+	k->current = NULL;
+	if (k->stopping)
+		return;
+	log_line(LOG_ERR, "the master of the configuration in force has ended, and its sessions with it");
+	if (!k->coming)
+		revive_later(k);
 }
 
 static void generation_ended(struct generation *g, int status)
@@ -151,11 +166,7 @@ static void generation_ended(struct generation *g, int status)
 	if (g == k->coming) {
 		coming_ended(k, WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_SOFTWARE);
 	} else if (g == k->current) {
-		k->current = NULL;
-		if (!k->stopping) {
-			log_line(LOG_ERR, "the master of the configuration in force has ended");
-			stop(k, LEAVE_SESSIONS, EX_SOFTWARE);
-		}
+		current_ended(k);
 	} else if (g == k->leaving) {
 		reload_done(k);
 	}
@@ -196,6 +207,7 @@ static void watch(struct keeper *k)
 		k->signal[i].data = k;
 		ev_signal_start(k->loop, &k->signal[i]);
 	}
+	revive_init(k);
 	ev_timer_init(&k->patience, on_patience, 0., 0.);
 	ev_timer_init(&k->ticket_key, on_ticket_key, TICKETS_PERIOD_S, TICKETS_PERIOD_S);
 	ev_timer_init(&k->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);

@@ -18,7 +18,7 @@
 
 enum { KEEPER_SIGNALS = 5 };
 
-/* Its state: of keeper.c and reload.c alone. */
+/* Its state: of keeper.c, reload.c and revive.c alone. */
 struct keeper {
 	struct cmdline cl;
 	char config_file[PATH_MAX], site_file[PATH_MAX];
@@ -27,14 +27,18 @@ struct keeper {
 	struct listeners listeners;
 	struct commons commons;
 	struct generation generation[GENERATIONS_MOST];
-	struct generation *current; /* serves new clients */
+	struct generation *current; /* serves new clients; NULL: it is coming, or was and has died (revive.c) */
 	/* a start or a reload under way: */
 	struct generation *coming;  /* is to take the current one's place */
 	struct generation *leaving; /* has been told to leave the doors to the current one */
-	struct conf *new_cf;
+	struct conf *new_cf;        /* NULL: the one in force, once more */
 	struct listeners new_listeners;
 	struct why reason; /* why `coming` cannot serve, where it said so */
 	bool again;        /* another reload is wanted behind this one */
+
+	ev_timer revive;     /* where the current one has died: until the next try */
+	unsigned revivals;   /* tries in a row */
+	uint64_t revived_ms; /* clock_ms: when the last one served; 0: it does not */
 
 	unsigned generations; /* so far */
 	bool stopping;

@@ -13,6 +13,7 @@
 #include "master/notify.h"
 #include "master/prepare.h"
 #include "master/reading.h"
+#include "master/revive.h"
 #include "master/tell.h"
 
 /* For a generation to serve, and for the one before it to stop accepting: they have limits of their own. */
@@ -45,24 +46,21 @@ static void status_tell(const struct keeper *k, const char *what)
 
 static const struct chan_ops generation_ops;
 
-/* Servers of the configuration that is coming, and its processes. */
-enum err reload_begin(struct keeper *k, struct why *why)
+/* The processes of a configuration. */
+static enum err come(struct keeper *k, struct conf *cf, struct listeners *listeners, struct why *why)
 {
-	const struct listeners *old = k->current ? &k->listeners : NULL;
 	struct generation *g = generation_free(k);
 
 	if (!g)
 		return fail(why, ERR_TEMP, "sessions of %u earlier configurations go on, and there may be no more",
 			    generations_count(k));
-	if (activation_check(k->new_cf, why) != OK || listeners_open(&k->new_listeners, k->new_cf, old, why) != OK)
-		return ERR_TEMP;
 	struct generation_setup setup = {
 		.loop = k->loop,
 		.signal = k->signal,
 		.signals = KEEPER_SIGNALS,
 		.ops = &generation_ops,
-		.cf = k->new_cf,
-		.listeners = &k->new_listeners,
+		.cf = cf,
+		.listeners = listeners,
 		.commons = &k->commons,
 		.number = k->generations++,
 		.report = k->daemon.report,
@@ -76,6 +74,21 @@ enum err reload_begin(struct keeper *k, struct why *why)
 	return OK;
 }
 
+/* Its servers come first. */
+enum err reload_begin(struct keeper *k, struct why *why)
+{
+	const struct listeners *old = k->cf ? &k->listeners : NULL;
+
+	if (activation_check(k->new_cf, why) != OK || listeners_open(&k->new_listeners, k->new_cf, old, why) != OK)
+		return ERR_TEMP;
+	return come(k, k->new_cf, &k->new_listeners, why);
+}
+
+enum err reload_revive(struct keeper *k, struct why *why)
+{
+	return come(k, k->cf, &k->listeners, why);
+}
+
 void reload_failed(struct keeper *k, const char *reason)
 {
 	listeners_close(&k->new_listeners, &k->listeners);
@@ -85,6 +98,8 @@ void reload_failed(struct keeper *k, const char *reason)
 	status_tell(k, "Configuration not reloaded (see the log); the one before stays in force");
 	if (k->again)
 		reload_start(k);
+	else if (!k->current)
+		revive_later(k);
 }
 
 void reload_done(struct keeper *k)
@@ -125,11 +140,45 @@ static void started(struct keeper *k)
 		reload_start(k);
 }
 
+/* It serves what was in force already. */
+static void came_again(struct keeper *k)
+{
+	ev_timer_stop(k->loop, &k->patience);
+	revived(k);
+	if (k->again)
+		reload_start(k);
+}
+
+/* It serves a new configuration, at the start or behind `old`; NULL: whose master has died meanwhile. */
+static void came(struct keeper *k, struct generation *old)
+{
+	struct conf *cf = k->cf;
+
+	listeners_close(&k->listeners, &k->new_listeners);
+	k->listeners = k->new_listeners;
+	k->new_listeners = (struct listeners){0};
+	k->cf = k->new_cf;
+	k->new_cf = NULL;
+	pidfile_follow(k);
+	if (!cf) {
+		started(k);
+		return;
+	}
+	tell_setup(k->cf);
+	conf_free(cf);
+	k->leaving = old;
+	if (!old) {
+		reload_done(k);
+		return;
+	}
+	patience_start(k);
+	generation_leave(old, LEAVE_CLIENTS);
+}
+
 static enum err on_ready(struct chan *ch, struct msg *msg, struct why *why)
 {
 	struct generation *g = ch->owner, *old;
 	struct keeper *k = g->keeper;
-	struct conf *cf = k->cf;
 
 	(void)msg;
 	if (g != k->coming)
@@ -140,21 +189,10 @@ static enum err on_ready(struct chan *ch, struct msg *msg, struct why *why)
 	k->coming = NULL;
 	if (k->stopping)
 		return OK; /* it has been told */
-	listeners_close(&k->listeners, &k->new_listeners);
-	k->listeners = k->new_listeners;
-	k->new_listeners = (struct listeners){0};
-	k->cf = k->new_cf;
-	k->new_cf = NULL;
-	pidfile_follow(k);
-	if (!old) {
-		started(k);
-		return OK;
-	}
-	tell_setup(k->cf);
-	conf_free(cf);
-	k->leaving = old;
-	patience_start(k);
-	generation_leave(old, LEAVE_CLIENTS);
+	if (k->new_cf)
+		came(k, old);
+	else
+		came_again(k);
 	return OK;
 }
 

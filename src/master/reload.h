@@ -11,6 +11,9 @@ void reload_start(struct keeper *k);
 /* k->new_cf is begun. After an error the caller tells, and calls reload_failed where something is in force. */
 enum err reload_begin(struct keeper *k, struct why *why);
 
+/* So is what is in force, once more: nobody serves it. */
+enum err reload_revive(struct keeper *k, struct why *why);
+
 /* What was in force stays; what was begun is given back. */
 void reload_failed(struct keeper *k, const char *reason);
 

@@ -494,8 +494,7 @@ def test_first_process_finds_the_log_again(daemon):
 
 
 def test_master_dies(daemon):
-    """That of an earlier configuration takes its sessions along, and gives their places back; that of the one in force
-    ends the daemon, with a status that says so."""
+    """That of an earlier configuration takes its sessions along, and gives their places back."""
     daemon.alarms_expected = True
     users = [daemon.user(), daemon.user()]
     daemon.start(extra="max-children 2; client-wait 0;")
@@ -513,9 +512,77 @@ def test_master_dies(daemon):
         c.line()
     assert wait_for(lambda: Pop3(daemon.address).greeting.startswith(b"+OK"))
     other.ok("NOOP")
-    os.kill(master_pids(daemon)[0], signal.SIGKILL)
-    ended(daemon, code=70)
-    assert "the master of the configuration in force has ended" in daemon.log()
+
+
+def kill_master(daemon):
+    pid, = master_pids(daemon)
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_master_of_the_configuration_in_force_dies(daemon):
+    """Its sessions end, nothing of theirs is deleted, and the next client is served: by another one, with the same sockets. Over and over."""
+    daemon.alarms_expected = True
+    user = daemon.user()
+    user.deliver(MESSAGE)
+    daemon.start(extra="max-children 2; client-wait 2; line-limit 300;")
+    keeper = daemon.pids()[0]
+    fds = len(os.listdir(f"/proc/{keeper}/fd"))
+    for n in range(1, 4):
+        c, idle = daemon.login(user), daemon.connect()
+        c.ok("DELE 1")
+        kill_master(daemon)
+        with pytest.raises((Gone, ConnectionError)):
+            c.line()
+        with pytest.raises((Gone, ConnectionError)):
+            idle.line()
+        assert wait_for(lambda: daemon.log().count("has a master again") == n), daemon.log()
+        with daemon.login(user) as c:
+            assert c.stat()[0] == 1
+            assert c.cmd("NOOP" + " " * 300).startswith(b"-ERR")
+            second = daemon.connect()  # the places of the dead are free, and counted as before
+            assert b"Too many" in Pop3(daemon.address).greeting
+            second.quit()
+            c.quit()
+        assert wait_for(lambda: masters(daemon) == 1)
+    assert len(os.listdir(f"/proc/{keeper}/fd")) == fds
+    reload(daemon, extra="line-limit 2000;")
+    with daemon.login(user) as c:
+        c.ok("NOOP" + " " * 1000)
+        c.quit()
+
+
+@pytest.mark.parametrize("extra, said", [
+    ("line-limit 2000;", "configuration reloaded"),
+    ("no-such-statement 1;", "the one before stays in force"),
+])
+def test_master_dies_and_the_configuration_is_another_one(daemon, extra, said):
+    """What counts is the configuration in force, until a reload; and that may come at any moment."""
+    daemon.alarms_expected = True
+    user = daemon.user()
+    daemon.start(extra="line-limit 300;")
+    kill_master(daemon)
+    reload(daemon, said, extra=extra)
+    assert wait_for(lambda: masters(daemon) == 1)
+    with daemon.login(user) as c:
+        assert c.cmd("NOOP" + " " * 1000).startswith(b"+OK" if "reloaded" in said else b"-ERR")
+        c.quit()
+    before = daemon.log().count("has a master again")
+    kill_master(daemon)
+    assert wait_for(lambda: daemon.log().count("has a master again") > before)
+    daemon.login(user).quit()
+
+
+def test_end_while_there_is_no_master(daemon):
+    """It cannot come up again (as a user may have no more processes): the daemon waits, and ends when it is told to."""
+    daemon.alarms_expected = True
+    daemon.user()
+    daemon.start()
+    keeper = daemon.pids()[0]
+    few = max(int(fd) for fd in os.listdir(f"/proc/{keeper}/fd")) + 12
+    subprocess.run(["prlimit", f"--pid={keeper}", f"--nofile={few}:{few}"], check=True)
+    kill_master(daemon)
+    assert wait_for(lambda: daemon.log().count("Too many open files") >= 2)
+    assert daemon.process.poll() is None
 
 
 def test_detached_daemon_finds_its_configuration_again(daemon):
