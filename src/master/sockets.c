@@ -153,6 +153,44 @@ static int socket_keep(const struct listeners *l, const struct conf_server *s, c
 	return -1;
 }
 
+static bool is_wildcard(const struct sockaddr_storage *addr)
+{
+	static const struct in6_addr any = IN6ADDR_ANY_INIT;
+	const struct sockaddr_in *in = (const void *)addr;
+	const struct sockaddr_in6 *in6 = (const void *)addr;
+
+	return addr->ss_family == AF_INET ? in->sin_addr.s_addr == htonl(INADDR_ANY)
+					  : memcmp(&in6->sin6_addr, &any, sizeof any) == 0;
+}
+
+/* The kernel does not let both be listened at. */
+static bool is_overlap(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+
+	if (a->ss_family != b->ss_family || (a->ss_family != AF_INET && a->ss_family != AF_INET6))
+		return false;
+	/* the port is at the same place in both families */
+	return a4->sin_port == b4->sin_port && (is_wildcard(a) || is_wildcard(b));
+}
+
+/* What to do where the configuration before stands in the way: its sockets serve until the new ones do. */
+static void overlap_tell(const struct conf_server *s, const char *name, const struct listeners *old)
+{
+	char other[SOCKET_NAME_MOST];
+
+	for (size_t i = 0; old && i < old->n; i++) {
+		const struct sockaddr_storage *was = &old->cf->servers[i].addr;
+
+		if (old->fd[i] < 0 || !is_overlap(was, &s->addr))
+			continue;
+		socket_name(was, other);
+		tell(LOG_ERR,
+		     "%s and %s overlap: a reload cannot exchange one for the other, stop pop3d and start it again",
+		     other, name);
+	}
+}
+
 static void listener_add(struct listeners *l, const struct listeners *old)
 {
 	const struct conf_server *s = &l->cf->servers[l->n];
@@ -170,6 +208,8 @@ static void listener_add(struct listeners *l, const struct listeners *old)
 	socket_name(&s->addr, name);
 	if (fd < 0)
 		tell(LOG_ERR, "cannot open connection on %s: %s", name, reason.text);
+	if (fd < 0)
+		overlap_tell(s, name, old);
 	else if (!kept)
 		opened_log(fd);
 }

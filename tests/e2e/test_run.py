@@ -323,6 +323,24 @@ def test_servers_come_and_go(daemon):
         c.quit()
 
 
+@pytest.mark.parametrize("before, after", [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("[::]", "[::1]")])
+def test_addresses_that_overlap(daemon, before, after):
+    """The kernel does not let both be open at once, and a reload closes nothing before the new servers serve: it says what to do."""
+    family = "inet6" if "[" in before else "inet"
+    host = "::1" if "[" in before else "127.0.0.1"
+    daemon.start(servers=f'server "{before}:{daemon.port}" {{}}')
+    with Pop3((host, daemon.port)) as c:
+        c.quit()
+    reload(daemon, "the one before stays in force", servers=f'server "{after}:{daemon.port}" {{}}')
+    old, new = (f"{family}://{a}:{daemon.port}" for a in (before, after))
+    assert f"{old} and {new} overlap: a reload cannot exchange one for the other, stop pop3d and start it again" in daemon.log()
+    with Pop3((host, daemon.port)) as c:
+        c.quit()
+    daemon.restart()
+    with Pop3((host, daemon.port)) as c:
+        c.quit()
+
+
 def test_limits_count_old_sessions(daemon):
     """max-children and max-per-address hold over a reload, also where they are new."""
     user, other = daemon.user(), daemon.user()
