@@ -1,30 +1,7 @@
 /* auth/auth_child.c - see auth_child.h */
 #include "auth/auth_child.h"
 
-#include <unistd.h>
-
-#include "base/log.h"
-
-static struct chan *log_chan; /* where a lost log is reported: the log has room for no argument */
-
-static void report_lost_log(void)
-{
-	chan_send(log_chan, MSG_LOG_LOST, NULL);
-}
-
-static enum err on_log(struct chan *c, struct msg *m, struct why *why)
-{
-	struct log_setup s = *log_current();
-	int old = s.fd;
-
-	(void)c;
-	(void)why;
-	s.fd = msg_take_fd(m, 0);
-	log_setup(&s);
-	if (old > STDERR_FILENO)
-		close(old);
-	return OK;
-}
+#include "ipc/role_log.h"
 
 static void on_master_closed(struct chan *c, const char *reason)
 {
@@ -38,11 +15,10 @@ void auth_child_open(struct auth_child *p, const struct role_env *env, chan_hand
 	enum role self = forget ? ROLE_AUTH : ROLE_HASH;
 
 	p->loop = ev_default_loop(EVFLAG_AUTO);
-	p->ops = (struct chan_ops){.on = {[MSG_PEER] = peer, [MSG_FORGET] = forget, [MSG_LOG] = on_log},
+	p->ops = (struct chan_ops){.on = {[MSG_PEER] = peer, [MSG_FORGET] = forget, [MSG_LOG] = role_log_on_log},
 				   .closed = on_master_closed};
 	chan_init(&p->master, p->loop, env->master_fd, self, ROLE_MASTER, 0, &p->ops, owner);
-	log_chan = &p->master;
-	log_on_lost(report_lost_log);
+	role_log_tell(&p->master);
 }
 
 void auth_child_run(struct auth_child *p)
@@ -53,6 +29,6 @@ void auth_child_run(struct auth_child *p)
 
 void auth_child_close(struct auth_child *p)
 {
-	log_on_lost(NULL);
+	role_log_tell(NULL);
 	chan_done(&p->master);
 }

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "front/session.h"
+#include "ipc/role_log.h"
 
 enum { OUTPUT_LEAST = 4096, OUTPUT_MOST = 1024 * 1024 }; /* octets of an output buffer, whatever is configured */
 
@@ -31,19 +32,6 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
 {
 	return peers_on_deny(c->owner, NULL, m, why);
-}
-
-static enum err on_log(struct chan *c, struct msg *m, struct why *why)
-{
-	struct log_setup setup = *log_current();
-
-	(void)c;
-	(void)why;
-	if (setup.fd >= 0)
-		close(setup.fd);
-	setup.fd = msg_take_fd(m, 0);
-	log_setup(&setup);
-	return OK;
 }
 
 /* Who is not in the state that lets him stay. */
@@ -100,16 +88,9 @@ static void on_master_closed(struct chan *c, const char *reason)
 }
 
 static const struct chan_ops master_ops = {
-	.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny, [MSG_LOG] = on_log, [MSG_LEAVE] = on_leave},
+	.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny, [MSG_LOG] = role_log_on_log, [MSG_LEAVE] = on_leave},
 	.closed = on_master_closed,
 };
-
-static struct chan *log_channel; /* to master */
-
-static void on_log_lost(void)
-{
-	chan_send(log_channel, MSG_LOG_LOST, NULL); /* without master we are at our end anyway */
-}
 
 static size_t output_octets(const struct conf *cf)
 {
@@ -230,8 +211,7 @@ int front_main(const struct role_env *env)
 	if (!door_open(&f))
 		return EX_OSERR;
 	chan_init(&f.master, loop, env->master_fd, ROLE_FRONT, ROLE_MASTER, 0, &master_ops, &f);
-	log_channel = &f.master;
-	log_on_lost(on_log_lost);
+	role_log_tell(&f.master);
 	chan_send(&f.master, MSG_READY, NULL); /* if it fails, the loop hears of it */
 	if (env->client >= 0)
 		ev_run(loop, EVRUN_NOWAIT); /* whom there is to be asked, master has said before */
@@ -239,7 +219,7 @@ int front_main(const struct role_env *env)
 		door_only(&f, env->client);
 	if (!front_is_over(&f))
 		ev_run(loop, 0);
-	log_on_lost(NULL);
+	role_log_tell(NULL);
 	door_close(&f);
 	front_done(&f);
 	chan_done(&f.master);

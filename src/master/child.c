@@ -14,6 +14,7 @@ enum {
 	EARLY_MS = 10000,      /* a process that ends sooner after its start is failing */
 	AGAIN_MS = 100,        /* wait before the second try; each further one twice as long ... */
 	AGAIN_MOST_MS = 30000, /* ... up to this */
+	OVERDUE_S = 5,         /* from the end of its channel to its own */
 };
 
 /* Who has a channel to whom. */
@@ -44,6 +45,25 @@ static void on_again(struct ev_loop *loop, ev_timer *w, int revents)
 	child_start_later(c);
 }
 
+void child_kill(const struct child *c, const char *reason)
+{
+	log_line(LOG_ERR, "%s %ld is ended: %s", role_name(c->role), (long)c->pid, reason);
+	(void)kill(c->pid, SIGKILL);
+}
+
+static void on_overdue(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	child_kill(w->data, "it has closed its channel, and goes on");
+}
+
+void child_must_end(struct child *c)
+{
+	ev_timer_set(&c->overdue, OVERDUE_S, 0.);
+	ev_timer_start(c->master->loop, &c->overdue);
+}
+
 struct child *place_add(struct master *m, enum role role)
 {
 	struct pool *pool = &m->pool[role];
@@ -54,7 +74,8 @@ struct child *place_add(struct master *m, enum role role)
 
 	*c = (struct child){.master = m, .role = role, .slot = pool->n++, .chan.in.fd = -1, .order_fd = -1};
 	ev_timer_init(&c->again, on_again, 0., 0.);
-	c->again.data = c;
+	ev_timer_init(&c->overdue, on_overdue, 0., 0.);
+	c->again.data = c->overdue.data = c;
 	return c;
 }
 
@@ -253,6 +274,7 @@ void child_end(struct child *c, int status)
 	bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 
 	end_log(c, status);
+	ev_timer_stop(c->master->loop, &c->overdue);
 	child_let_go(c);
 	c->early = failed && clock_ms() - c->started_ms < EARLY_MS ? c->early + 1 : 0;
 	c->again_ms = clock_ms() + again_after(c->early);

@@ -26,6 +26,12 @@ enum err child_assign(struct child *c, struct why *why);
 /* It will see its channels close, and end by itself. */
 void child_let_go(struct child *c);
 
+/* Ends it at once: it does what it must not. */
+void child_kill(const struct child *c, const char *reason);
+
+/* It has let go of its channel, so it is at its end; where it does not come to it, it is killed. */
+void child_must_end(struct child *c);
+
 /* Store: no auth sends it grants any more, and it ends when its sessions have. */
 void child_retire(struct child *c);
 

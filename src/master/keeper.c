@@ -17,8 +17,6 @@
 #include "master/revive.h"
 #include "master/tell.h"
 
-enum { LOG_AGAIN_S = 2 }; /* between tries to reach the system's log */
-
 unsigned generations_count(const struct keeper *k)
 {
 	unsigned n = 0;
@@ -105,21 +103,6 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 		log_line(LOG_ERR, "a front of the configuration before does not stop accepting");
 		reload_done(k);
 	}
-}
-
-static void on_log_lost(void *arg)
-{
-	struct keeper *k = arg;
-
-	if (log_current()->form == LOG_TO_SYSLOG && !ev_is_active(&k->log_again))
-		ev_timer_again(k->loop, &k->log_again);
-}
-
-static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	(void)revents;
-	if (log_current()->form != LOG_TO_SYSLOG || tell_reopen())
-		ev_timer_stop(loop, w);
 }
 
 static void on_ticket_key(struct ev_loop *loop, ev_timer *w, int revents)
@@ -210,9 +193,8 @@ static void watch(struct keeper *k)
 	revive_init(k);
 	ev_timer_init(&k->patience, on_patience, 0., 0.);
 	ev_timer_init(&k->ticket_key, on_ticket_key, TICKETS_PERIOD_S, TICKETS_PERIOD_S);
-	ev_timer_init(&k->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
-	k->patience.data = k->ticket_key.data = k->log_again.data = k;
-	tell_on_lost(on_log_lost, k);
+	k->patience.data = k->ticket_key.data = k;
+	log_again_init(&k->log_again, k->loop, NULL, NULL);
 	ev_timer_start(k->loop, &k->ticket_key);
 }
 

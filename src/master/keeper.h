@@ -14,6 +14,7 @@
 #include "conf/cmdline.h"
 #include "master/daemon.h"
 #include "master/generation.h"
+#include "master/log_again.h"
 #include "master/pidfile.h"
 
 enum { KEEPER_SIGNALS = 5 };
@@ -49,7 +50,7 @@ struct keeper {
 	ev_signal signal[KEEPER_SIGNALS];
 	ev_timer patience;   /* while one is coming or leaving */
 	ev_timer ticket_key; /* the next */
-	ev_timer log_again;  /* while the system's log is not there */
+	struct log_again log_again;
 };
 
 /* Generations that live. */

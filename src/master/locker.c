@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "ipc/chan.h"
 #include "ipc/role.h"
+#include "ipc/role_log.h"
 #include "mail/dotlock.h"
 #include "mail/twin.h"
 
@@ -297,19 +298,6 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
-static enum err on_log(struct chan *c, struct msg *m, struct why *why)
-{
-	struct log_setup setup = *log_current();
-
-	(void)c;
-	(void)why;
-	if (setup.fd > STDERR_FILENO)
-		close(setup.fd);
-	setup.fd = msg_take_fd(m, 0);
-	log_setup(&setup);
-	return OK;
-}
-
 static void on_master_closed(struct chan *c, const char *reason)
 {
 	(void)reason;
@@ -319,13 +307,8 @@ static void on_master_closed(struct chan *c, const char *reason)
 		ev_break(locker.loop, EVBREAK_ALL);
 }
 
-static void on_log_lost(void)
-{
-	(void)chan_send(&locker.master, MSG_LOG_LOST, NULL);
-}
-
 static const struct chan_ops master_ops = {
-	.on = {[MSG_PEER] = on_peer, [MSG_LOG] = on_log},
+	.on = {[MSG_PEER] = on_peer, [MSG_LOG] = role_log_on_log},
 	.closed = on_master_closed,
 };
 
@@ -340,7 +323,7 @@ int locker_main(const struct role_env *env)
 	locker.rules = (struct dotlock_rules){
 		.pid_check = conf->pid_check, .expire_s = conf->expire_timeout.n, .heir = getppid()};
 	chan_init(&locker.master, locker.loop, env->master_fd, ROLE_LOCKER, ROLE_MASTER, 0, &master_ops, NULL);
-	log_on_lost(on_log_lost);
+	role_log_tell(&locker.master);
 	(void)chan_send(&locker.master, MSG_READY, NULL);
 	ev_run(locker.loop, 0);
 	return EXIT_SUCCESS;

@@ -15,6 +15,7 @@
 #include "ipc/role.h"
 #include "master/certs.h"
 #include "master/commons.h"
+#include "master/log_again.h"
 #include "master/owners.h"
 #include "master/paths.h"
 #include "master/privs.h"
@@ -43,6 +44,7 @@ struct child {
 	unsigned early;    /* how often in a row it ended soon after its start */
 	uint64_t again_ms; /* not started again before */
 	ev_timer again;
+	ev_timer overdue; /* it has closed its channel, and should have ended by then */
 };
 
 /* The places of a role. */
@@ -89,5 +91,5 @@ struct master {
 	int status;      /* to exit with */
 	ev_signal signal[SIGNALS_WATCHED];
 	ev_timer patience; /* while starting, leaving and stopping */
-	ev_timer log_again;
+	struct log_again log_again;
 };

@@ -18,12 +18,11 @@
 #include "master/tell.h"
 
 enum {
-	AUTHS = 2,       /* processes of the pool that looks users up */
-	REPLAY_S = 20,   /* for journals, before the others are started all the same */
-	START_S = 30,    /* for all roles together to be ready */
-	END_S = 30,      /* for commits under way, and for processes that were told to end */
-	KILL_S = 2,      /* what is killed must be gone by then */
-	LOG_AGAIN_S = 2, /* between tries to reach the system's log */
+	AUTHS = 2,     /* processes of the pool that looks users up */
+	REPLAY_S = 20, /* for journals, before the others are started all the same */
+	START_S = 30,  /* for all roles together to be ready */
+	END_S = 30,    /* for commits under way, and for processes that were told to end */
+	KILL_S = 2,    /* what is killed must be gone by then */
 };
 
 static void stop(struct master *m, int status);
@@ -165,32 +164,20 @@ static enum err on_left(struct chan *ch, struct msg *msg, struct why *why)
 	return OK;
 }
 
-static void log_lost(void *arg)
-{
-	struct master *m = arg;
-
-	if (log_current()->form == LOG_TO_SYSLOG && !ev_is_active(&m->log_again))
-		ev_timer_again(m->loop, &m->log_again);
-}
-
 static enum err on_log_lost(struct chan *ch, struct msg *msg, struct why *why)
 {
 	const struct child *c = ch->owner;
 
 	(void)msg;
 	(void)why;
-	log_lost(c->master);
+	log_again_lost(&c->master->log_again);
 	return OK;
 }
 
-static void on_log_again(struct ev_loop *loop, ev_timer *w, int revents)
+/* For the children too. */
+static void log_opened(void *arg)
 {
-	struct master *m = w->data;
-
-	(void)revents;
-	if (!tell_reopen())
-		return;
-	ev_timer_stop(loop, w);
+	struct master *m = arg;
 	struct chan_out out = {.fds = {log_current()->fd}, .nfds = 1};
 
 	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
@@ -208,15 +195,15 @@ static enum err on_idle(struct chan *ch, struct msg *msg, struct why *why)
 	return OK;
 }
 
-/* It has ended, and its end will be told by SIGCHLD; or it broke a rule, and must. */
+/* It is at its end, which will be told by SIGCHLD; or it broke a rule, and must end. */
 static void on_child_closed(struct chan *ch, const char *reason)
 {
 	struct child *c = ch->owner;
 
-	if (reason) {
-		log_line(LOG_ERR, "%s %ld is ended: %s", role_name(c->role), (long)c->pid, reason);
-		(void)kill(c->pid, SIGKILL);
-	}
+	if (reason)
+		child_kill(c, reason);
+	else
+		child_must_end(c);
 	chan_done(ch);
 }
 
@@ -395,10 +382,9 @@ static void watch(struct master *m)
 	if (!for_us)
 		chan_init(&m->keeper, m->loop, m->keeper_fd, ROLE_MASTER, ROLE_MASTER, 0, &keeper_ops, m);
 	ev_timer_init(&m->patience, on_patience, REPLAY_S, 0.);
-	ev_timer_init(&m->log_again, on_log_again, LOG_AGAIN_S, LOG_AGAIN_S);
-	m->patience.data = m->log_again.data = m;
+	m->patience.data = m;
 	ev_timer_start(m->loop, &m->patience);
-	tell_on_lost(log_lost, m);
+	log_again_init(&m->log_again, m->loop, log_opened, m);
 }
 
 /* How many processes each role has: for store, how many it may have. */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ipc/role_log.h"
 #include "mail/wire.h"
 #include "store/replay.h"
 #include "store/session.h"
@@ -192,20 +193,6 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
-static enum err on_log(struct chan *c, struct msg *m, struct why *why)
-{
-	struct log_setup setup = *log_current();
-	int old = setup.fd;
-
-	(void)c;
-	(void)why;
-	setup.fd = msg_take_fd(m, 0);
-	log_setup(&setup);
-	if (old > STDERR_FILENO)
-		close(old);
-	return OK;
-}
-
 /* Others need our place, and master sends us nobody any more. */
 static enum err on_go(struct chan *c, struct msg *m, struct why *why)
 {
@@ -219,18 +206,13 @@ static enum err on_go(struct chan *c, struct msg *m, struct why *why)
 }
 
 static const struct chan_ops master_ops = {
-	.on = {[MSG_PEER] = on_peer, [MSG_LOG] = on_log, [MSG_IDLE] = on_go, [MSG_GRANT] = on_master_grant},
+	.on = {[MSG_PEER] = on_peer, [MSG_LOG] = role_log_on_log, [MSG_IDLE] = on_go, [MSG_GRANT] = on_master_grant},
 	.closed = on_master_closed,
 };
 
 /* ---- begin and end ---- */
 
 static struct store store;
-
-static void on_log_lost(void)
-{
-	(void)chan_send(&store.master, MSG_LOG_LOST, NULL);
-}
 
 static void set_up_maildrops(struct store *st)
 {
@@ -312,7 +294,7 @@ int store_main(const struct role_env *env)
 	set_up_journals(st);
 	set_up_loop(st);
 	chan_init(&st->master, st->loop, env->master_fd, ROLE_STORE, ROLE_MASTER, 0, &master_ops, st);
-	log_on_lost(on_log_lost);
+	role_log_tell(&st->master);
 	store_count(st);
 	(void)chan_send(&st->master, MSG_READY, NULL);
 	ev_run(st->loop, 0);

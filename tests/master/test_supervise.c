@@ -18,7 +18,16 @@
 #include "base/log.h"
 #include "check.h"
 
-enum { OWNER = 20081, OTHER = 20082, STILLBORN = 20083, DYING = 20084, FRONT = 65534, AUTH = 65533, MIN_UID = 1000, WAIT_S = 30 };
+enum {
+	OWNER = 20081,
+	OTHER = 20082,
+	STILLBORN = 20083,
+	DYING = 20084,
+	FRONT = 65534,
+	AUTH = 65533,
+	MIN_UID = 1000,
+	WAIT_S = 30
+};
 
 /* Behind the rows: so many owners, one after the other, whose workers go as soon as they may. */
 enum { PASSERS = 200, PASSER = 30000 };
@@ -139,16 +148,21 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
-/* --- hash: the first one says what it must not --- */
+/* --- hash: the first one says what it must not, the second one closes its channel and goes on --- */
 
 int hash_main(const struct role_env *env)
 {
 	static const struct chan_ops ops = {.on = {[MSG_PEER] = on_peer}, .closed = on_closed};
-	bool first = ++seen->hashes == 1;
+	unsigned number = ++seen->hashes;
 
 	double_open(env, ROLE_HASH, &ops);
-	if (first)
+	if (number == 1)
 		ask(ROWS); /* a grant from a process that has no business with it */
+	if (number == 2) {
+		chan_done(&master_channel);
+		for (;;)
+			pause();
+	}
 	return double_run();
 }
 
@@ -357,7 +371,7 @@ static void wait_for_rows(void)
 
 		while (done < ROWS && seen->outcome[done] != NOTHING)
 			done++;
-		if (done == ROWS && seen->hashes > 1)
+		if (done == ROWS && seen->hashes > 2)
 			return;
 		usleep(10000);
 	}
@@ -459,8 +473,8 @@ static void test_grants(void **state)
 	rows_check();
 	/* the one that had nothing to do was told to all auths, by its serial */
 	check(seen->forgotten == 1 + PASSERS && seen->forgot == seen->serial[IDLE_ROW]);
-	/* the process that broke the catalogue was replaced, and did no harm */
-	check(seen->hashes == 2);
+	/* the process that broke the catalogue was replaced, and did no harm; so was the one that wanted to outlive its channel */
+	check(seen->hashes == 3);
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
