@@ -12,6 +12,7 @@
 #include "access/requests.h"
 #include "base/log.h"
 #include "ipc/role.h"
+#include "ipc/role_log.h"
 
 struct access_role {
 	struct chan master;
@@ -71,20 +72,6 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
-static enum err on_log(struct chan *c, struct msg *m, struct why *why)
-{
-	struct log_setup s = *log_current();
-	int old = s.fd;
-
-	(void)c;
-	(void)why;
-	s.fd = msg_take_fd(m, 0);
-	log_setup(&s);
-	if (old > STDERR_FILENO)
-		close(old);
-	return OK;
-}
-
 static void on_master_closed(struct chan *c, const char *reason)
 {
 	(void)reason; /* whoever made the channel knows */
@@ -92,13 +79,8 @@ static void on_master_closed(struct chan *c, const char *reason)
 	requests_leave(&self.requests);
 }
 
-static const struct chan_ops master_ops = {.on = {[MSG_PEER] = on_peer, [MSG_LOG] = on_log},
+static const struct chan_ops master_ops = {.on = {[MSG_PEER] = on_peer, [MSG_LOG] = role_log_on_log},
 					   .closed = on_master_closed};
-
-static void on_log_lost(void)
-{
-	(void)chan_send(&self.master, MSG_LOG_LOST, NULL); /* without master we are at our end anyway */
-}
 
 /* Fronts that have taken their answers are listened to again. */
 static void on_before_wait(struct ev_loop *loop, ev_prepare *w, int revents)
@@ -115,7 +97,7 @@ static void on_before_wait(struct ev_loop *loop, ev_prepare *w, int revents)
 
 static void access_end(struct ev_loop *loop)
 {
-	log_on_lost(NULL);
+	role_log_tell(NULL);
 	requests_done(&self.requests);
 	while (self.fronts) {
 		struct asker *front = self.fronts;
@@ -142,7 +124,7 @@ int access_main(const struct role_env *env)
 		return EX_OSERR;
 	}
 	chan_init(&self.master, loop, env->master_fd, ROLE_ACCESS, ROLE_MASTER, 0, &master_ops, NULL);
-	log_on_lost(on_log_lost);
+	role_log_tell(&self.master);
 	ev_prepare_init(&self.before_wait, on_before_wait);
 	ev_prepare_start(loop, &self.before_wait);
 	if (chan_send(&self.master, MSG_READY, NULL))
