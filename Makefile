@@ -15,7 +15,7 @@ DESTDIR =
 BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp-dev libssl-dev libisal-dev libcrypt-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
-	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils-pop3d dovecot-pop3d fail2ban \
+	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils nmh mailutils-pop3d dovecot-pop3d fail2ban \
 	openbsd-inetd systemd procps
 # Other servers, which cannot be installed beside each other: a test unpacks them (dist/unpack) and needs what they are linked with.
 TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d

@@ -153,7 +153,7 @@ struct conf_mailbox {
 	const char *uidl_pattern; /* of "dovecot" */
 	enum mbox_quoting mbox_quoting;
 	int autodetect_accuracy; /* ACCURACY_..., or another number; what MU_AUTODETECT_ACCURACY says where it is auto */
-	bool update_flags, session_takeover;
+	bool mh_backup, update_flags, session_takeover;
 	struct seconds session_lock_wait;
 };
 

@@ -261,6 +261,10 @@ const struct statement statements[] = {
 	 "they had "
 	 "none (mboxo), or not at all. Decides what is taken away when they are sent.",
 	 HONOURED, "e2e/test_mbox.py::test_quoting", .words = &quotings},
+	{"mailbox", "mh-backup", TOP(mailbox.mh_backup), "arg", "yes",
+	 "What clients delete of an MH folder stays there under the name `,NUMBER', as with rmm(1) and Mailutils; no: "
+	 "it is gone.",
+	 HONOURED, "e2e/test_mh.py::test_backup"},
 	{"mailbox", "update-flags", TOP(mailbox.update_flags), "arg", "no",
 	 "Mark messages as read when they are retrieved, and keep Mailutils' headers.", LATER},
 	{"mailbox", "session-takeover", TOP(mailbox.session_takeover), "arg", "no",

@@ -72,9 +72,9 @@ static void look_at(struct digest *m, struct slice line)
 		      memmem(line.p, line.n, "FOLDER INTERNAL DATA", sizeof "FOLDER INTERNAL DATA" - 1) != NULL;
 }
 
-bool digest_begin(struct digest *m, uint32_t rules, uint64_t pos)
+bool digest_begin(struct digest *m, uint32_t rules, enum digest_lines lines, uint64_t pos)
 {
-	*m = (struct digest){.rec.pos = pos};
+	*m = (struct digest){.rec.pos = pos, .lines = lines};
 	wire_init(&m->wire, rules, WIRE_ALL_LINES);
 	return uidl_begin();
 }
@@ -246,9 +246,13 @@ static bool hash_head(EVP_MD_CTX *md5, const struct digest *m, int fd, const str
 	return true;
 }
 
-static bool is_quoted(struct slice line)
+/* Has an octet at its start that it had not when it came. */
+static bool is_quoted(enum digest_lines lines, struct slice line)
 {
 	size_t n = 0;
+
+	if (lines != DIGEST_QUOTED)
+		return lines == DIGEST_DOTTED && slice_starts(line, SLICE("."));
 
 	while (n < line.n && line.p[n] == '>')
 		n++;
@@ -256,7 +260,7 @@ static bool is_quoted(struct slice line)
 }
 
 /* Lines that begin in this piece: at its start only if *starts. */
-static bool hash_lines(EVP_MD_CTX *md5, struct slice piece, bool *starts)
+static bool hash_lines(EVP_MD_CTX *md5, enum digest_lines lines, struct slice piece, bool *starts)
 {
 	while (piece.n > 0) {
 		struct slice line = piece;
@@ -264,7 +268,7 @@ static bool hash_lines(EVP_MD_CTX *md5, struct slice piece, bool *starts)
 
 		slice_take(&piece, '\n');
 		line.n -= piece.n;
-		size_t less = *starts && is_quoted(line);
+		size_t less = *starts && is_quoted(lines, line);
 
 		*starts = ended;
 		if (EVP_DigestUpdate(md5, line.p + less, line.n - less) != 1)
@@ -287,7 +291,7 @@ static bool hash_body(EVP_MD_CTX *md5, const struct digest *m, int fd)
 		const char *lf = at + (uint64_t)got < end ? memrchr(stored, '\n', (size_t)got) : NULL;
 		size_t n = lf ? (size_t)(lf - stored) + 1 : (size_t)got; /* whole lines, unless one is very long */
 
-		if (!hash_lines(md5, (struct slice){stored, n}, &starts))
+		if (!hash_lines(md5, m->lines, (struct slice){stored, n}, &starts))
 			return false;
 		at += n;
 	}

@@ -15,6 +15,9 @@
 #include "mail/wire.h"
 #include "store/uidl.h"
 
+/* How a format keeps the lines of a body: as they are, with a > more before From_ lines, or with a dot more before dots. */
+enum digest_lines { DIGEST_PLAIN, DIGEST_QUOTED, DIGEST_DOTTED };
+
 struct digest {
 	struct listing_rec rec; /* all but the UIDL, when it has ended */
 	uint64_t id;
@@ -22,6 +25,7 @@ struct digest {
 	bool internal;                /* kept by another program for itself: no mail */
 	char xuidl[UIDL_MOST + 1];    /* of a header X-UIDL that has the form of Mailutils'; else "" */
 	/* private to digest.c */
+	enum digest_lines lines;
 	struct wire wire;
 	uint32_t head_crc, body_crc, kept_crc;
 	uint64_t body, kept; /* octets */
@@ -29,7 +33,7 @@ struct digest {
 };
 
 /* Octets are counted by these rules (enum wire_rule); the message begins at `pos`. One at a time. False: no memory. */
-bool digest_begin(struct digest *m, uint32_t rules, uint64_t pos);
+bool digest_begin(struct digest *m, uint32_t rules, enum digest_lines lines, uint64_t pos);
 void digest_take(struct digest *m, struct slice piece);
 bool digest_end(struct digest *m);
 

@@ -39,7 +39,8 @@ struct outcome {
 };
 
 struct store_driver {
-	const char *name; /* the scheme of a mailbox URL */
+	const char *name;       /* the scheme of a mailbox URL */
+	const char *index_name; /* where the listing is kept, seen from the directory; NULL: .pop3-index */
 	uint32_t
 		wire_rules; /* enum wire_rule: how stored octets become wire octets; mbox-quoting may choose others for unquoting */
 	/* NULL: a file per message. Else its maildrops have a parent and a name, a mailbox lock, and may have no file: then they are empty. */
@@ -76,8 +77,8 @@ struct store_driver {
 
 	/* Under the mailbox lock, where there is one. Deletes by identity, never by name or offset alone, and makes it durable. Mail
 	 * that came since stays, and so does a message that is no longer what the session saw: that one fails. After a power
-	 * cut each message is there whole or not at all. `out` is valid in any case. A driver that knows what is left, and how
-	 * that looks now, says so in `left`, which is empty: the next session need not scan. */
+	 * cut each message is there whole or not at all. `out` is valid in any case. A driver that knows what is left says so in
+	 * `left`, which is empty; with the stamps of how that looks now the next session need not scan. */
 	enum err (*commit)(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
 			   struct why *why);
 
@@ -85,7 +86,7 @@ struct store_driver {
 	void (*close)(const struct maildrop *md);
 };
 
-extern const struct store_driver maildir_driver, mbox_driver;
+extern const struct store_driver maildir_driver, mbox_driver, mh_driver;
 
 /* What errno of a storage call means to the client: whether trying again can help. */
 enum err storage_err(int error);

@@ -169,12 +169,22 @@ static bool name_message(struct known *k, struct digest *m, int fd, uint32_t cop
 	return true;
 }
 
+bool known_is(struct known *k, uint32_t known, uint32_t now)
+{
+	if (k->where[known] != KNOWN_NONE)
+		return false;
+	k->where[known] = now;
+	return true;
+}
+
 bool known_match(struct known *k, struct digest *m, int fd, uint32_t now, uint32_t *which)
 {
 	struct known_same *s = same_of(k, m->id);
 
 	if (!s)
 		return false;
+	while (s->known != KNOWN_NONE && k->where[s->known] != KNOWN_NONE)
+		s->known = k->next[s->known];
 	*which = s->known;
 	if (s->known == KNOWN_NONE)
 		return name_message(k, m, fd, s->copies++);

@@ -24,6 +24,9 @@ void known_done(struct known *k);
 /* The first `n` known messages are where they were. */
 void known_keep(struct known *k, uint32_t n);
 
+/* Known message number `known` is the one at position `now`, which something else has told. False: it is another one already. */
+bool known_is(struct known *k, uint32_t known, uint32_t now);
+
 /* Says which known message this is, the first of several alike that has not been found yet: *which; or KNOWN_NONE, and then m->rec gets a
  * UIDL that no other has. `now` is its position. False: no memory. */
 bool known_match(struct known *k, struct digest *m, int fd, uint32_t now, uint32_t *which);

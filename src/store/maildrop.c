@@ -29,7 +29,11 @@ static void places_of(const struct maildrop *md, struct index_place place[PLACES
 	bool file = md->driver->in_one_file;
 
 	place[BESIDE].dir = md->setup->index != INDEX_AUTO ? -1 : file ? md->parent : md->fd;
-	(void)snprintf(place[BESIDE].name, sizeof place[BESIDE].name, file ? ".%s.pop3idx" : ".pop3-index", md->name);
+	if (file)
+		(void)snprintf(place[BESIDE].name, sizeof place[BESIDE].name, ".%s.pop3idx", md->name);
+	else
+		(void)snprintf(place[BESIDE].name, sizeof place[BESIDE].name, "%s",
+			       md->driver->index_name ? md->driver->index_name : ".pop3-index");
 	place[IN_DIR].dir = md->setup->index == INDEX_OFF ? -1 : md->setup->index_dir;
 	(void)snprintf(place[IN_DIR].name, sizeof place[IN_DIR].name, "%016llx.pop3idx", (unsigned long long)md->key);
 }

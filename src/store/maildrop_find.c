@@ -16,7 +16,7 @@
 
 enum { LINKS_MOST = 16 };
 
-static const struct store_driver *const drivers[] = {&maildir_driver, &mbox_driver};
+static const struct store_driver *const drivers[] = {&maildir_driver, &mh_driver, &mbox_driver};
 enum { DRIVERS = sizeof drivers / sizeof *drivers };
 
 enum err storage_err(int error)

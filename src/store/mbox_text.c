@@ -145,4 +145,4 @@ static bool mbox_ends(int fd, uint64_t end, bool grows)
 }
 
 const struct onefile_format mbox_format = {
-	.next = mbox_next, .piece = mbox_piece, .begins = mbox_begins, .ends = mbox_ends};
+	.lines = DIGEST_QUOTED, .next = mbox_next, .piece = mbox_piece, .begins = mbox_begins, .ends = mbox_ends};

@@ -13,8 +13,10 @@
 #include "store/maildrop.h"
 #include "store/text.h"
 
-/* Functions of a format. Reading begins at the file's start, or where `begins` is true. */
+/* What is special about a format. Reading begins at the file's start, or where `begins` is true. */
 struct onefile_format {
+	enum digest_lines lines;
+
 	/* The message that comes next: *at and *pos as above. *is false: there is none. */
 	enum err (*next)(struct text *t, uint64_t *at, uint64_t *pos, bool *is, struct why *why);
 

@@ -107,7 +107,7 @@ enum err onefile_digest(struct text *t, const struct onefile_format *f, uint32_t
 	struct slice piece;
 	bool last = false;
 
-	if (!digest_begin(m, rules, pos))
+	if (!digest_begin(m, rules, f->lines, pos))
 		return no_memory(why);
 	while (!last) {
 		enum err err = f->piece(t, &piece, &last, why);

@@ -228,6 +228,7 @@ static void set_up_maildrops(struct store *st)
 					    .uidl_dir = -1,
 					    .uidl_format = cf->mailbox.uidl_format,
 					    .uidl_pattern = cf->mailbox.uidl_pattern,
+					    .mh_backup = cf->mailbox.mh_backup,
 					    .unquote = unquote[cf->mailbox.mbox_quoting]};
 	if (index && strcmp(index, "off") == 0)
 		st->setup.index = INDEX_OFF;

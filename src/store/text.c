@@ -42,3 +42,20 @@ enum err text_fill(struct text *t, struct why *why)
 	}
 	return OK;
 }
+
+enum err text_lines(struct text *t, struct slice *piece, bool *last, struct why *why)
+{
+	enum err err = text_fill(t, why);
+	const char *start = t->p + t->from;
+	size_t n = t->n - t->from;
+
+	*last = err != OK || text_is_end(t);
+	if (!*last) {
+		const char *lf = memrchr(start, '\n', n);
+
+		n = lf ? (size_t)(lf - start) + 1 : n;
+	}
+	*piece = (struct slice){start, n};
+	t->from += n;
+	return err;
+}

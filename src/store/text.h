@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/slice.h"
 #include "base/why.h"
 
 enum { TEXT_KEPT = 4 }; /* octets before `from` that stay in sight, as far as there are so many */
@@ -26,3 +27,7 @@ bool text_is_end(const struct text *t);
 
 /* Moves the window on, and fills it. */
 enum err text_fill(struct text *t, struct why *why);
+
+/* Octets up to the end of the file, for a message that has a file of its own: whole lines, where a line is not very long. Valid until
+ * the next call. *last: those were all. */
+enum err text_lines(struct text *t, struct slice *piece, bool *last, struct why *why);

@@ -145,6 +145,43 @@ class Mbox:
         return [octets[m.end():end].removesuffix(b"\n") for m, end in zip(starts, ends)]
 
 
+class Mh:
+    """An MH folder and who owns it. Deliveries are what rcvstore(1) does: a file that gets the next number by link(2)."""
+
+    def __init__(self, path, uid, gid):
+        self.path, self.uid, self.gid = Path(path), uid, gid
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / ".mh_sequences").touch(0o600)
+        for p in (self.path.parent, self.path, self.path / ".mh_sequences"):
+            own(p, uid, gid)
+
+    def numbers(self):
+        return sorted(int(p.name) for p in self.path.iterdir() if re.fullmatch("[1-9][0-9]*", p.name))
+
+    def deliver(self, message):
+        """Stores octets as a message; its number."""
+        if isinstance(message, str):
+            message = message.encode("utf-8")
+        tmp = self.path / f"_new.{os.getpid()}.{next(counter)}"
+        tmp.write_bytes(message)
+        own(tmp, self.uid, self.gid)
+        number = max(self.numbers(), default=0) + 1
+        while True:
+            try:
+                os.link(tmp, self.path / str(number))
+                break
+            except FileExistsError:
+                number += 1
+        tmp.unlink()
+        return number
+
+    def file(self, number):
+        return self.path / str(number)
+
+    def contents(self):
+        return [self.file(n).read_bytes() for n in self.numbers()]
+
+
 def own(path, uid, gid):
     if os.getuid() == 0:
         os.chown(path, uid, gid)

@@ -47,18 +47,32 @@ static void make_top(struct box *b)
 	check(mkdtemp(b->top) != NULL);
 }
 
-void box_new(struct box *b)
+static void new_directory(struct box *b, const char *type)
 {
 	char url[128];
 
 	make_top(b);
-	b->setup = (struct maildrop_setup){
-		.type = "maildir", .index = INDEX_AUTO, .index_dir = -1, .journal_dir = -1, .uidl_dir = -1};
+	b->setup = (struct maildrop_setup){.type = type,
+					   .index = INDEX_AUTO,
+					   .index_dir = -1,
+					   .journal_dir = -1,
+					   .uidl_dir = -1,
+					   .mh_backup = true};
 	b->setup.uidl_dir = make_dir(b, "uidl");
 	check(snprintf(b->path, sizeof b->path, "%s/Maildir", b->top) < (int)sizeof b->path);
-	check(snprintf(url, sizeof url, "maildir:%s", b->path) < (int)sizeof url);
+	check(snprintf(url, sizeof url, "%s:%s", type, b->path) < (int)sizeof url);
 	check(maildrop_find(&b->md, slice_str(url), &b->setup, &b->why) == OK);
 	maildrop_close(&b->md);
+}
+
+void box_new(struct box *b)
+{
+	new_directory(b, "maildir");
+}
+
+void box_new_mh(struct box *b)
+{
+	new_directory(b, "mh");
 }
 
 void box_new_mbox(struct box *b)

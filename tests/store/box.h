@@ -18,6 +18,9 @@ void box_in_memory(void);
 /* A new Maildir, without mail. */
 void box_new(struct box *b);
 
+/* A new MH folder, without mail. */
+void box_new_mh(struct box *b);
+
 /* A new mbox, without mail. */
 void box_new_mbox(struct box *b);
 

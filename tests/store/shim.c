@@ -78,7 +78,8 @@ WRAP(int, openat64, (int dir, const char *path, int flags, ...))
 		return fd;
 	}
 	shim.calls++;
-	shim.reads += strlen(path) > 4 && path[3] == '/';
+	shim.reads +=
+		(strlen(path) > 4 && path[3] == '/') || path[strspn(path, "0123456789")] == '\0'; /* Maildir, MH */
 	if (shim.before_open)
 		shim.before_open(path);
 	if (shim.path && strstr(path, shim.path)) {

@@ -86,6 +86,72 @@ static const char *maildir_part(int n)
 	return maildir_name("new", n, "");
 }
 
+/* ---- MH: message n has the number 10 (n + 1), and one more for each time that it was renumbered ---- */
+
+static const char *mh_name(int n, int marks)
+{
+	static char names[4][16];
+	static unsigned next;
+	char *name = names[next++ % 4];
+
+	check(snprintf(name, sizeof names[0], "%d", 10 * (n + 1) + marks) > 0);
+	return name;
+}
+
+static void mh_deliver(const struct box *b, int n, const char *text)
+{
+	box_put(b, "rcvstore1", text);
+	box_rename(b, "rcvstore1", mh_name(n, 0));
+}
+
+static const char *mh_where(const struct box *b, int n, int *marks)
+{
+	for (*marks = 0; *marks < 10; ++*marks)
+		if (box_has(b, mh_name(n, *marks)))
+			return mh_name(n, *marks);
+	return NULL;
+}
+
+static void mh_mark(const struct box *b, int n)
+{
+	int marks;
+	const char *from = mh_where(b, n, &marks);
+
+	check(from != NULL);
+	box_rename(b, from, mh_name(n, marks + 1));
+}
+
+static void mh_rewrite(const struct box *b, int n, const char *text)
+{
+	int marks;
+	const char *name = mh_where(b, n, &marks);
+
+	check(name != NULL);
+	box_put(b, "rewritten", text);
+	box_rename(b, "rewritten", name);
+}
+
+static void mh_remove(const struct box *b, int n)
+{
+	int marks;
+	const char *name = mh_where(b, n, &marks);
+
+	check(name != NULL);
+	box_remove(b, name);
+}
+
+static bool mh_has(const struct box *b, int n)
+{
+	int marks;
+
+	return mh_where(b, n, &marks);
+}
+
+static const char *mh_part(int n)
+{
+	return mh_name(n, 0);
+}
+
 /* ---- mbox: other programs write all of the file ---- */
 
 enum { PARTS = 8 };
@@ -186,6 +252,7 @@ static const char *mbox_part(int n)
 static const struct subject subjects[] = {
 	{&maildir_driver, box_new, maildir_deliver, maildir_mark, maildir_rewrite, maildir_remove, maildir_has,
 	 maildir_part},
+	{&mh_driver, box_new_mh, mh_deliver, mh_mark, mh_rewrite, mh_remove, mh_has, mh_part},
 	{&mbox_driver, box_new_mbox, mbox_change, mbox_mark, mbox_change, mbox_remove, mbox_has, mbox_part},
 };
 

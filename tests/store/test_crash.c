@@ -11,19 +11,47 @@
 #include "box.h"
 #include "check.h"
 #include "shim.h"
+#include "store/mh.h"
 
 enum { MESSAGES = 8 };
 static const char marks[MESSAGES + 1] = "dd-d-dd-";
 static char uidls[MESSAGES][UIDL_MOST + 1]; /* as they were before */
 static bool indexed;                        /* the session finds an index, to which it appends; else it writes one */
 
-static void fill(struct box *b)
+static void maildir_name(char name[32], int i)
 {
-	box_new(b);
+	check(snprintf(name, 32, i % 2 ? "new/%d.M1.h" : "cur/%d.M1.h:2,S", i) > 0);
+}
+
+static void mh_name(char name[32], int i)
+{
+	check(snprintf(name, 32, "%d", 10 + i) > 0);
+}
+
+static void box_new_mh_without(struct box *b)
+{
+	box_new_mh(b);
+	b->setup.mh_backup = false;
+}
+
+/* Formats with a file for each message, and what message 1 is renamed to. */
+static const struct format {
+	const char *about;
+	void (*box)(struct box *b);
+	void (*name)(char name[32], int i);
+	const char *renamed, *index;
+	unsigned least; /* changes that a session makes */
+} formats[] = {{"Maildir", box_new, maildir_name, "cur/1.M1.h:2,", ".pop3-index", 10},
+	       {"MH", box_new_mh, mh_name, "200", MH_INDEX_DIR "/listing", 7},
+	       {"MH without backups", box_new_mh_without, mh_name, "200", MH_INDEX_DIR "/listing", 12}};
+
+static void fill(struct box *b, const struct format *f)
+{
+	f->box(b);
 	for (int i = 0; i < MESSAGES; i++) {
 		char name[32], text[32];
 
-		check(snprintf(name, sizeof name, i % 2 ? "new/%d.M1.h" : "cur/%d.M1.h:2,S", i) > 0);
+		f->name(name, i);
 		check(snprintf(text, sizeof text, "A: %d\n\nbody\n", i) > 0);
 		box_put(b, name, text);
 	}
@@ -36,17 +64,18 @@ static void fill(struct box *b)
 	}
 	box_close(b);
 	if (!indexed)
-		box_remove(b, ".pop3-index");
+		box_remove(b, f->index);
 }
 
 /* A session that deletes, in a process of its own. Another program renames meanwhile, so that directories are read, too. */
-static int run_child(struct box *b, enum shim_what what, unsigned at, int error)
+static int run_child(struct box *b, const struct format *f, enum shim_what what, unsigned at, int error)
 {
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0) {
 		struct outcome out;
+		char name[32];
 
 		shim_reset();
 		shim.later_s = 10;
@@ -55,7 +84,8 @@ static int run_child(struct box *b, enum shim_what what, unsigned at, int error)
 		shim.error = error;
 		if (box_open(b) != OK)
 			_exit(50);
-		box_rename(b, "new/1.M1.h", "cur/1.M1.h:2,");
+		f->name(name, 1);
+		box_rename(b, name, f->renamed);
 		_exit(box_commit(b, marks, &out) == OK ? 40 : out.failed == 0 ? 41 : 42);
 	}
 	check(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
@@ -81,13 +111,13 @@ static void check_mail(struct box *b, bool there[MESSAGES], unsigned at)
 	}
 }
 
-static unsigned count_steps(void)
+static unsigned count_steps(const struct format *f)
 {
 	struct box b;
 	struct outcome out;
 
 	shim_reset();
-	fill(&b);
+	fill(&b, f);
 	shim_reset();
 	check(box_open(&b) == OK && box_commit(&b, marks, &out) == OK);
 	unsigned steps = shim.changes;
@@ -97,18 +127,18 @@ static unsigned count_steps(void)
 	return steps;
 }
 
-static void check_all(enum shim_what what, int error)
+static void check_format(const struct format *f, enum shim_what what, int error)
 {
-	unsigned steps = count_steps();
+	unsigned steps = count_steps(f);
 
-	check(steps > (indexed ? 6 : 10));
+	check_row(steps, f->about, steps > (indexed ? 6 : f->least));
 	for (unsigned at = 1; at <= steps + 2; at++) {
 		bool there[MESSAGES];
 		struct box b;
 
 		shim_reset();
-		fill(&b);
-		int result = run_child(&b, what, at, error);
+		fill(&b, f);
+		int result = run_child(&b, f, what, at, error);
 
 		check_mail(&b, there, at);
 		for (int n = 0; n < MESSAGES; n++) {
@@ -119,6 +149,12 @@ static void check_all(enum shim_what what, int error)
 		check_row(at, "an error that is not told", what != SHIM_ERROR || result >= 40);
 		box_free(&b);
 	}
+}
+
+static void check_all(enum shim_what what, int error)
+{
+	for (size_t i = 0; i < TABLE_ROWS(formats); i++)
+		check_format(&formats[i], what, error);
 }
 
 static void test_killed(void **state)

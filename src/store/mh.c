@@ -1,0 +1,365 @@
+/* store/mh.c - the MH driver: a directory of numbered files. See mh.h */
+#include "store/mh.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ATTEMPTS_MOST = 8 }; /* at a message that others renumber meanwhile */
+
+/* ---- what is an MH folder ---- */
+
+struct seen {
+	bool number; /* a message */
+	bool trace;  /* of MH, Mailutils or us */
+	bool part;   /* of a Maildir */
+	bool other;
+};
+
+static bool is_in(const char *name, const char *const names[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static void see(struct seen *s, const struct dirent *e)
+{
+	static const char *const traces[] = {".mh_sequences", ".mu-prop", MH_INDEX_DIR}, *const parts[] = {"cur", "new",
+													   "tmp"};
+	const char *name = e->d_name;
+	bool file = e->d_type == DT_REG || e->d_type == DT_UNKNOWN;
+
+	if (file && mh_is_number(slice_str(name)))
+		s->number = true;
+	else if (is_in(name, traces, 3) || (name[0] == ',' && mh_is_number(slice_str(name + 1))))
+		s->trace = true;
+	else if (is_in(name, parts, 3))
+		s->part = true;
+	else if (name[0] != '.')
+		s->other = true;
+}
+
+static enum err look(int fd, struct seen *s, struct why *why)
+{
+	int dir_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = dir_fd >= 0 ? fdopendir(dir_fd) : NULL;
+	const struct dirent *e = NULL;
+	enum err err = OK;
+
+	*s = (struct seen){0};
+	if (!dir) {
+		err = fail_errno(why, storage_err(errno), "open the directory");
+		if (dir_fd >= 0)
+			close(dir_fd);
+		return err;
+	}
+	do {
+		errno = 0;
+		/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
+		e = readdir(dir);
+		if (e)
+			see(s, e);
+		else if (errno != 0)
+			err = fail_errno(why, storage_err(errno), "read the directory");
+	} while (e && !s->number);
+	closedir(dir);
+	return err;
+}
+
+/* Whatever lies beside the messages. Where all are gone, something is left to know it by; but what was a Maildir is none. */
+static enum err mh_detect(int fd, bool *is, struct why *why)
+{
+	struct seen s;
+	struct stat st;
+
+	*is = false;
+	if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
+		return OK;
+	enum err err = look(fd, &s, why);
+
+	*is = err == OK && (s.number || (s.trace && !s.part));
+	return err;
+}
+
+static enum err mh_create(const char *path, struct why *why)
+{
+	struct seen s;
+
+	if (mkdirat(AT_FDCWD, path, 0700) == 0)
+		return OK;
+	if (errno != EEXIST)
+		return fail_errno(why, storage_err(errno), "create an MH folder");
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fail_errno(why, storage_err(errno), "open");
+	enum err err = look(fd, &s, why);
+
+	close(fd);
+	if (err == OK && (s.number || s.trace || s.part || s.other))
+		err = fail(why, ERR_PERM, "it is not an MH folder, and not empty");
+	return err;
+}
+
+/* ---- a message that may have another number by now ---- */
+
+/* What lies in the folder, kept until the session ends: a client that walks through its mail asks once for each. One at a time in a process. */
+static struct {
+	uint64_t key; /* of the maildrop */
+	struct mh_list list;
+} moved;
+
+static void forget(const struct maildrop *md)
+{
+	if (moved.key == md->key)
+		mh_list_done(&moved.list);
+}
+
+/* By the list that there is. */
+static int open_listed(const struct maildrop *md, const struct message *m, char name[NAME_OCTETS + 1], struct stat *st)
+{
+	const struct mh_found *f = moved.key == md->key ? mh_list_find(&moved.list, m->entry.at) : NULL;
+
+	if (!f)
+		return -1;
+	(void)slice_cstr(mh_list_name(&moved.list, f), name, NAME_OCTETS + 1);
+	int fd = mh_open(md, name, st);
+
+	if (fd < 0 || mh_file(st) == m->entry.at)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* The file as it was read, whatever its number is; *fd -1: it is not there. The folder is read at most *readings times. */
+static enum err open_moved(const struct maildrop *md, const struct message *m, char name[NAME_OCTETS + 1],
+			   struct stat *st, int *fd, unsigned *readings, struct why *why)
+{
+	*fd = open_listed(md, m, name, st);
+	if (*fd >= 0 || *readings == 0)
+		return OK;
+	--*readings;
+	moved.key = md->key;
+	enum err err = mh_list_read(&moved.list, md, why);
+
+	*fd = err == OK ? open_listed(md, m, name, st) : -1;
+	return err;
+}
+
+/* By its number, where the file is as it was; else where that file is; else by its number, and the checksum decides. */
+static enum err mh_body(const struct maildrop *md, const struct message *m, struct body *out, struct why *why)
+{
+	char name[NAME_OCTETS + 1];
+	struct stat st, st_moved;
+	int fd = mh_open(md, m->name, &st), fd_moved = -1;
+	bool same = fd >= 0 && mh_file(&st) == m->entry.at;
+	unsigned readings = 1;
+	enum err err = OK;
+
+	if (fd < 0 && errno != ENOENT && errno != ELOOP)
+		return fail_errno(why, storage_err(errno), "open message %s", m->name);
+	if (!same)
+		err = open_moved(md, m, name, &st_moved, &fd_moved, &readings, why);
+	if (fd_moved >= 0 || err != OK) {
+		if (fd >= 0)
+			close(fd);
+		fd = fd_moved;
+		st = st_moved;
+		same = true;
+	}
+	if (fd < 0)
+		return err != OK ? err : fail(why, ERR_TEMP, "message %s has been removed by another program", m->name);
+	*out = (struct body){.fd = fd, .octets = (uint64_t)st.st_size, .same = same};
+	return OK;
+}
+
+/* ---- a commit ---- */
+
+enum taken { TAKEN, NOT_TAKEN, FAILED };
+
+static enum taken failed(struct why *why, const char *what, const char *name)
+{
+	(void)fail_errno(why, storage_err(errno), "%s %s", what, name);
+	return FAILED;
+}
+
+/* What was renamed to `backup` was another message: it gets its number back. */
+static enum taken give_back(const struct maildrop *md, const char *backup, const char *name, struct why *why)
+{
+	if (renameat2(md->fd, backup, md->fd, name, RENAME_NOREPLACE) == 0)
+		return NOT_TAKEN;
+	(void)fail_errno(why, ERR_TEMP, "another program has given number %s away twice; a message is called %s now",
+			 name, backup);
+	return FAILED;
+}
+
+/* Takes the file away that *st says, if `name` is still its name: MH and Mailutils leave a message as `,NUMBER'. No lock keeps all
+ * programs from putting another one there in this moment: then it is not taken. */
+static enum taken take_away(const struct maildrop *md, const char *name, const struct stat *st, struct why *why)
+{
+	char backup[NAME_OCTETS + 2];
+	struct stat taken;
+
+	(void)snprintf(backup, sizeof backup, ",%s", name);
+	if (renameat(md->fd, name, md->fd, backup) < 0) {
+		if (errno == ENOENT)
+			return NOT_TAKEN;
+		if (errno != ENOSPC && errno != EDQUOT && errno != ENAMETOOLONG)
+			return failed(why, "remove message", name);
+		return unlinkat(md->fd, name, 0) == 0 ? TAKEN : failed(why, "remove message", name);
+	}
+	if (fstatat(md->fd, backup, &taken, AT_SYMLINK_NOFOLLOW) < 0 || taken.st_ino != st->st_ino ||
+	    taken.st_dev != st->st_dev)
+		return give_back(md, backup, name, why);
+	if (!md->setup->mh_backup && unlinkat(md->fd, backup, 0) < 0 && errno != ENOENT)
+		return failed(why, "remove", backup);
+	return TAKEN;
+}
+
+/* The same mail, whatever other programs have written into its header since. */
+static enum err is_message(int fd, const struct stat *st, const struct message *m, bool *is, struct why *why)
+{
+	struct digest d;
+	enum err err = mh_digest(fd, st, &d, why);
+
+	*is = err == OK && d.id == m->entry.id;
+	return err;
+}
+
+/* A message that is looked for, and what has been found of it so far. */
+struct target {
+	const struct message *m;
+	char moved[NAME_OCTETS + 1];
+	const char *name; /* NULL: it is gone */
+	struct stat st;
+};
+
+/* By its number; else where the file is that it was; else by its number again, if it is the same mail. The caller closes *fd, which keeps
+ * its inode from being given to another file. */
+static enum err find(const struct maildrop *md, struct target *t, int *fd, unsigned *readings, struct why *why)
+{
+	const struct message *m = t->m;
+	bool is = false;
+	int fd_moved;
+
+	t->name = m->name;
+	*fd = mh_open(md, m->name, &t->st);
+	if (*fd < 0 && errno != ENOENT && errno != ELOOP)
+		return fail_errno(why, storage_err(errno), "open message %s", m->name);
+	if (*fd >= 0 && mh_file(&t->st) == m->entry.at)
+		return OK;
+	struct stat st = t->st;
+	enum err err = open_moved(md, m, t->moved, &t->st, &fd_moved, readings, why);
+
+	if (err != OK || fd_moved >= 0) {
+		if (*fd >= 0)
+			close(*fd);
+		*fd = fd_moved;
+		t->name = t->moved;
+		return err;
+	}
+	t->name = NULL;
+	t->st = st;
+	if (*fd < 0)
+		return OK;
+	err = is_message(*fd, &st, m, &is, why);
+	t->name = m->name;
+	return err != OK || is
+		       ? err
+		       : fail(why, ERR_TEMP, "message %s has been changed by another program and stays", m->name);
+}
+
+static enum err remove_message(const struct maildrop *md, const struct message *m, unsigned *readings, struct why *why)
+{
+	for (int attempt = 0; attempt < ATTEMPTS_MOST; attempt++) {
+		struct target t = {.m = m};
+		int fd;
+		enum err err = find(md, &t, &fd, readings, why);
+		enum taken taken = err == OK && t.name ? take_away(md, t.name, &t.st, why) : FAILED;
+
+		if (fd >= 0)
+			close(fd);
+		if (err != OK || !t.name || taken == TAKEN)
+			return err;
+		if (taken == FAILED)
+			return errno == EACCES || errno == EPERM ? ERR_PERM : ERR_TEMP;
+	}
+	return fail(why, ERR_TEMP, "message %s is renumbered all the time", m->name);
+}
+
+static enum err sync_folder(const struct maildrop *md, struct why *why)
+{
+	int fd = openat(md->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum err err = fd >= 0 && fsync(fd) == 0 ? OK : fail_errno(why, storage_err(errno), "fsync the folder");
+
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/* All but what was deleted, so that no copy of that gets its UIDL. How the folder looks now only a reading tells, and that costs little. */
+static void tell_left(const struct maildrop *md, const uint8_t *gone, struct scan *left)
+{
+	struct scan known = {0};
+	enum err err = gone ? index_load(&md->index, &known, NULL) : ERR_TEMP;
+
+	for (uint32_t i = 0; i < known.count && err == OK; i++)
+		if (!gone[i])
+			err = scan_add(left, &known.rec[i], &known.entry[i], scan_name(&known, i), NULL);
+	if (err != OK)
+		scan_done(left);
+	scan_done(&known);
+}
+
+static enum err mh_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
+			  struct why *why)
+{
+	struct changes_walk walk = {0};
+	uint8_t *gone = calloc((size_t)ch->count + 1, 1);
+	unsigned readings = MH_PASSES_MOST;
+	struct message m;
+	int lock;
+	enum err first = mh_lock(md, F_WRLCK, &lock, why), err = OK;
+
+	*out = (struct outcome){.failed = changes_count(ch)};
+	if (first != OK) {
+		free(gone);
+		return first;
+	}
+	while (changes_next(md, ch, &walk, &m, &err, first == OK ? why : NULL)) {
+		if (err == OK)
+			err = remove_message(md, &m, &readings, first == OK ? why : NULL);
+		if (first == OK)
+			first = err;
+		if (gone && err == OK)
+			gone[walk.next - 1] = 1;
+		out->deleted += err == OK;
+		out->failed -= err == OK;
+	}
+	tell_left(md, gone, left);
+	free(gone);
+	err = sync_folder(md, first == OK ? why : NULL);
+	if (lock >= 0)
+		close(lock);
+	return first != OK ? first : err;
+}
+
+const struct store_driver mh_driver = {
+	.name = "mh",
+	.index_name = MH_INDEX_DIR "/listing",
+	.wire_rules = MH_RULES,
+	.detect = mh_detect,
+	.create = mh_create,
+	.stamp = mh_stamp,
+	.scan = mh_scan,
+	.body = mh_body,
+	.commit = mh_commit,
+	.close = forget,
+};

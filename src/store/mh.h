@@ -1,0 +1,73 @@
+/* store/mh.h - what the parts of the MH driver share
+ *
+ *	mh.c		the driver: what is an MH folder, where a message is, what goes
+ *	mh_list.c	what lies in it
+ *	mh_scan.c	what is to be known of a file, and all messages
+ *
+ * An MH folder is a directory. A file whose name is a decimal number without leading zeros is a message; everything else is not: `,5' is
+ * what MH and Mailutils leave of message 5 when they delete it, .mh_sequences is MH's, .mu-prop Mailutils'. The number is a
+ * message's place and nothing more: sortm(1) and folder(1) -pack give it to another. So messages are identified by their contents
+ * (store/digest.h). Entry.id is half of that, Entry.at the file as it was when it was read (mh_file), so that only new files are.
+ *
+ * nmh's programs hold a lock of fcntl(2) on .mh_sequences while they number, sort and remove; so do we, where there is that file. Whoever
+ * adds a message makes it under another name first, or takes the next number and nobody else's. */
+#pragma once
+#include <sys/stat.h>
+
+#include "store/known.h"
+#include "store/maildrop.h"
+
+#define MH_INDEX_DIR ".pop3-index"
+
+enum { MH_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS, MH_PASSES_MOST = 32 };
+
+/* ---- mh_list.c ---- */
+
+struct mh_found {
+	int64_t file;     /* see mh_file */
+	uint32_t name_at; /* into the text */
+	uint16_t name_len;
+};
+
+struct mh_list {
+	struct mh_found *found; /* in the order of their numbers */
+	size_t count, cap;
+	char *text;
+	size_t text_len, text_cap;
+	uint32_t *by_file;          /* their positions, sorted by `file`; NULL: not yet */
+	struct stamp stamp[STAMPS]; /* of the directory before it was read */
+	bool quiet;                 /* it was the same behind it, and nothing vanished */
+	uint64_t fingerprint;       /* of the files there are, whatever their numbers */
+};
+
+/* Whether a name is a message's. */
+bool mh_is_number(struct slice name);
+
+/* A file as it is: a hash of its inode, size and time. */
+int64_t mh_file(const struct stat *st);
+
+enum err mh_stamp(const struct maildrop *md, struct stamp stamp[STAMPS], struct why *why);
+
+/* Reads the directory into an empty list, until it is certainly whole: nothing changed meanwhile, or two readings agree. */
+enum err mh_list_read(struct mh_list *l, const struct maildrop *md, struct why *why);
+void mh_list_done(struct mh_list *l);
+
+struct slice mh_list_name(const struct mh_list *l, const struct mh_found *f);
+
+/* A file that is as `file` says; NULL: there is none. */
+const struct mh_found *mh_list_find(struct mh_list *l, int64_t file);
+
+/* The lock of nmh's programs: of a kind of fcntl(2), F_RDLCK or F_WRLCK. *fd is its descriptor, which the caller closes; -1: there is
+ * nothing to lock. ERR_IN_USE: somebody has it. */
+enum err mh_lock(const struct maildrop *md, short kind, int *fd, struct why *why);
+
+/* ---- mh_scan.c ---- */
+
+/* For reading, never through a link, and regular; -1 with errno set, ELOOP where it is no regular file. */
+int mh_open(const struct maildrop *md, const char *name, struct stat *st);
+
+/* Reads a whole file of st->st_size octets. */
+enum err mh_digest(int fd, const struct stat *st, struct digest *d, struct why *why);
+
+/* The driver's scan. */
+enum err mh_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);

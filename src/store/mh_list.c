@@ -1,0 +1,268 @@
+/* store/mh_list.c - see mh.h */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/mh.h"
+
+enum { FOUND_FIRST = 64, TEXT_FIRST = 4096 };
+
+bool mh_is_number(struct slice name)
+{
+	if (name.n == 0 || name.n > NAME_OCTETS || name.p[0] == '0')
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] < '0' || name.p[i] > '9')
+			return false;
+	return true;
+}
+
+int64_t mh_file(const struct stat *st)
+{
+	uint64_t h = (uint64_t)st->st_ino * 0x9E3779B97F4A7C15u;
+
+	h = (h ^ h >> 29 ^ (uint64_t)st->st_size) * 0xBF58476D1CE4E5B9u;
+	h = (h ^ h >> 32 ^ (uint64_t)storage_ns(st->st_mtim)) * 0x94D049BB133111EBu;
+	return (int64_t)(h ^ h >> 31);
+}
+
+enum err mh_stamp(const struct maildrop *md, struct stamp stamp[STAMPS], struct why *why)
+{
+	struct stat st;
+
+	if (fstat(md->fd, &st) < 0)
+		return fail_errno(why, storage_err(errno), "stat the folder");
+	memset(stamp, 0, STAMPS * sizeof *stamp);
+	stamp[0] = (struct stamp){.dev = st.st_dev,
+				  .ino = st.st_ino,
+				  .size = (uint64_t)st.st_size,
+				  .mtime_ns = storage_ns(st.st_mtim),
+				  .ctime_ns = storage_ns(st.st_ctim)};
+	return OK;
+}
+
+/* ---- one reading ---- */
+
+/* Room for one more name and one more of what was found; a failure leaves what there was. */
+static bool grow(struct mh_list *l)
+{
+	if (l->text_cap - l->text_len < NAME_OCTETS) {
+		size_t cap = l->text_cap ? l->text_cap * 2 : TEXT_FIRST;
+		char *text = cap <= UINT32_MAX ? realloc(l->text, cap) : NULL;
+
+		if (!text)
+			return false;
+		l->text = text;
+		l->text_cap = cap;
+	}
+	if (l->count == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : FOUND_FIRST;
+		struct mh_found *found = cap <= UINT32_MAX ? realloc(l->found, cap * sizeof *found) : NULL;
+
+		if (!found)
+			return false;
+		l->found = found;
+		l->cap = cap;
+	}
+	return true;
+}
+
+static bool add(struct mh_list *l, struct slice name, int64_t file)
+{
+	if (!grow(l))
+		return false;
+	l->found[l->count++] =
+		(struct mh_found){.file = file, .name_at = (uint32_t)l->text_len, .name_len = (uint16_t)name.n};
+	memcpy(l->text + l->text_len, name.p, name.n);
+	l->text_len += name.n;
+	return true;
+}
+
+struct reading {
+	struct mh_list *list;
+	bool vanished;
+	uint32_t odd; /* numbers that are no files */
+	char first_odd[NAME_OCTETS + 1];
+};
+
+/* What has a number and is no regular file is no message: a folder of year 2024 in this one, a link, a pipe. */
+static enum err take(struct reading *r, int fd, const char *name, struct why *why)
+{
+	struct stat st;
+
+	if (!mh_is_number(slice_str(name)))
+		return OK;
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		r->vanished |= errno == ENOENT;
+		return errno == ENOENT ? OK : fail_errno(why, storage_err(errno), "stat %s", name);
+	}
+	if (S_ISREG(st.st_mode))
+		return add(r->list, slice_str(name), mh_file(&st))
+			       ? OK
+			       : fail(why, ERR_TEMP, "no memory for a list of messages");
+	if (r->odd++ == 0)
+		(void)slice_cstr(slice_str(name), r->first_odd, sizeof r->first_odd);
+	return OK;
+}
+
+static enum err read_dir(struct reading *r, DIR *dir, struct why *why)
+{
+	enum err err = OK;
+
+	while (err == OK) {
+		errno = 0;
+		/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
+		const struct dirent *e = readdir(dir);
+
+		if (!e && errno != 0)
+			return fail_errno(why, storage_err(errno), "read the folder");
+		if (!e)
+			break;
+		err = take(r, dirfd(dir), e->d_name, why);
+	}
+	return err;
+}
+
+static void tell_odd(const struct reading *r, const struct maildrop *md)
+{
+	struct event e;
+
+	if (r->odd == 0)
+		return;
+	event_new(&e, "not-messages");
+	event_kv(&e, "maildrop", slice_str(md->path));
+	event_u64(&e, "count", r->odd);
+	event_kv(&e, "first", slice_str(r->first_odd));
+	event_log(&e, LOG_NOTICE);
+}
+
+static int compare(const void *left, const void *right, void *list)
+{
+	struct slice a = mh_list_name(list, left), b = mh_list_name(list, right);
+
+	return a.n != b.n ? (a.n > b.n) - (a.n < b.n) : memcmp(a.p, b.p, a.n);
+}
+
+/* A file that was renamed meanwhile may have been seen under both numbers: readings until two agree will tell. */
+static uint64_t fingerprint(const struct mh_list *l)
+{
+	uint64_t sum = l->count;
+
+	for (size_t i = 0; i < l->count; i++)
+		sum += (uint64_t)l->found[i].file;
+	return sum;
+}
+
+static enum err read_once(struct mh_list *l, const struct maildrop *md, struct why *why)
+{
+	struct reading r = {.list = l};
+	struct stamp behind[STAMPS];
+	enum err err = mh_stamp(md, l->stamp, why);
+	int fd = openat(md->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (err == OK && !dir)
+		err = fail_errno(why, storage_err(errno), "open the folder");
+	if (err == OK)
+		err = read_dir(&r, dir, why);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	if (err == OK)
+		err = mh_stamp(md, behind, why);
+	if (err != OK)
+		return err;
+	if (l->count > 0)
+		qsort_r(l->found, l->count, sizeof *l->found, compare, l);
+	l->quiet = !r.vanished && memcmp(l->stamp, behind, sizeof behind) == 0;
+	l->fingerprint = fingerprint(l);
+	tell_odd(&r, md);
+	return OK;
+}
+
+enum err mh_list_read(struct mh_list *l, const struct maildrop *md, struct why *why)
+{
+	uint64_t before = 0;
+
+	for (int pass = 0; pass < MH_PASSES_MOST; pass++) {
+		mh_list_done(l);
+		enum err err = read_once(l, md, why);
+
+		if (err != OK || l->quiet || (pass > 0 && l->fingerprint == before))
+			return err;
+		before = l->fingerprint;
+	}
+	return fail(why, ERR_TEMP, "the folder changes all the time");
+}
+
+void mh_list_done(struct mh_list *l)
+{
+	free(l->found);
+	free(l->text);
+	free(l->by_file);
+	*l = (struct mh_list){0};
+}
+
+struct slice mh_list_name(const struct mh_list *l, const struct mh_found *f)
+{
+	return (struct slice){l->text + f->name_at, f->name_len};
+}
+
+static int compare_files(const void *left, const void *right, void *list)
+{
+	const struct mh_found *found = ((const struct mh_list *)list)->found;
+	int64_t a = found[*(const uint32_t *)left].file, b = found[*(const uint32_t *)right].file;
+
+	return (a > b) - (a < b);
+}
+
+/* Sorted when it is needed. False: no memory. */
+static bool sort_files(struct mh_list *l)
+{
+	if (l->by_file)
+		return true;
+	l->by_file = malloc((l->count + 1) * sizeof *l->by_file);
+	if (!l->by_file)
+		return false;
+	for (uint32_t i = 0; i < l->count; i++)
+		l->by_file[i] = i;
+	qsort_r(l->by_file, l->count, sizeof *l->by_file, compare_files, l);
+	return true;
+}
+
+const struct mh_found *mh_list_find(struct mh_list *l, int64_t file)
+{
+	size_t low = 0, high = sort_files(l) ? l->count : 0, end = high;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->found[l->by_file[middle]].file < file)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < end && l->found[l->by_file[low]].file == file ? &l->found[l->by_file[low]] : NULL;
+}
+
+/* ---- the lock ---- */
+
+enum err mh_lock(const struct maildrop *md, short kind, int *fd, struct why *why)
+{
+	struct flock lock = {.l_type = kind, .l_whence = SEEK_SET};
+	int mode = kind == F_WRLCK ? O_RDWR : O_RDONLY;
+
+	*fd = openat(md->fd, ".mh_sequences", mode | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (*fd < 0 || fcntl(*fd, F_OFD_SETLK, &lock) == 0)
+		return OK; /* no such file, or one that nobody could lock */
+	bool busy = errno == EAGAIN || errno == EACCES;
+
+	close(*fd);
+	*fd = -1;
+	return busy ? fail(why, ERR_IN_USE, "another program has locked .mh_sequences") : OK;
+}

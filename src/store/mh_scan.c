@@ -1,0 +1,213 @@
+/* store/mh_scan.c - all messages of an MH folder. See mh.h */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/mh.h"
+#include "store/text.h"
+
+/* ---- one message ---- */
+
+int mh_open(const struct maildrop *md, const char *name, struct stat *st)
+{
+	int fd = openat(md->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 || (fstat(fd, st) == 0 && S_ISREG(st->st_mode)))
+		return fd;
+	close(fd);
+	errno = ELOOP;
+	return -1;
+}
+
+enum err mh_digest(int fd, const struct stat *st, struct digest *d, struct why *why)
+{
+	struct text t;
+	bool last = false;
+
+	if (!digest_begin(d, MH_RULES, DIGEST_PLAIN, 0))
+		return fail(why, ERR_TEMP, "no memory to read a message");
+	text_open(&t, fd, 0, (uint64_t)st->st_size);
+	while (!last) {
+		struct slice piece;
+		enum err err = text_lines(&t, &piece, &last, why);
+
+		if (err != OK)
+			return err;
+		digest_take(d, piece);
+	}
+	return digest_end(d) ? OK : fail(why, ERR_TEMP, "no memory to read a message");
+}
+
+/* ---- all: files that are as they were first, then what is new ---- */
+
+struct pass {
+	const struct maildrop *md;
+	const struct scan *known;
+	struct known which;
+	struct mh_list list;
+	uint32_t *is;    /* of each that was found: the known message that it is, or KNOWN_NONE */
+	uint32_t *files; /* hash table of known messages by Entry.at */
+	size_t cap;
+	bool vanished; /* one that was found was not there any more, or another one */
+	struct scan *now;
+};
+
+static size_t slot_of(const struct pass *p, int64_t file)
+{
+	size_t i = (size_t)file & (p->cap - 1);
+
+	while (p->files[i] != KNOWN_NONE && p->known->entry[p->files[i]].at != file)
+		i = (i + 1) & (p->cap - 1);
+	return i;
+}
+
+/* Of several names of one file, the first one is in the table; the others are found by their contents. */
+static bool add_files(struct pass *p)
+{
+	p->cap = 64;
+	while (p->cap < (size_t)p->known->count * 2)
+		p->cap *= 2;
+	p->files = malloc(p->cap * sizeof *p->files);
+	p->is = malloc((p->list.count + 1) * sizeof *p->is);
+	if (!p->files || !p->is)
+		return false;
+	for (size_t i = 0; i < p->cap; i++)
+		p->files[i] = KNOWN_NONE;
+	for (uint32_t k = 0; k < p->known->count; k++) {
+		size_t i = slot_of(p, p->known->entry[k].at);
+
+		if (p->files[i] == KNOWN_NONE)
+			p->files[i] = k;
+	}
+	return true;
+}
+
+static void match_files(struct pass *p)
+{
+	for (size_t i = 0; i < p->list.count; i++) {
+		uint32_t k = p->files[slot_of(p, p->list.found[i].file)];
+
+		p->is[i] = k != KNOWN_NONE && known_is(&p->which, k, (uint32_t)i) ? k : KNOWN_NONE;
+	}
+}
+
+static enum err read_new(struct pass *p, uint32_t i, struct why *why)
+{
+	const struct mh_found *f = &p->list.found[i];
+	char name[NAME_OCTETS + 1];
+	struct digest d;
+	struct stat st, behind;
+	uint32_t which;
+	struct why reason = {""};
+	enum err err = OK;
+
+	(void)slice_cstr(mh_list_name(&p->list, f), name, sizeof name);
+	int fd = mh_open(p->md, name, &st);
+
+	if (fd < 0 && (errno == ENOENT || errno == ELOOP)) {
+		p->vanished = true;
+		return OK;
+	}
+	if (fd < 0)
+		err = fail_errno(&reason, storage_err(errno), "open a message");
+	else
+		err = mh_digest(fd, &st, &d, &reason);
+	if (err == OK && fstat(fd, &behind) < 0)
+		err = fail_errno(&reason, ERR_TEMP, "stat a message");
+	p->vanished |= err == OK && (mh_file(&st) != f->file || mh_file(&behind) != f->file);
+	if (err == OK && !known_match(&p->which, &d, fd, i, &which))
+		err = fail(&reason, ERR_TEMP, "no memory");
+	if (fd >= 0)
+		close(fd);
+	if (err != OK)
+		return fail(why, err, "%.120s: %s", reason.text, name);
+	return scan_add(p->now, &d.rec, &(struct scan_entry){.id = d.id, .at = mh_file(&behind)}, slice_str(name), why);
+}
+
+static enum err add_all(struct pass *p, struct why *why)
+{
+	enum err err = OK;
+
+	for (uint32_t i = 0; i < p->list.count && err == OK; i++) {
+		uint32_t k = p->is[i];
+
+		if (k == KNOWN_NONE)
+			err = read_new(p, i, why);
+		else
+			err = scan_add(p->now, &p->known->rec[k], &p->known->entry[k],
+				       mh_list_name(&p->list, &p->list.found[i]), why);
+	}
+	return err;
+}
+
+/* What the next pass knows: all of this one, and what was known and not found. */
+static enum err carry(const struct pass *p, struct scan *carried, struct why *why)
+{
+	enum err err = OK;
+
+	*carried = *p->now;
+	*p->now = (struct scan){0};
+	for (uint32_t k = 0; k < p->known->count && err == OK; k++)
+		if (p->which.where[k] == KNOWN_NONE)
+			err = scan_add(carried, &p->known->rec[k], &p->known->entry[k], (struct slice){0}, why);
+	return err;
+}
+
+/* *carried: empty when this was the last pass. */
+static enum err scan_once(const struct maildrop *md, const struct scan *known, struct scan *now, struct scan *carried,
+			  bool *again, struct why *why)
+{
+	struct pass p = {.md = md, .known = known, .now = now};
+	enum err err = mh_list_read(&p.list, md, why);
+
+	if (err == OK && (!known_init(&p.which, known) || !add_files(&p)))
+		err = fail(why, ERR_TEMP, "no memory to read the folder");
+	if (err == OK) {
+		match_files(&p);
+		memcpy(now->stamp, p.list.stamp, sizeof now->stamp);
+		err = add_all(&p, why);
+	}
+	*again = p.vanished;
+	if (err == OK && p.vanished)
+		err = carry(&p, carried, why);
+	known_done(&p.which);
+	mh_list_done(&p.list);
+	free(p.files);
+	free(p.is);
+	return err;
+}
+
+/* Mail that its user may read, but not delete: better said at once than at QUIT. And a directory for the index: the folder itself changes
+ * when files are put into it. */
+static enum err prepare(const struct maildrop *md, struct why *why)
+{
+	if (faccessat(md->fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+		return fail_errno(why, storage_err(errno), "the folder may not be changed by its user");
+	if (md->setup->index == INDEX_AUTO)
+		(void)mkdirat(md->fd, MH_INDEX_DIR, 0700); /* it may be there; without it the index lies elsewhere */
+	return OK;
+}
+
+enum err mh_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why)
+{
+	struct scan carried = {0};
+	bool again = true;
+	int lock = -1;
+	enum err err = prepare(md, why);
+
+	if (err == OK)
+		err = mh_lock(md, F_RDLCK, &lock, why);
+	for (int pass = 0; pass < MH_PASSES_MOST && err == OK && again; pass++) {
+		struct scan before = carried;
+
+		carried = (struct scan){0};
+		err = scan_once(md, pass > 0 ? &before : known, now, &carried, &again, why);
+		scan_done(&before);
+	}
+	scan_done(&carried);
+	if (lock >= 0)
+		close(lock);
+	return err == OK && again ? fail(why, ERR_TEMP, "the folder changes all the time") : err;
+}
