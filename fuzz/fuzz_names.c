@@ -16,7 +16,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	maildir_name_parse(&again, (struct slice){name.stable, name.stable_len});
 	must(slice_eq((struct slice){name.stable, name.stable_len}, (struct slice){again.stable, again.stable_len}));
 	must(again.number == name.number);
-	if (url_parse(text, &url, NULL) == OK)
+	if (url_parse(text, &url, NULL) == OK) {
+		static char path[4096];
+		struct buf out = BUF(path);
+
 		must(url.path.n > 0 && url.path.p[0] == '/' && !memchr(url.path.p, '\0', url.path.n));
+		must(url_path(&url, &out, NULL) != OK || strlen(path) == out.len - 1);
+		must(url.type == URL_PLAIN || !memchr(url.user.p, '/', url.user.n));
+	}
 	return 0;
 }

@@ -237,11 +237,15 @@ const struct statement statements[] = {
 	 "Directory of the mailboxes: that of a user is VALUE/USER, or where VALUE ends in user=, VALUEUSER.", HONOURED,
 	 "e2e/test_auth.py::test_record_without_home"},
 	{"mailbox", "mailbox-pattern", TOP_AS(KIND_TEMPLATE, mailbox.pattern), "url", NULL,
-	 "The mailbox of a user, with ${user} in it. Of this and mail-spool the later counts.", HONOURED,
-	 "e2e/test_auth.py::test_record_without_home"},
+	 "The mailbox of a user, with ${user} in it: a path whose format is found out, or SCHEME:PATH with the scheme "
+	 "mbox, "
+	 "maildir, mh, dotmail, or file. Behind a scheme ;type=index;param=2;user=${user} (or rev-index, hash) spreads "
+	 "mailboxes "
+	 "over directories. Of this and mail-spool the later counts.",
+	 HONOURED, "e2e/test_auth.py::test_record_without_home"},
 	{"mailbox", "mailbox-type", TOP_AS(KIND_NAME, mailbox.mailbox_type), "scheme", "mbox",
-	 "Format of a mailbox that is not there yet.", HONOURED, "e2e/test_statements.py::test_mailbox_type",
-	 .words = &mailbox_types},
+	 "Format of a mailbox that is not there yet, or is an empty file.", HONOURED,
+	 "e2e/test_statements.py::test_mailbox_type", .words = &mailbox_types},
 	{"mailbox", "folder", TOP(mailbox.folder), "dir", "Mail",
 	 "Folders of users. Without effect on POP3: mailbox names are not expanded.", ACCEPTED},
 	{"mailbox", "autodetect-accuracy", TOP_AS(KIND_NUMBERED, mailbox.autodetect_accuracy), "n", "auto",

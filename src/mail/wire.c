@@ -20,6 +20,7 @@ enum state {
 	HIDDEN_NEXT, /* behind one: a continuation line is left out, too */
 	BODY_START,  /* at a line of the body */
 	QUOTE,       /* behind a > at its start: one > is held back, and held_len octets of "From " */
+	UNDOTTED,    /* behind a dot at its start that is left out */
 	TEXT,        /* behind the start of a line */
 	TEXT_CR,     /* behind a CR in it, which is held back */
 	FULL,        /* a TOP that has all its lines */
@@ -154,12 +155,24 @@ static bool unquotes(const struct wire *w)
 static size_t step_body_start(struct wire *w, struct slice in, struct buf *out)
 {
 	w->state = TEXT;
+	if (in.p[0] == '.' && w->rules & WIRE_UNDOT) {
+		w->state = UNDOTTED;
+		return 1;
+	}
 	if (in.p[0] == '.')
 		stuff_dot(out);
 	if (in.p[0] != '>' || !unquotes(w))
 		return 0;
 	w->state = QUOTE;
 	return 1;
+}
+
+static size_t step_undotted(struct wire *w, struct slice in, struct buf *out)
+{
+	w->state = TEXT;
+	if (in.p[0] == '.')
+		stuff_dot(out);
+	return 0;
 }
 
 /* All > but one can go at once: which of them is left out makes no difference. */
@@ -215,9 +228,15 @@ static size_t step_full(struct wire *w, struct slice in, struct buf *out)
 }
 
 static size_t (*const steps[])(struct wire *w, struct slice in, struct buf *out) = {
-	[HEAD_START] = step_head_start, [HIDDEN] = step_hidden, [HIDDEN_NEXT] = step_hidden_next,
-	[BODY_START] = step_body_start, [QUOTE] = step_quote,   [TEXT] = step_text,
-	[TEXT_CR] = step_text_cr,       [FULL] = step_full,
+	[HEAD_START] = step_head_start,
+	[HIDDEN] = step_hidden,
+	[HIDDEN_NEXT] = step_hidden_next,
+	[BODY_START] = step_body_start,
+	[QUOTE] = step_quote,
+	[UNDOTTED] = step_undotted,
+	[TEXT] = step_text,
+	[TEXT_CR] = step_text_cr,
+	[FULL] = step_full,
 };
 
 /* The bulk of a body: whole lines while they fit. What steps would do, without a call for each part of a line. */
@@ -225,7 +244,7 @@ static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
 {
 	const char *p = in.p, *end = in.p + in.n;
 	char *o = out->p + out->len, *o_end = out->p + out->cap;
-	bool quotes = unquotes(w);
+	bool quotes = unquotes(w), undots = w->rules & WIRE_UNDOT;
 	size_t stuffed = 0;
 
 	while (p < end && w->body_left > 0 && !(quotes && *p == '>')) {
@@ -233,6 +252,7 @@ static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
 
 		if (!nl || o_end - o < nl - p + STEP_ROOM)
 			break;
+		p += undots && *p == '.';
 		size_t n = (size_t)(nl - p);
 
 		if (*p == '.') {
@@ -269,7 +289,7 @@ size_t wire_put(struct wire *w, struct slice in, struct buf *out)
 
 static bool is_inside_line(const struct wire *w)
 {
-	return w->state == TEXT || w->state == TEXT_CR || w->state == QUOTE ||
+	return w->state == TEXT || w->state == TEXT_CR || w->state == QUOTE || w->state == UNDOTTED ||
 	       (w->state == HEAD_START && w->held_len > 0);
 }
 
@@ -356,6 +376,16 @@ LANES_FUNCTION static void count_pairs(const char *p, size_t n, uint32_t rules, 
 		count_quoted(p, n, rules, &e->unquoted);
 }
 
+/* Lines that begin with a dot, but for one at the start. */
+static uint64_t count_dots(struct slice in)
+{
+	uint64_t n = 0;
+
+	for (const char *p = in.p, *end = in.p + in.n; (p = memmem(p, (size_t)(end - p), "\n.", 2)); p++)
+		n++;
+	return n;
+}
+
 /* Takes what it can of a body and says how much: everything, where every line is sent as it is; else whole lines. `in` has an octet at
  * least, none is held back. */
 static size_t count_body(struct wire *w, struct slice in)
@@ -373,6 +403,8 @@ static size_t count_body(struct wire *w, struct slice in)
 	} else {
 		count_pairs(in.p, in.n - 1, 0, &e);
 	}
+	if (w->rules & WIRE_UNDOT)
+		e.unquoted += count_dots(in) + (w->state == BODY_START && in.p[0] == '.');
 	char last = in.p[in.n - 1];
 
 	w->octets += in.n + e.lf - e.crlf - e.unquoted - (last == '\r');

@@ -17,7 +17,8 @@ enum wire_rule {
 	WIRE_HIDE_STATUS = 2, /* Status, X-Status, X-Keywords, X-UID, X-IMAP, X-IMAPbase: mbox, MH, dotmail */
 	WIRE_UNQUOTE = 4,     /* one > less before From_ lines, however many there are: mboxrd */
 	WIRE_UNQUOTE_ONE = 8, /* the same where there is just one: mboxo */
-	WIRE_RULES = 15,
+	WIRE_UNDOT = 16,      /* one dot less before lines of the body that begin with one: dotmail */
+	WIRE_RULES = 31,
 };
 
 #define WIRE_ALL_LINES UINT64_MAX

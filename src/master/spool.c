@@ -8,10 +8,11 @@
 
 bool pattern_dir(const char *pattern, char dir[static PATH_MAX])
 {
-	const char *path = pattern ? strchr(pattern, '/') : NULL;
-	struct slice fixed = {path, path ? strcspn(path, "$") : 0};
+	const char *path = pattern ? strchr(pattern, '/') : NULL, *ends = path == pattern ? "$" : "$;";
+	struct slice fixed = {path, path ? strcspn(path, ends) : 0};
+	bool parameters = path && path[fixed.n] == ';'; /* of a URL: all before them is a directory */
 
-	while (fixed.n > 1 && fixed.p[fixed.n - 1] != '/')
+	while (!parameters && fixed.n > 1 && fixed.p[fixed.n - 1] != '/')
 		fixed.n--;
 	return fixed.n > 1 && slice_cstr(fixed, dir, PATH_MAX);
 }
@@ -31,6 +32,6 @@ bool spool_find(const struct conf *cf, gid_t group, char dir[static PATH_MAX])
 		return false;
 	const char *rest = strstr(pattern, dir) + strlen(dir);
 
-	return !strchr(rest, '/') && stat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_gid == group &&
+	return !strpbrk(rest, "/;") && stat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_gid == group &&
 	       (st.st_mode & S_IWGRP);
 }

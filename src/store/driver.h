@@ -86,7 +86,7 @@ struct store_driver {
 	void (*close)(const struct maildrop *md);
 };
 
-extern const struct store_driver maildir_driver, mbox_driver, mh_driver;
+extern const struct store_driver maildir_driver, mbox_driver, mh_driver, dotmail_driver;
 
 /* What errno of a storage call means to the client: whether trying again can help. */
 enum err storage_err(int error);

@@ -16,7 +16,7 @@
 
 enum { LINKS_MOST = 16 };
 
-static const struct store_driver *const drivers[] = {&maildir_driver, &mh_driver, &mbox_driver};
+static const struct store_driver *const drivers[] = {&maildir_driver, &mh_driver, &dotmail_driver, &mbox_driver};
 enum { DRIVERS = sizeof drivers / sizeof *drivers };
 
 enum err storage_err(int error)
@@ -165,6 +165,16 @@ static enum err look(struct maildrop *md, struct stat *st, struct why *why)
 	return err;
 }
 
+/* An empty file is what it is said to be. */
+static const struct store_driver *empty_driver(const struct maildrop *md, const struct stat *st)
+{
+	const struct store_driver *d = driver_named(slice_str(md->setup->type));
+
+	if (md->driver || md->fd < 0 || !S_ISREG(st->st_mode) || st->st_size > 0)
+		return md->driver;
+	return d && d->in_one_file ? d : &mbox_driver;
+}
+
 /* Whether what is there has the format of the driver, or of any where none is given; then md->driver says which. */
 static enum err detect(struct maildrop *md, bool *is, struct why *why)
 {
@@ -230,6 +240,7 @@ static enum err find(struct maildrop *md, const struct url *url, struct why *why
 		return fail(why, ERR_PERM, "mailbox format %.*s is not known", (int)url->scheme.n, url->scheme.p);
 	if ((err = look(md, &st, why)) != OK)
 		return err;
+	md->driver = empty_driver(md, &st);
 	if (md->fd >= 0 && (err = detect(md, &is, why)) != OK)
 		return err;
 	if (!is && md->fd >= 0 && !S_ISDIR(st.st_mode))
@@ -261,7 +272,13 @@ enum err maildrop_find(struct maildrop *md, struct slice text, const struct mail
 	md->setup = setup;
 	if (err != OK)
 		return err;
-	md->path = strndup(url.path.p, url.path.n);
+	char path[PATH_MAX];
+	struct buf out = BUF(path);
+
+	err = url_path(&url, &out, why);
+	if (err != OK)
+		return err;
+	md->path = strdup(path);
 	if (!md->path)
 		return fail(why, ERR_TEMP, "no memory");
 	errno = 0;

@@ -9,7 +9,7 @@ enum { MBOX_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS | WIRE_UNQUOTE };
 
 static enum err mbox_detect(int fd, bool *is, struct why *why)
 {
-	char text[MBOX_FROM_MOST + 1];
+	char text[MBOX_FROM_MOST + 2];
 	struct stat st;
 
 	*is = false;
@@ -22,11 +22,7 @@ static enum err mbox_detect(int fd, bool *is, struct why *why)
 	struct slice all = {text, (size_t)got}, rest = all, line = slice_take(&rest, '\n');
 
 	*is = mbox_is_from_begun(all) || mbox_is_from(line);
-	if (*is || line.n == 0 || line.p[line.n - 1] != '\r')
-		return OK;
-	if (mbox_is_from((struct slice){line.p, line.n - 1}))
-		(void)fail(why, ERR_PERM, "its lines end in CRLF, which no mbox has; dos2unix helps");
-	return OK;
+	return *is ? OK : mbox_has_from(fd, is, why);
 }
 
 const struct store_driver mbox_driver = {

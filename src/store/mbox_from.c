@@ -141,6 +141,7 @@ static bool is_date(struct slice text)
 
 bool mbox_is_from(struct slice line)
 {
+	line.n -= line.n > 0 && line.p[line.n - 1] == '\r';
 	if (line.n > MBOX_FROM_MOST || !slice_starts(line, SLICE("From ")))
 		return false;
 	struct slice rest = {line.p + 5, line.n - 5};

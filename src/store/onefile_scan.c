@@ -79,10 +79,16 @@ static uint64_t begin_at(int fd, const struct onefile_format *f, const struct sc
 	*kept = known->count;
 	if (known->count == 0)
 		return 0;
-	if (end == now->size || f->begins(fd, end))
+	const struct listing_rec *last = &known->rec[known->count - 1];
+
+	if (end == now->size ||
+	    (last->pos + last->raw < end && f->begins(fd, end))) /* what separates is no part of it */
 		return end;
 	*kept = known->count - 1;
-	return (uint64_t)known->entry[*kept].at;
+	if (f->begins(fd, (uint64_t)known->entry[*kept].at))
+		return (uint64_t)known->entry[*kept].at;
+	*kept = 0; /* its From_ line went on */
+	return 0;
 }
 
 static enum err keep(struct reading *r, uint32_t n, struct why *why)

@@ -12,11 +12,12 @@
 enum { TEXT_KEPT = 4 }; /* octets before `from` that stay in sight, as far as there are so many */
 
 struct text {
-	int fd;         /* borrowed */
-	uint64_t end;   /* of the file, as far as it counts */
-	uint64_t at;    /* in the file, of the first octet in the window */
-	char *p;        /* the window */
-	size_t from, n; /* in it: what comes next, and where it ends */
+	int fd;                /* borrowed */
+	uint64_t end;          /* of the file, as far as it counts */
+	uint64_t at;           /* in the file, of the first octet in the window */
+	char *p;               /* the window */
+	size_t from, n;        /* in it: what comes next, and where it ends */
+	bool in_body, in_line; /* a format's: where in a message, in a line `from` is */
 };
 
 /* The mailbox ends at `end`; reading begins at `at`. */

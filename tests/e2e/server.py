@@ -145,6 +145,24 @@ class Mbox:
         return [octets[m.end():end].removesuffix(b"\n") for m, end in zip(starts, ends)]
 
 
+class Dotmail(Mbox):
+    """Mailutils' format: a dot behind each message. Locks as those of an mbox."""
+
+    def deliver(self, message):
+        if isinstance(message, str):
+            message = message.encode("utf-8")
+        head, _, body = message.partition(b"\n\n")
+        with self.locked(), open(self.path, "ab") as f:
+            f.write(head + b"\n\n" + re.sub(rb"^\.", b"..", body, flags=re.M) + (b"" if message.endswith(b"\n") else b"\n") + b".\n")
+
+    def contents(self):
+        found = []
+        for stored in re.split(rb"(?<=\n)\.\n", self.path.read_bytes())[:-1]:
+            head, _, body = stored.partition(b"\n\n")
+            found.append(head + b"\n\n" + re.sub(rb"^\.\.", b".", body, flags=re.M))
+        return found
+
+
 class Mh:
     """An MH folder and who owns it. Deliveries are what rcvstore(1) does: a file that gets the next number by link(2)."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clients import ALL, Where, call, python_poplib
-from server import Mh, Maildir, Mbox, wait_for
+from server import Dotmail, Mh, Maildir, Mbox, wait_for
 
 ROUNDS = 3
 NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.M)
@@ -46,7 +46,7 @@ def place():
     shutil.rmtree(place, ignore_errors=True)
 
 
-@pytest.mark.parametrize("kind", [Maildir, Mbox, Mh], ids=lambda k: k.__name__.lower())
+@pytest.mark.parametrize("kind", [Maildir, Mbox, Mh, Dotmail], ids=lambda k: k.__name__.lower())
 @pytest.mark.parametrize("client", ALL, ids=lambda c: c.__name__)
 def test_fetch_and_delete_while_mail_arrives(daemon, client, place, kind):
     user = daemon.user(kind=kind)

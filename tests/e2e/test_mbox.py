@@ -83,8 +83,40 @@ def test_no_mailbox_is_an_empty_one(daemon, user):
     c.quit()
 
 
-@pytest.mark.parametrize("octets, reason", [(b"hello\n", "no known mailbox format"),
-                                            (Mbox.FROM.replace(b"\n", b"\r\n") + b"A: 1\r\n\r\n", "CRLF")])
+def test_crlf(daemon, user):
+    """A mailbox that came from elsewhere: the same octets on the wire, and a deliverer that does not know it."""
+    user.inbox.write(b"".join(Mbox.FROM + message(n).encode() + b"\n" for n in (1, 2, 3)).replace(b"\n", b"\r\n"))
+    user.inbox.deliver(message(4))
+    c = daemon.login(user)
+    assert c.stat() == (4, sum(len(wire(message(n))) for n in (1, 2, 3, 4)))
+    assert [c.retr(n) for n in (1, 2, 3, 4)] == [wire(message(n)) for n in (1, 2, 3, 4)]
+    c.ok("DELE 2")
+    c.ok("DELE 3")
+    c.quit()
+    first = (Mbox.FROM + message(1).encode() + b"\n").replace(b"\n", b"\r\n")
+    assert user.inbox.path.read_bytes() == first + Mbox.FROM + message(4).encode() + b"\n"
+
+
+@pytest.mark.parametrize("before, shown", [(b"", []), (b"\n\r\n", []), (b"end of a line\n\n", [b"end of a line\r\n"]),
+                                           (b"A: 1\n\nlost its From_\n\n", [b"A: 1\r\n\r\nlost its From_\r\n"]),
+                                           (b"\0" * 600 + b"\n\n", [])])
+def test_what_is_before_the_first_from_line(daemon, user, before, shown):
+    """Mail that has lost its beginning is mail; and when all is deleted, it is still a mailbox."""
+    user.inbox.write(before)
+    user.inbox.deliver(message(1))
+    c = daemon.login(user)
+    assert c.stat()[0] == len(shown) + 1
+    assert [c.retr(n + 1) for n in range(len(shown))] == shown and numbers(c.retr(len(shown) + 1)) == [1]
+    c.ok(f"DELE {len(shown) + 1}")
+    c.quit()
+    assert user.inbox.path.read_bytes() == before
+    if not shown:
+        c = daemon.login(user)
+        assert c.stat() == (0, 0)
+        c.quit()
+
+
+@pytest.mark.parametrize("octets, reason", [(b"hello\n", "no known mailbox format"), (b"hello\n\nFrom me\n", "no known mailbox format")])
 def test_what_is_no_mailbox_is_refused(daemon, user, octets, reason):
     user.inbox.write(octets)
     c = daemon.connect()

@@ -57,6 +57,8 @@ static const struct fact {
 	{"From_", TEXT("A: b\n>From c\n\nFrom d\n>From e\n>>From f\n>Fromg\n> From h\n>>\n>Fro\n>>>.\n"), 4, ALL,
 	 TEXT("A: b\r\n>From c\r\n\r\nFrom d\r\nFrom e\r\n>From f\r\n>Fromg\r\n> From h\r\n>>\r\n>Fro\r\n>>>.\r\n"), 76,
 	 11},
+	{"dots doubled", TEXT(".A: b\n\n..\n...c\n.d\ne\n.\r\n..f"), WIRE_UNDOT, ALL,
+	 TEXT("..A: b\r\n\r\n..\r\n...c\r\nd\r\ne\r\n\r\n..f\r\n"), 29, 8},
 	{"From_ of mboxo", TEXT("\nFrom d\n>From e\n>>From f\n>Fromg\n"), 8, ALL,
 	 TEXT("\r\nFrom d\r\nFrom e\r\n>>From f\r\n>Fromg\r\n"), 36, 5},
 	{"From_ at the end", TEXT("\n>From "), 4, ALL, TEXT("\r\nFrom \r\n"), 9, 2},
@@ -187,7 +189,7 @@ static void plain_convert(struct plain *p, struct slice in, uint32_t rules, uint
 			line.n--;
 		if (body && body_lines-- == 0)
 			return;
-		if (body && is_quoted(line, rules))
+		if (body && (rules & WIRE_UNDOT ? slice_starts(line, SLICE(".")) : is_quoted(line, rules)))
 			line = (struct slice){line.p + 1, line.n - 1};
 		hiding = !body &&
 			 ((hiding && line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t')) || is_hidden(line, rules));
@@ -239,12 +241,14 @@ static void test_any_cut(void **state)
 
 	(void)state;
 	for (uint32_t round = 0; round < 20000; round++) {
-		uint32_t start = seed, rules = draw(WIRE_RULES + 1);
+		uint32_t start = seed, rules = draw(WIRE_RULES + 1); /* no format both quotes and doubles dots */
 		uint64_t body_lines = draw(2) ? ALL : draw(8);
 		struct slice in = {stored, random_message(stored, sizeof stored)};
 		struct plain p = {.sent = expected};
 		struct wire w, count;
 
+		if (rules & WIRE_UNDOT)
+			rules &= ~(uint32_t)(WIRE_UNQUOTE | WIRE_UNQUOTE_ONE);
 		plain_convert(&p, in, rules, body_lines);
 		wire_init(&w, rules, body_lines);
 		wire_init(&count, rules, body_lines);

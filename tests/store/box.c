@@ -75,12 +75,12 @@ void box_new_mh(struct box *b)
 	new_directory(b, "mh");
 }
 
-void box_new_mbox(struct box *b)
+static void new_file(struct box *b, const char *type)
 {
 	make_top(b);
 	b->locking = (struct conf_locking){.type = LOCK_DOTLOCK, .pid_check = true};
 	check(snprintf(b->path, sizeof b->path, "%s/mbox", b->top) < (int)sizeof b->path);
-	b->setup = (struct maildrop_setup){.type = "mbox",
+	b->setup = (struct maildrop_setup){.type = type,
 					   .index = INDEX_AUTO,
 					   .index_dir = -1,
 					   .lock = {.conf = &b->locking},
@@ -88,6 +88,16 @@ void box_new_mbox(struct box *b)
 					   .uidl_dir = make_dir(b, "uidl"),
 					   .unquote = WIRE_UNQUOTE};
 	box_write(b, "");
+}
+
+void box_new_mbox(struct box *b)
+{
+	new_file(b, "mbox");
+}
+
+void box_new_dotmail(struct box *b)
+{
+	new_file(b, "dotmail");
 }
 
 const char *box_mbox(const struct box *b)

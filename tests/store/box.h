@@ -24,6 +24,9 @@ void box_new_mh(struct box *b);
 /* A new mbox, without mail. */
 void box_new_mbox(struct box *b);
 
+/* A new dotmail mailbox, without mail. */
+void box_new_dotmail(struct box *b);
+
 /* All octets of the mbox, as a string that is valid until the next call; or anew, in the same file; or more at its end. */
 const char *box_mbox(const struct box *b);
 void box_write(const struct box *b, const char *text);

@@ -14,6 +14,7 @@
 #include "store/mbox.h"
 
 #define FROM "From a@example.org Mon Jan  5 10:00:00 2026\n"
+#define CRLF "From a@example.org Mon Jan  5 10:00:00 2026\r\n"
 
 static bool is_beside(const struct box *b, const char *name)
 {
@@ -66,7 +67,8 @@ static const struct {
 	{"From a Mon Jan  5 10:00:00 2026 remote", false},
 	{"From a Mon Jan  5 10:00:00 2026 remote from", false},
 	{"From a Mon Jan  5 10:00:00 2026 remote from a b", false},
-	{"From a Mon Jan  5 10:00:00 2026\r", false},
+	{"From a Mon Jan  5 10:00:00 2026\r", true},
+	{"From a Mon Jan  5 10:00:00 2026\r\r", false},
 };
 
 static void test_from_lines(void **state)
@@ -113,7 +115,31 @@ static const struct {
 	 WIRE_UNQUOTE},
 	{"From_ without a date is text", FROM "A: 1\n\nb\n\nFrom c\n", {"A: 1\n\nb\n\nFrom c\n"}, 21, WIRE_UNQUOTE},
 	{"a blank is no empty line", FROM "A: 1\n\nb\n \n" FROM, {"A: 1\n\nb\n \n" FROM}, 59, WIRE_UNQUOTE},
-	{"CRLF is no empty line", FROM "A: 1\r\n\r\nb\r\n\r\n" FROM, {"A: 1\r\n\r\nb\r\n\r\n" FROM}, 58, WIRE_UNQUOTE},
+	{"CRLF",
+	 CRLF "A: 1\r\n\r\nb\r\n\r\n" CRLF "A: 2\r\n\r\n>From\r\n\r\n\r\n" CRLF "\r\nc",
+	 {"A: 1\r\n\r\nb\r\n", "A: 2\r\n\r\n>From\r\n\r\n", "\r\nc"},
+	 11 + 17 + 5,
+	 WIRE_UNQUOTE},
+	{"CRLF, and who does not know it",
+	 CRLF "A: 1\r\n\r\nb\r\n\r\n" FROM "A: 2\n\n" CRLF "A: 3\r\n\r\n",
+	 {"A: 1\r\n\r\nb\r\n", "A: 2\n", "A: 3\r\n"},
+	 11 + 6 + 6,
+	 WIRE_UNQUOTE},
+	{"an empty line in the other way",
+	 FROM "A: 1\n\nb\n\r\n" FROM "A: 2\n\n",
+	 {"A: 1\n\nb\n", "A: 2\n"},
+	 17,
+	 WIRE_UNQUOTE},
+	{"CR alone is no empty line", FROM "A: 1\n\nb\n\r" FROM, {"A: 1\n\nb\n\r" FROM}, 11 + 1 + 45, WIRE_UNQUOTE},
+	{"empty lines before the first", "\n\n" FROM "A: 1\n\n", {"A: 1\n"}, 6, WIRE_UNQUOTE},
+	{"one before the first", "\r\n" FROM "A: 1\n\n", {"A: 1\n"}, 6, WIRE_UNQUOTE},
+	{"empty lines alone", "\n\n \r\n", {0}, 0, WIRE_UNQUOTE},
+	{"a first message without a From_ line",
+	 "A: 0\n\na\n\n" FROM "A: 1\n\n",
+	 {"A: 0\n\na\n", "A: 1\n"},
+	 17,
+	 WIRE_UNQUOTE},
+	{"what a message has left", "nd of a line\n\n" FROM "A: 1\n\n", {"nd of a line\n", "A: 1\n"}, 20, WIRE_UNQUOTE},
 	{"CRLF in a message",
 	 FROM "A: 1\r\n\r\nb\r\n\n" FROM "A: 2\n\n",
 	 {"A: 1\r\n\r\nb\r\n", "A: 2\n"},
@@ -250,9 +276,8 @@ static const struct {
 	const char *file, *why;
 } refused[] = {
 	{"hello\n", "no known mailbox format"},
-	{"\n" FROM, "no known mailbox format"},
 	{"From nobody\n\n", "no known mailbox format"},
-	{"From a@example.org Mon Jan  5 10:00:00 2026\r\nA: 1\r\n\r\n", "CRLF"},
+	{"text\n" FROM, "no known mailbox format"},
 	{"Frome", "no known mailbox format"},
 	{"F", "does not begin with a From_ line"}, /* and nobody holds a lock, who would go on */
 	{"From a@exa", "does not begin with a From_ line"},

@@ -1,4 +1,4 @@
-/* tests/store/test_mbox_crash.c - a commit of an mbox, and the scan before it, that die or fail at every call that changes something
+/* tests/store/test_mbox_crash.c - a commit of a mailbox in one file, and the scan before it, that die or fail at every call that changes something
  *
  * Whatever happens when: mail that was not deleted is there, once, and keeps its unique-id; mail that was deleted is there whole, or not at all;
  * what is answered is true; and the next session finds a mailbox. In each way that a file is cut: a tail, written anew, and in place. */
@@ -18,8 +18,10 @@ enum { MESSAGES = 6 };
 static const struct way {
 	const char *about, *marks;
 	bool linked; /* a second name: changed in place */
-} ways[] = {
-	{"a tail", "---ddd", false}, {"all", "dddddd", false}, {"anew", "d-dd--", false}, {"in place", "d-dd-d", true}};
+	bool dotmail;
+} ways[] = {{"a tail", "---ddd", false, false},       {"all", "dddddd", false, false},
+	    {"anew", "d-dd--", false, false},         {"in place", "d-dd-d", true, false},
+	    {"dotmail, anew", "d-dd--", false, true}, {"dotmail, in place", "d-dd-d", true, true}};
 
 static char uidls[MESSAGES][UIDL_MOST + 1]; /* as they were before */
 
@@ -29,16 +31,16 @@ static void fill(struct box *b, const struct way *w)
 	struct buf out = BUF(text);
 
 	shim_reset();
-	box_new_mbox(b);
+	(w->dotmail ? box_new_dotmail : box_new_mbox)(b);
 	for (int i = 0; i < MESSAGES; i++) {
 		char name[] = "A: 0\n\nbody";
 
 		name[3] = (char)('0' + i);
-		buf_str(&out, "From a@example.org Mon Jan  5 10:00:00 2026\n");
+		buf_str(&out, w->dotmail ? "" : "From a@example.org Mon Jan  5 10:00:00 2026\n");
 		buf_str(&out, name);
 		for (int k = 0; k < 10 * (MESSAGES - i); k++)
 			buf_char(&out, name[3]);
-		buf_str(&out, "\n\n");
+		buf_str(&out, w->dotmail ? "\n.\n" : "\n\n");
 	}
 	buf_char(&out, '\0');
 	check(!out.full);

@@ -66,8 +66,31 @@ static void test_long_names(void **state)
 }
 
 static const struct {
-	const char *url, *scheme, *path; /* path NULL: refused */
+	const char *url, *scheme, *path; /* path, with all directories; NULL: refused */
 } urls[] = {
+	/* what Mailutils makes of them */
+	{"maildir:///d;type=index;param=2;user=mupt", "maildir", "/d/m/u/mupt"},
+	{"mbox:///d;type=index;param=6;user=mupt", "mbox", "/d/m/u/p/t/t/t/mupt"},
+	{"file:///d;type=rev-index;param=2;user=mupt", "file", "/d/t/p/mupt"},
+	{"mh:/d;type=rev-index;param=6;user=mupt", "mh", "/d/t/p/u/m/m/m/mupt"},
+	{"dotmail:/d;type=hash;param=2;user=mupt", "dotmail", "/d/E2/mupt"},
+	{"mbox:/d;type=hash;param=99;user=mupt", "mbox", "/d/C6/mupt"},
+	{"mbox:/d;type=hash;user=mupt", "mbox", "/d/mupt"},
+	{"mbox:/d;type=index;user=mupt", "mbox", "/d/mupt"},
+	{"mbox:/d;user=smith;param=2;type=index", "mbox", "/d/s/m/smith"},
+	{"mbox:/d;type=rev-index;param=2;user=smith", "mbox", "/d/h/t/smith"},
+	{"mbox:/d;type=index;param=14;user=0123456789.-@Z", "mbox", "/d/w/x/y/z/a/b/c/d/e/f/u/t/m/z/0123456789.-@Z"},
+	{"mbox:/d;type=index;param=4;user=[`{\x7f\xff", "mbox", "/d/b/g/b/f/[`{\x7f\xff"},
+	{"mbox:/d;user=bob", "mbox", "/d"},
+	{"mbox:/d;type=index;param=2", NULL, NULL},
+	{"mbox:/d;type=index;param=2;user=", NULL, NULL},
+	{"mbox:/d;type=index;param=2;user=..", NULL, NULL},
+	{"mbox:/d;type=index;param=2;user=a/b", NULL, NULL},
+	{"mbox:/d;type=tree;param=2;user=bob", NULL, NULL},
+	{"mbox:/d;type=index;param=x;user=bob", NULL, NULL},
+	{"mbox:/d;type=index;param=256;user=bob", NULL, NULL},
+	{"mbox:/d;type=index;param=-1;user=bob", NULL, NULL},
+	{"mbox:/d;depth=2", NULL, NULL},
 	{"/var/mail/bob", "", "/var/mail/bob"},
 	{"/dir;type=index", "", "/dir;type=index"},
 	{"/odd:name", "", "/odd:name"},
@@ -77,7 +100,6 @@ static const struct {
 	{"file:/d", "file", "/d"},
 	{"mbox:/d;", "mbox", "/d"},
 	{"maildir://host/d", NULL, NULL},
-	{"maildir:/d;type=index;param=1;user=bob", NULL, NULL},
 	{"maildir:", NULL, NULL},
 	{"maildir:d", NULL, NULL},
 	{"relative/path", NULL, NULL},
@@ -96,9 +118,17 @@ static void test_urls(void **state)
 		check_row(i, urls[i].url, (err == OK) == (urls[i].path != NULL));
 		if (urls[i].path) {
 			check_row(i, urls[i].url, slice_eq(out.scheme, slice_str(urls[i].scheme)));
-			check_row(i, urls[i].url, slice_eq(out.path, slice_str(urls[i].path)));
+			char path[512];
+			struct buf b = BUF(path);
+
+			check_row(i, urls[i].url, url_path(&out, &b, &why) == OK && strcmp(path, urls[i].path) == 0);
 		}
 	}
+	char small[8];
+	struct buf tight = BUF(small);
+
+	check(url_path(&(struct url){.path = SLICE("/too/long")}, &tight, NULL) == ERR_PERM);
+	check(url_parse(SLICE("mbox:/a;type=index;user=b\0c"), &(struct url){0}, NULL) == ERR_PERM);
 	check(url_parse(SLICE("/a\0b"), &(struct url){0}, NULL) == ERR_PERM);
 }
 
