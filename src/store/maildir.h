@@ -33,5 +33,10 @@ enum err maildir_grow(const struct maildrop *md, const struct index *known, stru
 
 /* ---- maildir_scan.c ---- */
 
+/* ---- maildir_tmp.c ---- */
+
+/* Removes what nobody has touched in tmp/ for 36 hours. */
+void maildir_sweep(const struct maildrop *md);
+
 /* The driver's scan. */
 enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);

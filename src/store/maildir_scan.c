@@ -279,5 +279,7 @@ enum err maildir_scan(const struct maildrop *md, const struct scan *known, struc
 	scan_done(&carried);
 	if (err == OK && !settled)
 		err = fail(why, ERR_TEMP, "new/ and cur/ change all the time");
+	if (err == OK)
+		maildir_sweep(md);
 	return err;
 }

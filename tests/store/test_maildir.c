@@ -393,6 +393,27 @@ static void test_read(void **state)
 	box_free(&b);
 }
 
+/* What a delivery has left goes after 36 hours, and nothing else does. */
+static void test_tmp(void **state)
+{
+	struct box b;
+
+	(void)state;
+	shim_reset();
+	box_new(&b);
+	box_put(&b, "tmp/1.M1P1.h", "A: half");
+	box_put(&b, "tmp/.keep", "");
+	box_put(&b, "new/1.M1P1.h", "A: 1\n\n");
+	shim.later_s = 35 * 3600;
+	check(box_open(&b) == OK && b.md.index.count == 1 && box_has(&b, "tmp/1.M1P1.h"));
+	shim.later_s = 37 * 3600;
+	check(box_open(&b) == OK && box_has(&b, "tmp/1.M1P1.h")); /* nothing has changed, so nothing was looked at */
+	b.setup.index = INDEX_OFF;
+	check(box_open(&b) == OK && b.md.index.count == 1 && !box_has(&b, "tmp/1.M1P1.h"));
+	check(box_has(&b, "tmp/.keep") && box_has(&b, "new/1.M1P1.h"));
+	box_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_deliveries_during_session),
 		cmocka_unit_test(test_renames_during_commit),
 		cmocka_unit_test(test_fetch),
+		cmocka_unit_test(test_tmp),
 		cmocka_unit_test(test_read),
 	};
 
