@@ -265,6 +265,16 @@ void maildrop_forget(const struct maildrop *md)
 /* A process does one thing at a time. */
 static struct index_window window;
 
+/* Into the window. An index that was damaged under the session is not the next one's. */
+static enum err read_window(const struct maildrop *md, uint32_t from, uint32_t n, struct why *why)
+{
+	enum err err = index_read(&md->index, from, n, &window, why);
+
+	if (err != OK)
+		maildrop_forget(md);
+	return err;
+}
+
 enum whole { WHOLE, CUT, UNREADABLE };
 
 static enum whole read_whole(const struct body *b, const struct listing_rec *r, char *p, size_t cap)
@@ -402,7 +412,7 @@ enum err maildrop_fetch(struct maildrop *md, uint32_t msgno, uint32_t octets, st
 		n = 1;
 	else if (n > INDEX_WINDOW)
 		n = INDEX_WINDOW;
-	enum err err = index_read(&md->index, first, n, &window, why);
+	enum err err = read_window(md, first, n, why);
 
 	if (err == OK && (window.rec[0].raw > BODY_INLINE || window.rec[0].raw > out->cap - out->len))
 		return open_large(md, first, body, why);
@@ -429,7 +439,7 @@ static void stop_reading(struct maildrop *md)
 static enum err start_reading(struct maildrop *md, uint32_t msgno, struct why *why)
 {
 	struct message m;
-	enum err err = index_read(&md->index, msgno - 1, 1, &window, why);
+	enum err err = read_window(md, msgno - 1, 1, why);
 
 	stop_reading(md);
 	if (err != OK)
@@ -494,7 +504,7 @@ bool changes_next(const struct maildrop *md, const struct changes *ch, struct ch
 	if (i - walk->from >= walk->n) {
 		walk->from = i;
 		walk->n = ch->count - i < INDEX_WINDOW ? ch->count - i : INDEX_WINDOW;
-		*err = index_read(&md->index, i, walk->n, &window, why);
+		*err = read_window(md, i, walk->n, why);
 	}
 	if (*err == OK)
 		index_message(&window, i, m);

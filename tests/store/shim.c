@@ -110,7 +110,10 @@ WRAP(int, fstat64, (int fd, struct stat *st))
 WRAP(ssize_t, pread64, (int fd, void *p, size_t n, off_t at))
 {
 	shim.calls++;
-	return __real_pread64(fd, p, n, at);
+	ssize_t got = __real_pread64(fd, p, n, at);
+
+	shim.octets += got > 0 ? (size_t)got : 0;
+	return got;
 }
 
 WRAP(int, fcntl64, (int fd, int command, ...))

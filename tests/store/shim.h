@@ -25,6 +25,7 @@ struct shim {
 	unsigned calls;      /* of all wrapped functions */
 	unsigned changes;    /* of those that change a file or a directory, or make it durable */
 	unsigned reads;      /* messages that were opened */
+	size_t octets;       /* that pread has brought */
 	enum shim_what what; /* happens at change number `at` (the first is 1): before it, or behind it */
 	unsigned at;
 	int error;
