@@ -36,7 +36,7 @@ struct mh_list {
 	size_t text_len, text_cap;
 	uint32_t *by_file;          /* their positions, sorted by `file`; NULL: not yet */
 	struct stamp stamp[STAMPS]; /* of the directory before it was read */
-	bool quiet;                 /* it was the same behind it, and nothing vanished */
+	bool quiet;                 /* it was certainly the same behind it, and nothing vanished */
 	uint64_t fingerprint;       /* of the files there are, whatever their numbers */
 };
 

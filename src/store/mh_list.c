@@ -6,10 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/mh.h"
 
-enum { FOUND_FIRST = 64, TEXT_FIRST = 4096 };
+enum { FOUND_FIRST = 64, TEXT_FIRST = 4096, RECENT_NS = 100 * 1000 * 1000 };
 
 bool mh_is_number(struct slice name)
 {
@@ -157,6 +158,14 @@ static uint64_t fingerprint(const struct mh_list *l)
 	return sum;
 }
 
+/* Times of directories go on by some milliseconds at once: a change right behind another one does not show. */
+static bool is_recent(const struct stamp *s)
+{
+	int64_t last = s->mtime_ns > s->ctime_ns ? s->mtime_ns : s->ctime_ns, since;
+
+	return __builtin_sub_overflow(clock_wall_ns(), last, &since) || since < RECENT_NS;
+}
+
 static enum err read_once(struct mh_list *l, const struct maildrop *md, struct why *why)
 {
 	struct reading r = {.list = l};
@@ -179,7 +188,7 @@ static enum err read_once(struct mh_list *l, const struct maildrop *md, struct w
 		return err;
 	if (l->count > 0)
 		qsort_r(l->found, l->count, sizeof *l->found, compare, l);
-	l->quiet = !r.vanished && memcmp(l->stamp, behind, sizeof behind) == 0;
+	l->quiet = !r.vanished && memcmp(l->stamp, behind, sizeof behind) == 0 && !is_recent(&l->stamp[0]);
 	l->fingerprint = fingerprint(l);
 	tell_odd(&r, md);
 	return OK;
