@@ -437,7 +437,7 @@ static void test_facts(void **state)
 	ask(&front, FACTS, 7, 1);
 	UNTIL(answer_of(&front, 1) >= 0);
 	for (size_t i = 0; i < TABLE_ROWS(facts); i++)
-		check_row(i, facts[i], logged(facts[i]));
+		UNTIL(logged(facts[i]));
 	const char *environment = strstr(log_text(), ": PATH=");
 
 	check(environment && strstr(environment, "TZ=UTC") && !strstr(log_text(), "SECRET"));
