@@ -75,7 +75,7 @@ static enum err read_octets(int fd, char *p, size_t n, struct why *why)
 static enum err read_text(struct uidl_file *f, const struct uidl_place *place, size_t *octets, struct why *why)
 {
 	int fd = openat(place->dir, place->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat st;
+	struct stat st = {0};
 	enum err err = OK;
 
 	if (fd < 0 && errno == ENOENT)
@@ -94,9 +94,9 @@ static enum err read_text(struct uidl_file *f, const struct uidl_place *place, s
 	}
 	if (fd >= 0)
 		close(fd);
-	if (err == OK)
+	f->there = err == OK && f->text;
+	if (f->there)
 		f->text[*octets] = '\0';
-	f->there = err == OK;
 	return err;
 }
 

@@ -449,12 +449,14 @@ enum err uidl_import(const struct maildrop *md, struct scan *now, const struct u
 		return fail(why, ERR_PERM, "there is no format %s", what->format);
 	out->has = calloc((size_t)now->count + 1, 1);
 	before.rec = calloc((size_t)now->count + 1, sizeof *before.rec);
-	enum err err = out->has && before.rec ? OK : fail(why, ERR_TEMP, "no memory for unique-ids");
-
-	if (err == OK && now->count > 0)
+	if (!out->has || !before.rec) {
+		free(before.rec);
+		return fail(why, ERR_TEMP, "no memory for unique-ids");
+	}
+	if (now->count > 0)
 		memcpy(before.rec, now->rec, now->count * sizeof *now->rec);
-	if (err == OK)
-		err = f->find(md, now, what, out, why);
+	enum err err = f->find(md, now, what, out, why);
+
 	if (err == OK)
 		err = make_different(now, &before, out, why);
 	if (out->validity == 0 || out->next == 0)
