@@ -70,7 +70,7 @@ static void mbox_rest(const struct box *b)
 static void mbox_rewrite(const struct box *b)
 {
 	char *text = strdup(box_mbox(b));
-	char *second = text ? strstr(text + 1, "\n" FROM) : NULL;
+	char *second = text ? strstr(text, "\n" FROM) : NULL;
 
 	if (second)
 		box_write(b, second + 1); /* the first message is gone */
