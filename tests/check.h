@@ -4,10 +4,12 @@
  * fail() would hide the function of base/why.h, and is taken away here. */
 #pragma once
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #undef fail
@@ -36,3 +38,20 @@ static inline _Noreturn void check_failed(const char *file, int line, size_t row
 
 /* The same without a table. */
 #define check(fact) check_row(0, __func__, fact)
+
+static inline void check_on_alarm(int sig)
+{
+	static const char line[] = "it hangs: the test did not end in the time that it may take on a busy machine\n";
+
+	(void)sig;
+	(void)!write(STDERR_FILENO, line, sizeof line - 1);
+	_exit(EXIT_FAILURE);
+}
+
+/* For a test that waits for other processes: one that would wait for ever fails, with a line. Each call begins anew; processes that
+ * are forked from here on are not meant. */
+static inline void check_ends_within(unsigned seconds)
+{
+	(void)signal(SIGALRM, check_on_alarm);
+	(void)alarm(seconds);
+}

@@ -42,7 +42,7 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_HASH] =     {"hash",     A,             H,             0, 0, PAYLOAD(msg_hash),   HASH_BULK,     1},
 	[MSG_HASHED] =   {"hashed",   H,             A,             0, 0, PAYLOAD(msg_hashed), 0,             0},
 	[MSG_GRANT] =    {"grant",    A | M,         S | M,         0, 0, PAYLOAD(msg_grant),  GRANT_BULK,    0},
-	[MSG_DENY] =     {"deny",     A | M | S,     F,             0, 0, PAYLOAD(msg_deny),   REASON_BULK,   0},
+	[MSG_DENY] =     {"deny",     A | M | S,     F | M,         0, 0, PAYLOAD(msg_deny),   REASON_BULK,   0},
 	[MSG_SCAN] =     {"scan",     S,             F,             0, 1, PAYLOAD(msg_scan),   MSG_BULK_MOST, 0},
 
 	[MSG_FETCH] =    {"fetch",    F,             S,             0, 0, PAYLOAD(msg_fetch),  0,             0},

@@ -147,7 +147,8 @@ struct msg_grant {
 	char source[SOURCE_MOST]; /* the module that made the record; filled up with NUL */
 };
 
-/* Bulk: for the log, the reason where the sender knows more than err says. */
+/* Bulk: for the log, the reason where the sender knows more than err says. Store sends it to master where it has lost its channel
+ * to the front, and master passes it on. */
 struct msg_deny {
 	uint64_t sid;
 	uint32_t err; /* enum err */

@@ -281,5 +281,6 @@ void child_end(struct child *c, int status)
 	c->pid = 0;
 	c->master->owners.retiring -= c->leaving;
 	c->ready = c->left = c->leaving = false;
+	c->denials = 0;
 	c->master->running--;
 }

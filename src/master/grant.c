@@ -12,17 +12,28 @@
 enum {
 	WORKERS_MOST = 8,   /* of one owner */
 	BUSY_LONG_MS = 100, /* a worker that is at one thing for so long is worth another one beside it */
+	DENIALS_MOST = 64,  /* that master passes on for one worker: so it can guess no number of another's login */
 };
 
-static void deny(struct master *m, uint32_t front, uint64_t sid, enum err err, struct slice reason)
+/* NULL: it has ended. */
+static struct child *front_find(const struct master *m, uint32_t serial)
 {
 	const struct pool *fronts = &m->pool[ROLE_FRONT];
+
+	for (unsigned i = 0; i < fronts->n; i++)
+		if (child_runs(&fronts->child[i]) && fronts->child[i].serial == serial)
+			return &fronts->child[i];
+	return NULL;
+}
+
+static void deny(const struct master *m, uint32_t front, uint64_t sid, enum err err, struct slice reason)
+{
+	struct child *f = front_find(m, front);
 	struct msg_deny d = {.sid = sid, .err = err};
 	struct chan_out out = {.payload = &d, .bulk = {reason}};
 
-	for (unsigned i = 0; i < fronts->n; i++)
-		if (child_runs(&fronts->child[i]) && fronts->child[i].serial == front)
-			(void)chan_send(&fronts->child[i].chan, MSG_DENY, &out); /* a front that ends needs no answer */
+	if (f)
+		(void)chan_send(&f->chan, MSG_DENY, &out); /* a front that ends needs no answer */
 }
 
 static void refuse(struct master *m, const struct msg_grant *g, struct slice name, enum err err, const char *why)
@@ -197,6 +208,24 @@ enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
 		refuse(m, g, name, ERR_TEMP, reason.text[0] ? reason.text : "its worker is ending");
 	else
 		granted_note(&worker->granted, g->front, g->sid);
+	return OK;
+}
+
+enum err on_deny(struct chan *ch, struct msg *msg, struct why *why)
+{
+	struct child *store = ch->owner;
+	const struct msg_deny *d = msg->payload;
+	uint32_t front = (uint32_t)(d->sid >> 32);
+
+	if (store->role != ROLE_STORE)
+		return fail(why, ERR_PERM, "it denies a login that is not for it");
+	if (!front_find(store->master, front) || store->denials == DENIALS_MOST)
+		return OK;
+	if (store->denials++ == 0)
+		log_line(LOG_ERR, "store %ld has no channel to front %u any more: it gets no more work",
+			 (long)store->pid, (unsigned)front);
+	deny(store->master, front, d->sid, ERR_TEMP, SLICE("the store process has no channel to front"));
+	child_retire(store);
 	return OK;
 }
 

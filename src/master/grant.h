@@ -8,6 +8,10 @@ struct master;
 
 enum err on_grant(struct chan *ch, struct msg *m, struct why *why);
 
+/* A worker has no channel any more to the front of a login that it was given: the login is denied, if that front lives, and the
+ * worker gets no more. */
+enum err on_deny(struct chan *ch, struct msg *m, struct why *why);
+
 /* A new worker of this owner, who has journals to be replayed. NULL: `why` says why not. */
 struct child *worker_replay(struct master *m, struct identity owner, struct why *why);
 

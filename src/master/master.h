@@ -40,6 +40,7 @@ struct child {
 	int order_fd;           /* ... from here */
 	struct child *next;     /* store: of the same list of owners, or of free places */
 	struct granted granted; /* store: what master passed on to it */
+	unsigned denials;       /* store: what it denied through master */
 	uint64_t started_ms;
 	unsigned early;    /* how often in a row it ended soon after its start */
 	uint64_t again_ms; /* not started again before */

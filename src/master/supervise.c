@@ -218,6 +218,7 @@ static const struct chan_ops child_ops = {
 			[MSG_LOG_LOST] = on_log_lost,
 			[MSG_IDLE] = on_idle,
 			[MSG_GRANT] = on_grant,
+			[MSG_DENY] = on_deny,
 		},
 	.closed = on_child_closed,
 };

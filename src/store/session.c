@@ -143,6 +143,14 @@ static void deny(struct peer *front, uint64_t sid, enum err err)
 		store_answer(front, MSG_DENY, &(struct chan_out){.payload = &deny});
 }
 
+/* Where the front lives, only master can tell it, and that another worker is needed. */
+static void deny_lost(struct store *st, uint64_t sid)
+{
+	struct msg_deny deny = {.sid = sid, .err = ERR_TEMP};
+
+	(void)chan_send(&st->master, MSG_DENY, &(struct chan_out){.payload = &deny}); /* who loses master ends */
+}
+
 static void send_scan(const struct session *s)
 {
 	const struct index *ix = &s->md.index;
@@ -311,7 +319,10 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 		deny(store_front(st, g->front), g->sid, ERR_PERM);
 		return OK;
 	}
-	session_start(st, g, user, (struct slice){m->bulk.p + g->name_len, g->mailbox_len});
+	if (store_front_is_lost(st, g->front))
+		deny_lost(st, g->sid);
+	else
+		session_start(st, g, user, (struct slice){m->bulk.p + g->name_len, g->mailbox_len});
 	return OK;
 }
 
@@ -513,8 +524,11 @@ static void end_one(struct table_item *item, void *front)
 {
 	struct session *s = (struct session *)item;
 
-	if (!front || s->front == front)
-		session_end(s);
+	if (front && s->front != front)
+		return;
+	if (front && !s->open && !s->deleted) /* a login that waits */
+		deny_lost(s->store, s->item.key);
+	session_end(s);
 }
 
 void session_end_all(struct store *st, const struct peer *front)

@@ -28,6 +28,11 @@ struct peer *store_front(const struct store *st, uint32_t serial)
 	return p;
 }
 
+bool store_front_is_lost(const struct store *st, uint32_t serial)
+{
+	return !store_front(st, serial) && serial <= st->newest_front;
+}
+
 void store_answer(struct peer *front, enum msg_type type, const struct chan_out *out)
 {
 	/* A channel that is lost says so from the loop. */
@@ -183,6 +188,8 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	p->store = st;
 	p->next = *list;
 	*list = p;
+	if (front && q->serial > st->newest_front)
+		st->newest_front = q->serial;
 	if (front)
 		session_retry(st); /* a grant may have been faster than this */
 	else

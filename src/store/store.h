@@ -29,6 +29,7 @@ struct store {
 	struct table sessions;   /* by session id */
 	struct session *waiting; /* for their session lock, or for their front's channel */
 	struct peer *fronts, *auths;
+	uint32_t newest_front; /* serial */
 	struct locker locker;
 	struct chan master;
 	ev_timer idle;
@@ -39,6 +40,9 @@ struct store {
 
 /* NULL: no channel to a front of this serial. */
 struct peer *store_front(const struct store *st, uint32_t serial);
+
+/* It has been here, and is not any more: it died, or its channel did. Those that are new have higher serials. */
+bool store_front_is_lost(const struct store *st, uint32_t serial);
 
 /* Sends, and stops listening to a front that does not take it. */
 void store_answer(struct peer *front, enum msg_type type, const struct chan_out *out);

@@ -19,6 +19,7 @@ enum {
 	GID = 100,
 	CACHE_ENTRIES = 64,
 	WATCHDOG_SECONDS = 60,
+	TEST_SECONDS = 200,
 };
 
 /* What one of the channels to auth brought. */
@@ -205,6 +206,7 @@ static int setup(void **state)
 	static const char *modules[] = {"generic", "virtdomain"};
 
 	(void)state;
+	check_ends_within(TEST_SECONDS);
 	memset(&t, 0, sizeof t);
 	t.loop = ev_loop_new(EVFLAG_AUTO);
 	files_open(&t.files);

@@ -23,10 +23,12 @@ enum {
 	OTHER = 20082,
 	STILLBORN = 20083,
 	DYING = 20084,
+	LOST = 20085,
 	FRONT = 65534,
 	AUTH = 65533,
 	MIN_UID = 1000,
-	WAIT_S = 30
+	WAIT_S = 30,
+	TEST_S = 200
 };
 
 /* Behind the rows: so many owners, one after the other, whose workers go as soon as they may. */
@@ -67,17 +69,22 @@ static const struct row {
 	{"it ends before it serves",   STILLBORN,     STILLBORN, false, DENIED,  ERR_TEMP, 0},
 	{"it ends with the grant",     DYING,         DYING,     false, DENIED,  ERR_TEMP, 0},
 	{"others are as they were",    OTHER,         OTHER,     false, GRANTED, OK,       2},
+	{"it has lost its front",      LOST,          LOST,      false, DENIED,  ERR_TEMP, 0},
+	{"it gets no more work",       LOST,          LOST,      false, GRANTED, OK,       11},
 	{"it may go",                  OTHER,         OTHER,     false, GRANTED, OK,       2},
-	{"who goes gets no more work", OTHER,         OTHER,     false, GRANTED, OK,       11},
+	{"who goes gets no more work", OTHER,         OTHER,     false, GRANTED, OK,       12},
 };
 /* clang-format on */
 enum { ROWS = sizeof rows / sizeof *rows, IDLE_ROW = ROWS - 2 };
+
+/* What a worker may deny, as often as it guesses. */
+enum { GUESS = 0x10000, GUESSES = 100, DENIALS_MOST = 64 };
 
 /* Written by the doubles, read by the test. */
 static struct {
 	_Atomic int outcome[ROWS], err[ROWS];
 	_Atomic uint32_t worker[ROWS], uid[ROWS], serial[ROWS];
-	_Atomic unsigned workers, hashes, forgotten;
+	_Atomic unsigned workers, hashes, forgotten, losses, guesses;
 	_Atomic uint32_t forgot; /* serial */
 	_Atomic bool pass;       /* the passers may begin */
 	_Atomic uint32_t passed; /* of them */
@@ -135,6 +142,14 @@ static void ask(size_t i)
 	chan_send(&master_channel, MSG_GRANT, &out);
 }
 
+/* As a worker does that has lost its front: master is to deny this one. */
+static void deny(uint64_t sid)
+{
+	struct msg_deny d = {.sid = sid, .err = ERR_AUTH}; /* front is told what master thinks of it */
+
+	chan_send(&master_channel, MSG_DENY, &(struct chan_out){.payload = &d});
+}
+
 /* A peer's channel stays open as long as we live; those of passers, which the test does not count here, too. */
 static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 {
@@ -148,7 +163,7 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
-/* --- hash: the first one says what it must not, the second one closes its channel and goes on --- */
+/* --- hash: the first two say what they must not, the third one closes its channel and goes on --- */
 
 int hash_main(const struct role_env *env)
 {
@@ -158,7 +173,9 @@ int hash_main(const struct role_env *env)
 	double_open(env, ROLE_HASH, &ops);
 	if (number == 1)
 		ask(ROWS); /* a grant from a process that has no business with it */
-	if (number == 2) {
+	else if (number == 2)
+		deny(0); /* nor with this */
+	if (number == 3) {
 		chan_done(&master_channel);
 		for (;;)
 			pause();
@@ -180,12 +197,14 @@ static enum err on_leave(struct chan *c, struct msg *m, struct why *why)
 static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct msg_deny *d = m->payload;
+	uint32_t row = (uint32_t)d->sid;
 
 	(void)c;
 	(void)why;
-	if (d->sid < ROWS) {
-		seen->err[d->sid] = (int)d->err;
-		seen->outcome[d->sid] = DENIED;
+	seen->guesses += row >= GUESS;
+	if (row < ROWS) {
+		seen->err[row] = (int)d->err;
+		seen->outcome[row] = DENIED;
 	}
 	return OK;
 }
@@ -209,6 +228,13 @@ static enum err on_grant_note(struct chan *c, struct msg *m, struct why *why)
 	(void)why;
 	if (g->uid == DYING)
 		_exit(1);
+	if (g->uid == LOST && seen->losses++ == 0) {
+		deny((uint64_t)(g->front + 1000) << 32 | IDLE_ROW); /* a front that there is not */
+		deny((uint64_t)g->front << 32 | g->sid);
+		for (uint32_t i = 0; i < GUESSES; i++)
+			deny((uint64_t)g->front << 32 | (GUESS + i));
+		return OK;
+	}
 	if (number == 0)
 		number = ++seen->workers;
 	if (role_env->slot > seen->slot)
@@ -277,7 +303,7 @@ static void on_next(struct ev_loop *l, ev_timer *w, int revents)
 	(void)revents;
 	if (front_serial == 0 || (asked > 0 && asked <= ROWS && seen->outcome[asked - 1] == NOTHING))
 		return;
-	if (asked == IDLE_ROW + 1 && seen->forgotten == 0)
+	if (asked == IDLE_ROW + 1 && seen->forgotten < 2)
 		return;
 	if (asked < ROWS || (seen->pass && asked < ROWS + PASSERS && seen->passed == asked - ROWS))
 		ask(asked++);
@@ -305,7 +331,7 @@ static enum err on_forget(struct chan *c, struct msg *m, struct why *why)
 	(void)why;
 	if (f->serial < TABLE_ROWS(worker_fd))
 		close(worker_fd[f->serial]);
-	if (seen->forgotten++ == 0)
+	if (seen->forgotten++ == 1) /* behind the one that lost its front */
 		seen->forgot = f->serial;
 	return OK;
 }
@@ -371,7 +397,7 @@ static void wait_for_rows(void)
 
 		while (done < ROWS && seen->outcome[done] != NOTHING)
 			done++;
-		if (done == ROWS && seen->hashes > 2)
+		if (done == ROWS && seen->hashes > 3)
 			return;
 		usleep(10000);
 	}
@@ -464,6 +490,7 @@ static void test_grants(void **state)
 		print_message("test_grants needs root\n");
 		skip();
 	}
+	check_ends_within(TEST_S);
 	pid = fork();
 	if (pid == 0)
 		master_run();
@@ -471,10 +498,11 @@ static void test_grants(void **state)
 	passers_check(pid);
 	check(kill(pid, SIGTERM) == 0 && waitpid(pid, &status, 0) == pid);
 	rows_check();
+	check(seen->guesses == DENIALS_MOST - 1);
 	/* the one that had nothing to do was told to all auths, by its serial */
-	check(seen->forgotten == 1 + PASSERS && seen->forgot == seen->serial[IDLE_ROW]);
-	/* the process that broke the catalogue was replaced, and did no harm; so was the one that wanted to outlive its channel */
-	check(seen->hashes == 3);
+	check(seen->forgotten == 2 + PASSERS && seen->forgot == seen->serial[IDLE_ROW]);
+	/* the processes that broke the catalogue were replaced, and did no harm; so was the one that wanted to outlive its channel */
+	check(seen->hashes == 4);
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 

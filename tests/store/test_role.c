@@ -17,7 +17,7 @@
 #include "ipc/chan.h"
 #include "ipc/role.h"
 
-enum { NOBODY = 65534, FRONT = 7, AUTH = 9, WAIT_MS = 20000, KEPT = 300 };
+enum { NOBODY = 65534, FRONT = 7, AUTH = 9, WAIT_MS = 20000, TEST_S = 200, KEPT = 300 };
 
 /* What came over a channel, oldest first. */
 struct got {
@@ -140,7 +140,8 @@ static const struct chan_ops front_ops = {
 	.on = {[MSG_SCAN] = keep, [MSG_BODY] = keep, [MSG_BYTES] = keep, [MSG_DONE] = keep, [MSG_DENY] = keep},
 	.closed = on_closed,
 };
-static const struct chan_ops master_ops = {.on = {[MSG_READY] = on_ready, [MSG_IDLE] = on_ready}, .closed = on_closed};
+static const struct chan_ops master_ops = {.on = {[MSG_READY] = on_ready, [MSG_IDLE] = on_ready, [MSG_DENY] = keep},
+					   .closed = on_closed};
 static const struct chan_ops auth_ops = {.closed = on_closed};
 
 static bool late;
@@ -257,6 +258,7 @@ static int set_up(void **state)
 	int fds[2];
 
 	(void)state;
+	check_ends_within(TEST_S);
 	if (!loop)
 		loop = ev_loop_new(EVFLAG_AUTO); /* not the default one, which waits for children itself */
 	make_box();
@@ -511,6 +513,37 @@ static void test_front_dies(void **state)
 	while (atomic_load(&slot->sessions) != 0)
 		ev_run(loop, EVRUN_NOWAIT);
 	check(box_count(&box, "new") == 3);
+}
+
+/* This login, and nothing else, is denied through master. */
+static void check_denied(uint64_t sid)
+{
+	const struct got *g = &master.got[master.taken];
+	ev_timer t;
+
+	late = false;
+	ev_timer_init(&t, on_late, WAIT_MS / 1000.0, 0);
+	ev_timer_start(loop, &t);
+	while (master.taken == master.count && !late)
+		ev_run(loop, EVRUN_ONCE);
+	ev_timer_stop(loop, &t);
+	check(master.count == ++master.taken && g->u.deny.sid == sid && g->u.deny.err == ERR_TEMP);
+}
+
+/* Its channel is lost, and for all we know it lives: whose login waits, and who comes later, is denied through master. */
+static void test_front_is_lost(void **state)
+{
+	(void)state;
+	grant(1);
+	next(MSG_SCAN);
+	grant(2); /* waits for the first one's session lock */
+	while (atomic_load(&slot->sessions) != 2)
+		ev_run(loop, EVRUN_NOWAIT);
+	chan_done(&front.chan);
+	check_denied(sid(2));
+	grant(3);
+	check_denied(sid(3));
+	check(atomic_load(&slot->sessions) == 0);
 }
 
 /* What no honest front sends costs it its channel; others are served. */
@@ -778,6 +811,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_front_comes_late, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_front_dies, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_front_is_lost, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_messages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unsealed_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_back_pressure, set_up, tear_down),
