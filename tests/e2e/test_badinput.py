@@ -189,6 +189,29 @@ def test_flood_from_a_client_that_does_not_read(world):
     c.quit()
 
 
+def test_many_that_do_not_read(world):
+    """40 of them, each with 500 large messages asked for at once: a bounded buffer each, and others are served."""
+    daemon, good, bad = world
+    users = [daemon.user(uid=bad.uid) for _ in range(40)]
+    for u in users:
+        u.deliver(message(1, 200000))
+    slow = [daemon.login(u, rcvbuf=4096) for u in users]
+    before = daemon.rss_kib()
+    for c in slow:
+        c.send(b"RETR 1\r\n" * 500)
+    for _ in range(3):
+        fetch_all(daemon, good)
+    if not SANITIZED:
+        assert daemon.rss_kib() - before < len(slow) * 128  # less than a message
+    c = slow.pop()
+    first = c.line(), c.octets()
+    assert all((c.line(), c.octets()) == first for _ in range(20))
+    c.reset()
+    for c in slow:
+        c.reset()
+    fetch_all(daemon, bad)
+
+
 def test_hundreds_of_pipelined_commands(world):
     """One write, replies in order; and the same in single octets."""
     daemon, good, _ = world

@@ -276,6 +276,13 @@ def test_end_of_input(either, text, status, lines):
     assert len(result.stdout) < 1000
 
 
+def test_endless_input(either):
+    """Megabytes without a line end through the relay: one -ERR, and what follows is done."""
+    result = run(either, b"USER " + b"a" * (5 << 20) + b"\nNOPE\nQUIT\n")
+    assert result.returncode == 0, result
+    assert [line[:4] for line in result.stdout.splitlines()] == [b"+OK ", b"-ERR", b"-ERR", b"+OK"]
+
+
 def test_reader_goes_away(either):
     """Nobody takes the output any more: it ends."""
     user = either.user()
