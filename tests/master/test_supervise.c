@@ -498,7 +498,8 @@ static void test_grants(void **state)
 	passers_check(pid);
 	check(kill(pid, SIGTERM) == 0 && waitpid(pid, &status, 0) == pid);
 	rows_check();
-	check(seen->guesses == DENIALS_MOST - 1);
+	/* fewer where the worker, which is told to go, was faster than master read them */
+	check(seen->guesses < DENIALS_MOST);
 	/* the one that had nothing to do was told to all auths, by its serial */
 	check(seen->forgotten == 2 + PASSERS && seen->forgot == seen->serial[IDLE_ROW]);
 	/* the processes that broke the catalogue were replaced, and did no harm; so was the one that wanted to outlive its channel */
