@@ -97,7 +97,8 @@ def test_only_fronts_hold_the_key(implicit, cert):
     holders, descriptors = set(), set()
     for pid in implicit.pids():
         name = Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
-        if any(needle in memory(pid) for needle in needles):
+        octets = memory(pid)
+        if any(needle in octets for needle in needles):
             holders.add(name)
         if "/memfd:pop3d certificate (deleted)" in opened(pid):
             descriptors.add(name)
@@ -132,7 +133,7 @@ def test_keys_are_in_no_core_file(daemon, cert):
 
 def memory(pid):
     """All that a process can read of its own, what it shares with files left out."""
-    text = b""
+    text = bytearray()  # which grows in place
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in Path(f"/proc/{pid}/maps").read_text(encoding="ascii").splitlines():
             start, end = (int(n, 16) for n in line.split()[0].split("-"))
