@@ -25,7 +25,7 @@ WORDS(accuracies, "conversion failed: Invalid argument", {"auto", ACCURACY_AUTO}
       {"minimal", ACCURACY_MINIMAL}, {"default", ACCURACY_DEFAULT});
 WORDS(lock_types, "unrecognized locker type: %s", {"default", LOCK_DOTLOCK}, {"dotlock", LOCK_DOTLOCK},
       {"external", LOCK_EXTERNAL}, {"kernel", LOCK_KERNEL}, {"null", LOCK_NULL});
-static const char *const lock_types_later[] = {"external", "null", NULL};
+static const char *const lock_types_later[] = {"external", NULL};
 WORDS(sql_interfaces, "unknown SQL interface `%s'", {"mysql", SQL_MYSQL}, {"odbc", SQL_ODBC},
       {"postgres", SQL_POSTGRES});
 WORDS(sql_passwords, "unrecognized password encryption", {"plain", SQL_PLAIN}, {"hash", SQL_HASH}, {"crypt", SQL_CRYPT},
@@ -231,7 +231,8 @@ const struct statement statements[] = {
 	{"mandatory-locking", "enable", TOP(mandatory_locking.enable), "arg", "yes",
 	 "Hold Mailutils' lock for the whole session too. Without this block: no.", LATER},
 	{"mandatory-locking", "lock-directory", TOP(mandatory_locking.lock_directory), "dir", "/var/lock/subsys/mail",
-	 "Where the locks of mailboxes are that have no lock beside them.", LATER},
+	 "Where Mailutils' sessions lock mailboxes that have no lock beside them; such locks are honoured.", HONOURED,
+	 "e2e/test_locks.py::test_session_of_mailutils"},
 
 	{"mailbox", "mail-spool", TOP_AS(KIND_SPOOL, mailbox.pattern), "url", "/var/mail",
 	 "Directory of the mailboxes: that of a user is VALUE/USER, or where VALUE ends in user=, VALUEUSER.", HONOURED,
@@ -272,13 +273,17 @@ const struct statement statements[] = {
 	{"mailbox", "update-flags", TOP(mailbox.update_flags), "arg", "no",
 	 "Mark messages as read when they are retrieved, and keep Mailutils' headers.", LATER},
 	{"mailbox", "session-takeover", TOP(mailbox.session_takeover), "arg", "no",
-	 "A new session of a user ends the old one.", LATER},
+	 "A new session of a user, with the right password, ends the old one, which deletes nothing.", HONOURED,
+	 "e2e/test_session_locks.py::test_takeover"},
 	{"mailbox", "session-lock-wait", TOP(mailbox.session_lock_wait), "time", "5",
-	 "How long a second session waits for the end of the first before it is refused.", HONOURED,
-	 "e2e/test_clients.py::test_session_lock_is_waited_for", RANGE(0, 600)},
+	 "How long a second session waits for the end of the first before it is refused. 0: half a second, in which a "
+	 "process "
+	 "lets go of what a client has been told is closed.",
+	 HONOURED, "e2e/test_clients.py::test_session_lock_is_waited_for", RANGE(0, 600)},
 
 	{"locking", "type", TOP_AS(KIND_WORD, locking.type), "type", "default",
-	 "How deliverers are kept out of a mailbox in one file: NAME.lock and fcntl, or (kernel) fcntl alone.",
+	 "How deliverers are kept out of a mailbox in one file: NAME.lock and fcntl, or (kernel) fcntl alone, or "
+	 "(null) not at all.",
 	 HONOURED, "e2e/test_locks.py::test_type_kernel", .words = &lock_types, .not_yet = lock_types_later},
 	{"locking", "retry-count", TOP(locking.retry_count), "number", "10", "Attempts; 0: one.", HONOURED,
 	 "e2e/test_locks.py::test_retry_count", RANGE(0, INT32_MAX)},

@@ -15,6 +15,7 @@ static const struct {
 	{"timeout", false, EX_TEMPFAIL},
 	{"slow client", false, EX_TEMPFAIL},
 	{"replies not acknowledged", false, EX_TEMPFAIL},
+	{"taken over", false, EX_TEMPFAIL},
 	{"disconnected", true, EX_PROTOCOL},
 	{"connection lost", true, EX_PROTOCOL},
 	{"disconnected", false, EX_OK},

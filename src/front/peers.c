@@ -258,6 +258,15 @@ static enum err on_scan(struct chan *c, struct msg *m, struct why *why)
 	return err == ERR_PERM ? err : OK;
 }
 
+/* Nothing is deleted. */
+static void ended_by_store(struct session *s, enum err err, const char *reason)
+{
+	if (s->wait == WAIT_COMMIT || s->wait == WAIT_ACKNOWLEDGED)
+		update_done(s, ERR_TEMP);
+	else
+		session_fail(s, err, reason);
+}
+
 enum err peers_on_deny(struct front *f, const struct peer *from, const struct msg *m, struct why *why)
 {
 	static const char *const reasons[ERR_COUNT] = {
@@ -283,7 +292,8 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 	if (s->wait == WAIT_LOGIN)
 		login_denied(s, (enum err)deny->err, reason);
 	else if (from && s->peer == from)
-		session_fail(s, (enum err)deny->err, "store ended the session");
+		ended_by_store(s, (enum err)deny->err,
+			       deny->err == ERR_IN_USE ? "taken over" : "store ended the session");
 	else
 		return OK;
 	session_run(s);
@@ -353,10 +363,8 @@ static void lose_peer(struct session *s, enum role role)
 	leave_peer(s);
 	if (role == ROLE_AUTH)
 		login_denied(s, ERR_TEMP, SLICE("the auth process has ended"));
-	else if (s->wait == WAIT_COMMIT || s->wait == WAIT_ACKNOWLEDGED)
-		update_done(s, ERR_TEMP);
 	else
-		session_fail(s, ERR_TEMP, "the store process has ended");
+		ended_by_store(s, ERR_TEMP, "the store process has ended");
 	session_run(s);
 }
 

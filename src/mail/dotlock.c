@@ -353,6 +353,20 @@ enum err dotlock_keep(int dir, const char *name, pid_t heir, struct why *why)
 	return err;
 }
 
+pid_t dotlock_process(int dir, const char *file)
+{
+	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	pid_t pid = 0;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !is_of_other_boot(&st))
+		pid = number_read(fd);
+	close(fd);
+	return pid > 0 && !process_is_gone(pid) ? pid : 0;
+}
+
 void dotlock_leave(struct dotlock *l)
 {
 	if (l->fd >= 0)

@@ -41,5 +41,8 @@ enum err dotlock_keep(int dir, const char *name, pid_t heir, struct why *why);
  * A lock that is not held: true. */
 bool dotlock_release(struct dotlock *l, int dir, const char *name, struct why *why);
 
+/* The process that a file of a lock names, if it runs; 0: it names none, or there is no file that could be read. */
+pid_t dotlock_process(int dir, const char *file);
+
 /* NAME.lock stays, and is not ours any more: for one that was kept. */
 void dotlock_leave(struct dotlock *l);

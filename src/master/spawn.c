@@ -151,6 +151,7 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 		out->dirs[1] = pattern_dir(m->cf->mailbox.pattern, mail) ? mail : NULL;
 		out->dirs[2] = env->journal_dir;
 		out->dirs[3] = env->uidl_dir;
+		out->look = m->cf->mandatory_locking.lock_directory;
 	}
 	if (c->role == ROLE_ACCESS)
 		out->programs = m->cf;

@@ -2,6 +2,7 @@
 #include "store/journal.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "mail/listing.h"
 #include "store/cut.h"
 #include "store/driver.h"
@@ -19,12 +21,14 @@ enum {
 	BLOCK = 4096, /* parts of the file begin at multiples of it */
 	CUTS_AT = 2 * BLOCK,
 	WINDOW_LEAST = BLOCK,
-	CUTS_READ = 512, /* cuts that are read at once */
+	ATTEMPTS_AT = 8000, /* a number behind the head, of no checksum */
+	CUTS_READ = 512,    /* cuts that are read at once */
+	LEFT_S = 3600,      /* nobody needs so long to begin a journal */
 	ASIDES_MOST = 100,
 };
 static const char magic[8] = "pop3jrn";
 
-static_assert(sizeof(struct journal_head) == 4160 && sizeof(struct journal_head) <= CUTS_AT, "no padding in it");
+static_assert(sizeof(struct journal_head) == 4160 && sizeof(struct journal_head) <= ATTEMPTS_AT, "no padding in it");
 static_assert(sizeof(struct journal_record) == 56, "nor here");
 static_assert(offsetof(struct journal, slot.data) == offsetof(struct journal, slot) + sizeof(struct journal_record),
 	      "written at once");
@@ -99,6 +103,11 @@ static bool put(int fd, const void *p, size_t n, off_t at)
 		done += (size_t)wrote;
 	}
 	return true;
+}
+
+static bool attempts_put(int fd, uint32_t n)
+{
+	return put(fd, &n, sizeof n, ATTEMPTS_AT);
 }
 
 enum err journal_put(struct journal *j, struct why *why)
@@ -182,7 +191,7 @@ static bool head_write(struct journal *j, const struct cut *cut, size_t n)
 
 	j->head.cuts_crc = listing_crc(0, cuts);
 	j->head.head_crc = head_crc(&j->head);
-	return put(j->fd, &j->head, sizeof j->head, 0) && put(j->fd, cuts.p, cuts.n, CUTS_AT);
+	return put(j->fd, &j->head, sizeof j->head, 0) && attempts_put(j->fd, 0) && put(j->fd, cuts.p, cuts.n, CUTS_AT);
 }
 
 enum err journal_new(struct journal *j, const struct journal_place *place, const struct stat *file,
@@ -191,6 +200,7 @@ enum err journal_new(struct journal *j, const struct journal_place *place, const
 	uint64_t octets = 0;
 
 	j->dir = place->dir;
+	j->attempted = false;
 	journal_name(file->st_ino, j->name);
 	j->head = (struct journal_head){.version = VERSION,
 					.order = ORDER,
@@ -428,6 +438,7 @@ enum err journal_open(struct journal *j, int dir, const char *name, struct why *
 	enum err err;
 
 	j->dir = dir;
+	j->attempted = true;
 	(void)snprintf(j->name, sizeof j->name, "%s", name);
 	j->fd = file_open(dir, name, &octets, &err, why);
 	if (j->fd < 0)
@@ -440,6 +451,78 @@ enum err journal_open(struct journal *j, int dir, const char *name, struct why *
 	if (err != OK)
 		journal_close(j);
 	return err;
+}
+
+/* ---- attempts ---- */
+
+/* Its number of attempts, if it has one. The descriptor; -1: there is no such file. */
+static int attempts_get(int dir, const char *name, uint32_t *n)
+{
+	uint64_t octets;
+	enum err err;
+	int fd = file_open(dir, name, &octets, &err, NULL);
+
+	if (fd < 0)
+		return -1;
+	if (octets >= CUTS_AT && get(fd, n, sizeof *n, ATTEMPTS_AT, NULL) == OK)
+		return fd;
+	close(fd); /* too short for a journal: it is damaged */
+	return -1;
+}
+
+enum err journal_attempt(int dir, const char *name, struct why *why)
+{
+	uint32_t n = 0;
+	int fd = attempts_get(dir, name, &n);
+	bool most = fd >= 0 && n >= JOURNAL_ATTEMPTS;
+
+	if (fd >= 0 && !most)
+		(void)attempts_put(fd, n + 1); /* a disk that does not take it takes no replay either */
+	if (fd >= 0)
+		close(fd);
+	return most ? fail(why, ERR_PERM, "%u attempts have ended with the process", (unsigned)n) : OK;
+}
+
+void journal_progress(struct journal *j)
+{
+	if (j->attempted)
+		(void)attempts_put(j->fd, 0);
+	j->attempted = false;
+}
+
+void journal_forgive(int dir, const char *name)
+{
+	uint32_t n = 0;
+	int fd = attempts_get(dir, name, &n);
+
+	if (fd >= 0 && n > 0)
+		(void)attempts_put(fd, 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+static bool is_left(int dir, const char *name)
+{
+	struct stat st;
+
+	return strlen(name) == 16 + 4 && strspn(name, "0123456789abcdef") == 16 && strcmp(name + 16, ".new") == 0 &&
+	       fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       clock_wall_ns() / 1000000000 - st.st_mtim.tv_sec > LEFT_S;
+}
+
+void journal_sweep(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *e;
+
+	if (fd >= 0 && !d)
+		close(fd);
+	while (d && (e = readdir(d)))
+		if (is_left(dir, e->d_name))
+			(void)unlinkat(dir, e->d_name, 0); /* the next one tries again */
+	if (d)
+		closedir(d);
 }
 
 enum err journal_harden(struct journal *j, struct why *why)

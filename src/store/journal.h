@@ -2,7 +2,7 @@
  *
  * A file in the owner's directory of journals, named by the inode of the file that it speaks of, so that every name of that finds it. Native
  * byte order:
- *	head		whose journal it is, and its own form
+ *	head		whose journal it is, and its own form; behind it, how often its replay was begun in vain
  *	cuts		what goes
  *	two slots	a record each, and the octets that it writes; number n is in slot n % 2
  * It is written whole and synced under the name INODE.new, and renamed; so what has the name INODE always has a record.
@@ -33,6 +33,7 @@ struct journal_place {
 enum {
 	JOURNAL_WINDOW = 1024 * 1024, /* octets that a record writes at most */
 	JOURNAL_MARK = 32,            /* of them a mark */
+	JOURNAL_ATTEMPTS = 5,         /* that end with the process, and come no further, before it is set aside */
 	JOURNAL_NAME = 16 + 24,
 };
 
@@ -63,7 +64,8 @@ struct journal_record {
 
 /* An open journal. One at a time: the octets are static. */
 struct journal {
-	int dir, fd; /* dir: borrowed */
+	int dir, fd;    /* dir: borrowed */
+	bool attempted; /* the number of attempts is not 0 */
 	char name[JOURNAL_NAME];
 	struct journal_head head;
 	struct {
@@ -95,6 +97,17 @@ enum err journal_begin(struct journal *j, struct why *why);
 
 /* There is no use for it: nothing has been changed. Closes it. */
 void journal_abandon(struct journal *j);
+
+/* Counts an attempt to replay it, before anything in it is looked at: a process that dies of what is in it must not do so for ever.
+ * ERR_PERM: there were JOURNAL_ATTEMPTS. A failure to count is none. */
+enum err journal_attempt(int dir, const char *name, struct why *why);
+
+/* It has come further, or nobody has died: no attempt was in vain. */
+void journal_progress(struct journal *j);
+void journal_forgive(int dir, const char *name);
+
+/* Removes what processes that died have left of journals that were never begun: INODE.new, an hour old. */
+void journal_sweep(int dir);
 
 /* The journal of this name, with its last record. ERR_PERM: it is damaged. Under the lock of its file; after an error it is closed. */
 enum err journal_open(struct journal *j, int dir, const char *name, struct why *why);

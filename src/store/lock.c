@@ -3,6 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const uint64_t asking = UINT64_C(1) << 62; /* no key has this bit */
 
 /* The finalizer of MurmurHash3: every bit of the input reaches every bit of the offset. */
 static uint64_t mix(uint64_t h)
@@ -48,6 +52,37 @@ enum err lock_take(struct locks *ls, struct lock *l, uint64_t key, struct why *w
 	}
 	l->held = true;
 	return OK;
+}
+
+void lock_ask(const struct locks *ls, uint64_t key)
+{
+	(void)set(ls->fd, F_WRLCK, key | asking); /* one asks already: that will do */
+	(void)!pwrite(ls->fd, "", 1, 0); /* its time changes; else the holder does not hear, and we wait in vain */
+}
+
+void lock_unask(const struct locks *ls, uint64_t key)
+{
+	(void)set(ls->fd, F_UNLCK, key | asking); /* cannot fail */
+}
+
+bool lock_rung(struct locks *ls)
+{
+	struct stat st;
+
+	if (fstat(ls->fd, &st) < 0)
+		return false;
+	int64_t ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+	bool rung = ns != ls->rung_ns;
+
+	ls->rung_ns = ns;
+	return rung;
+}
+
+bool lock_is_asked(const struct locks *ls, uint64_t key)
+{
+	struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key | asking), .l_len = 1};
+
+	return fcntl(ls->fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
 }
 
 void lock_release(struct locks *ls, struct lock *l)

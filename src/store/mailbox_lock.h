@@ -1,7 +1,7 @@
 /* store/mailbox_lock.h - the mailbox lock: keeps deliverers and mail readers out of a mailbox that is one file
  *
  * Held while scanning and while committing only, and always under the session lock. As `locking` says: of type dotlock, NAME.lock beside the mailbox
- * and a write lock of fcntl(2) on all of it, as Debian's policy wants both; of type kernel, the latter alone. Where no NAME.lock can be made, one that
+ * and a write lock of fcntl(2) on all of it, as Debian's policy wants both; of type kernel, the latter alone; of type null, nothing, and whoever says so knows why. Where no NAME.lock can be made, one that
  * others have made is respected all the same, and a line in the log says what to do. Nothing here waits: whoever finds it busy
  * comes again.
  *

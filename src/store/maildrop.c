@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/journal.h"
+#include "store/mailutils_lock.h"
 #include "store/replay.h"
 #include "store/uidl_settle.h"
 
@@ -116,17 +117,20 @@ static enum err rescan(struct maildrop *md, struct scan *known, struct index_fir
 }
 
 /* The lock of a worker that was killed: not every deliverer sees that its process is gone, and with an index that is current nobody of
- * us would need it. Whoever opens the maildrop next takes it away; one that somebody holds is left alone. */
-static void sweep_lock(struct maildrop *md)
+ * us would need it. Whoever opens the maildrop next takes it away; one that somebody holds is left alone: where that is a process that it
+ * names, it may be a session of Mailutils, and is waited for; others are deliverers, which do not hold up reading. */
+static enum err sweep_lock(struct maildrop *md, struct why *why)
 {
 	char lock[NAME_OCTETS + sizeof ".lock"];
 	struct stat st;
 
 	if (!md->name || snprintf(lock, sizeof lock, "%s.lock", md->name) < 0 ||
 	    fstatat(md->parent, lock, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
-	if (maildrop_lock(md, NULL) == OK)
-		mailbox_lock_release(&md->lock);
+		return OK;
+	enum err err = maildrop_lock(md, why);
+
+	mailbox_lock_release(&md->lock);
+	return err == ERR_IN_USE && dotlock_process(md->parent, lock) > 0 ? err : OK;
 }
 
 /* A maildrop that only grew: the index that lies at `place` does, too. False: it must be scanned. */
@@ -183,9 +187,12 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 	      : old.fd >= 0 ? "has changed since its index was taken: scanning"
 			    : "has no index: scanning");
 	if (current) {
-		md->index = old;
-		sweep_lock(md);
-		return OK;
+		err = sweep_lock(md, why);
+		if (err == OK)
+			md->index = old;
+		else
+			index_close(&old);
+		return err;
 	}
 	err = maildrop_lock(md, why);
 	if (err == OK)
@@ -198,8 +205,10 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
 {
 	errno = 0;
-	enum err err = md->driver->in_one_file ? maildrop_reopen(md, why) : OK;
+	enum err err = mailutils_lock_look(md->setup->mailutils_locks, md->path, why);
 
+	if (err == OK && md->driver->in_one_file)
+		err = maildrop_reopen(md, why);
 	if (err == OK && md->driver->in_one_file && md->fd >= 0)
 		err = replay_file(md->setup, md->fd, why);
 	if (err == OK)

@@ -19,8 +19,9 @@ struct maildrop_setup {
 	enum index_mode index; /* beside the mail if that can be; none kept; in index_dir only */
 	int index_dir;         /* borrowed; -1: none */
 	struct mailbox_lock_setup lock;
-	int journal_dir; /* of the owner's journals, borrowed; -1: none */
-	int uidl_dir;    /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
+	const char *mailutils_locks; /* where Mailutils' sessions lock what has no lock beside it; NULL: nowhere */
+	int journal_dir;             /* of the owner's journals, borrowed; -1: none */
+	int uidl_dir;                /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
 	const char *uidl_format, *uidl_pattern; /* of `mailbox'; borrowed; NULL: auto */
 	bool mh_backup;                         /* what is deleted of an MH folder stays there as `,NUMBER' */
 	uint32_t unquote; /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */

@@ -56,7 +56,8 @@ static enum err set_aside(int dir, const char *name, const char *path, struct wh
 		log_line(LOG_ERR,
 			 "a change of %.300s was interrupted, and cannot be brought to its end: %s; its journal is "
 			 "kept as %s",
-			 path[0] ? path : "a mailbox", reason.text, aside);
+			 path[0] ? path : "the mailbox with the inode (in hexadecimal) that names the journal",
+			 reason.text, aside);
 	return err;
 }
 
@@ -68,7 +69,10 @@ static enum err replay(const struct maildrop_setup *setup, const char *name, str
 	struct maildrop md = MAILDROP_CLOSED;
 
 	head.path[0] = '\0';
-	enum err err = journal_peek(setup->journal_dir, name, &head, why);
+	enum err err = journal_attempt(setup->journal_dir, name, why);
+
+	if (err == OK)
+		err = journal_peek(setup->journal_dir, name, &head, why);
 
 	if (err == ERR_TEMP && faccessat(setup->journal_dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return OK; /* another worker has done it */
@@ -81,6 +85,8 @@ static enum err replay(const struct maildrop_setup *setup, const char *name, str
 	maildrop_close(&md);
 	if (err == ERR_PERM)
 		return set_aside(setup->journal_dir, name, head.path, why);
+	if (err != OK)
+		journal_forgive(setup->journal_dir, name);
 	if (err == OK)
 		log_line(LOG_NOTICE, "%.300s: a change that was interrupted is brought to its end", head.path);
 	return err;
@@ -122,4 +128,5 @@ void replay_all(const struct maildrop_setup *setup)
 			log_line(LOG_WARNING, "journal %s stays for the next attempt: %s", e->d_name, why.text);
 	}
 	closedir(d);
+	journal_sweep(setup->journal_dir);
 }

@@ -4,7 +4,7 @@
  * that of a mailbox when it is opened. Under the mailbox lock,
  * whose NAME.lock the journal bequeaths; a process that lives and is at it holds the kernel's lock on the file, and is left alone.
  *
- * A journal that is damaged, or whose file is another one by now, is set aside with a line in the log: never applied, never deleted. One
+ * A journal that is damaged, or whose file is another one by now, or of which processes die again and again, is set aside with a line in the log: never applied, never deleted. One
  * that cannot be replayed for other reasons (its directory is not mounted, the disk fails) stays for the next attempt. */
 #pragma once
 #include "store/maildrop.h"

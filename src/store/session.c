@@ -1,48 +1,27 @@
 /* store/session.c - see session.h */
-#include "store/session.h"
+#include "store/session_state.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "ipc/handover.h"
 #include "ipc/old_line.h"
 
 enum {
 	WAIT_MOST_S = 3600,
 	FRONT_WAIT_MS = 5000, /* a grant can overtake the channel to a front that has just been started */
+	LET_GO_MS = 500,      /* that a process may need to let go of a maildrop whose client was told so */
+	TAKEOVER_MS = 5000,   /* or to hear that it must */
+	LOCK_ATTEMPTS = 3,    /* at least: then all that was on its way when the first one failed has been heard */
 };
 static const double retry_s = 0.1;        /* between attempts to get a session lock that another process has */
 static const double retry_least_s = 0.01; /* between attempts to get the mailbox lock, whatever `retry-sleep' says */
 
-struct session {
-	struct table_item item; /* by session id */
-	struct store *store;
-	struct peer *front; /* NULL: its channel has not come yet */
-	uint32_t front_serial;
-	uint64_t log_id;
-	char source[SOURCE_MOST]; /* who made the record, for front's log */
-	bool open;
-	struct maildrop md;
-	struct lock lock;
-	ev_timer wait;
-	uint64_t deadline_ms; /* for the session lock */
-	uint32_t attempts;    /* to get the mailbox lock, so far */
-	uint8_t *deleted;     /* what QUIT asked for, while it waits to be done; owned */
-	struct session *next_waiting;
-	uint16_t user_len;
-	char user[];
-};
-
-/* One message is being answered at a time. */
-static char bulk[MSG_BULK_MOST];
+/* One maildrop is being opened at a time. */
 static struct index_first first;
 
-static struct slice user_of(const struct session *s)
+struct slice session_user(const struct session *s)
 {
 	return (struct slice){s->user, s->user_len};
 }
@@ -54,18 +33,24 @@ static void old_opened(const struct session *s)
 
 	buf_u64(&number, s->md.index.count);
 	(void)old_line(s->md.index.count == 1 ? OLD_OPENED_ONE : OLD_OPENED,
-		       OLD(user_of(s), slice_str(s->md.path), buf_slice(&number)));
+		       OLD(session_user(s), slice_str(s->md.path), buf_slice(&number)));
 }
 
-static void log_failure(const struct session *s, const char *event, int severity, const struct why *why)
+static void log_event(const struct session *s, const char *event, struct slice maildrop, int severity,
+		      const struct why *why)
 {
 	struct event e;
 
 	event_new(&e, event);
-	event_kv(&e, "user", user_of(s));
-	event_kv(&e, "maildrop", slice_str(s->md.path));
+	event_kv(&e, "user", session_user(s));
+	event_kv(&e, "maildrop", maildrop);
 	event_kv(&e, "reason", slice_str(why->text));
 	event_log(&e, severity);
+}
+
+void session_log_failure(const struct session *s, const char *event, int severity, const struct why *why)
+{
+	log_event(s, event, slice_str(s->md.path), severity, why);
 }
 
 /* ---- waiting ---- */
@@ -91,8 +76,7 @@ static void start_waiting(struct session *s, double seconds)
 	ev_timer_start(s->store->loop, &s->wait);
 }
 
-/* The mailbox lock is busy, and there will be another attempt: meanwhile others are served. */
-static bool wait_for_mailbox(struct session *s, enum err err)
+bool session_waits_for_mailbox(struct session *s, enum err err)
 {
 	const struct conf_locking *locking = &s->store->env->conf->locking;
 	double sleep_s = (double)locking->retry_sleep.n;
@@ -118,20 +102,36 @@ void session_retry(struct store *st)
 
 /* ---- begin and end ---- */
 
-static void session_end(struct session *s)
+static void stop_asking(struct session *s)
 {
-	struct store *st = s->store;
+	if (s->asks)
+		lock_unask(&s->store->locks, s->md.key);
+	s->asks = false;
+}
+
+/* Others may have the maildrop. */
+static void let_go(struct session *s)
+{
 	uint64_t key = s->md.key;
 
 	stop_waiting(s);
-	lock_release(&st->locks, &s->lock);
+	stop_asking(s);
+	lock_release(&s->store->locks, &s->lock);
 	if (s->open)
 		debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: close", s->md.path);
 	maildrop_close(&s->md);
+	s->open = false;
+	wake(s->store, &key);
+}
+
+void session_end(struct session *s)
+{
+	struct store *st = s->store;
+
+	let_go(s);
 	table_remove(&st->sessions, &s->item);
 	free(s->deleted);
 	free(s);
-	wake(st, &key);
 	store_count(st);
 }
 
@@ -168,10 +168,92 @@ static void send_scan(const struct session *s)
 		.payload = &scan, .fds = {ix->fd}, .nfds = !inlined && handover_kind(ix->fd) != HANDOVER_NOT};
 
 	memcpy(scan.source, s->source, sizeof scan.source);
-	out.bulk[0] = user_of(s);
+	out.bulk[0] = session_user(s);
 	if (inlined)
 		out.bulk[1] = (struct slice){(const char *)first.rec, ix->count * sizeof *first.rec};
 	store_answer(s->front, MSG_SCAN, &out);
+}
+
+/* It does not come to be. */
+static void refuse(struct session *s, struct slice maildrop, enum err err, const struct why *why)
+{
+	bool in_use = err == ERR_IN_USE;
+
+	if (!old_line(in_use ? OLD_IN_USE : OLD_NOT_OPENED, OLD(maildrop, slice_str(why->text))))
+		log_event(s, "maildrop-refused", maildrop, in_use ? LOG_INFO : LOG_ERR, why);
+	deny(s->front, s->item.key, err);
+	session_end(s);
+}
+
+/* ---- session-takeover ---- */
+
+bool session_lose(struct session *s)
+{
+	const struct why why = {"a new session of the user has taken its place"};
+	bool was_open = s->open;
+
+	if (s->deleted)
+		return false; /* it ends by itself, and its client is told what became of it */
+	log_session(s->log_id);
+	if (!was_open) {
+		refuse(s, slice_str(s->md.path), ERR_IN_USE, &why);
+		return true;
+	}
+	session_log_failure(s, "session-taken-over", LOG_INFO, &why);
+	deny(s->front, s->item.key, ERR_IN_USE);
+	let_go(s);
+	s->ended = true;
+	return true;
+}
+
+/* Who has the lock is asked to let go: by us, or by its own process. True: it has. */
+static bool take_over(struct session *s)
+{
+	struct store *st = s->store;
+	struct lock *held = (struct lock *)table_find(&st->locks.held, s->md.key);
+
+	if (!st->env->conf->mailbox.session_takeover)
+		return false;
+	if (held) {
+		bool lost = session_lose((struct session *)((char *)held - offsetof(struct session, lock)));
+
+		log_session(s->log_id);
+		return lost;
+	}
+	lock_ask(&st->locks, s->md.key);
+	s->asks = true;
+	return false;
+}
+
+static void lose_asked(struct table_item *item, void *store)
+{
+	struct session *s = (struct session *)item;
+	const struct store *st = store;
+
+	if (s->lock.held && lock_is_asked(&st->locks, s->md.key))
+		(void)session_lose(s);
+}
+
+void session_look_for_takeover(struct store *st)
+{
+	if (lock_rung(&st->locks))
+		table_each(&st->sessions, lose_asked, st);
+	log_session(0);
+}
+
+/* ---- begin ---- */
+
+static enum err take_lock(struct session *s, struct why *why)
+{
+	struct locks *locks = &s->store->locks;
+	enum err err = lock_take(locks, &s->lock, s->md.key, why);
+
+	s->lock_attempts++;
+	if (err == ERR_IN_USE && take_over(s))
+		err = lock_take(locks, &s->lock, s->md.key, why);
+	if (err == OK)
+		stop_asking(s);
+	return err;
 }
 
 /* Opens the maildrop if the locks can be had; otherwise the timer comes again: for the session lock until the deadline, for the
@@ -184,15 +266,15 @@ static void session_try(struct session *s)
 	if (!s->front)
 		s->front = store_front(s->store, s->front_serial);
 	if (s->front && !s->lock.held)
-		err = lock_take(&s->store->locks, &s->lock, s->md.key, &why);
+		err = take_lock(s, &why);
 	debug(TOPIC_LOCKER, DEBUG_TRACE1, "%s: session lock: %d=%s %s", s->md.path, (int)err, err_name(err),
 	      err == OK ? "" : why.text);
-	if (err == ERR_IN_USE && clock_ms() < s->deadline_ms)
+	if (err == ERR_IN_USE && (clock_ms() < s->deadline_ms || s->lock_attempts < LOCK_ATTEMPTS))
 		return;
 	stop_waiting(s);
 	if (err == OK) {
 		err = maildrop_open(&s->md, &first, &why);
-		if (wait_for_mailbox(s, err))
+		if (session_waits_for_mailbox(s, err))
 			return;
 	}
 	if (err == OK) {
@@ -203,13 +285,8 @@ static void session_try(struct session *s)
 		send_scan(s);
 		return;
 	}
-	if (!old_line(err == ERR_IN_USE ? OLD_IN_USE : OLD_NOT_OPENED, OLD(slice_str(s->md.path), slice_str(why.text))))
-		log_failure(s, "maildrop-refused", err == ERR_IN_USE ? LOG_INFO : LOG_ERR, &why);
-	deny(s->front, s->item.key, err);
-	session_end(s);
+	refuse(s, slice_str(s->md.path), err, &why);
 }
-
-static void commit_try(struct session *s);
 
 static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -219,7 +296,7 @@ static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	log_session(s->log_id);
 	if (s->deleted)
-		commit_try(s);
+		session_commit_try(s);
 	else
 		session_try(s);
 	log_session(0);
@@ -249,22 +326,19 @@ static struct session *session_new(struct store *st, const struct msg_grant *g, 
 	return s;
 }
 
-static void log_not_found(struct slice user, struct slice mailbox, const struct why *why)
+/* How long it waits for the session lock. */
+static uint64_t lock_wait_ms(const struct session *s)
 {
-	struct event e;
+	const struct conf *cf = s->store->env->conf;
+	uint64_t wait_s = cf->mailbox.session_lock_wait.n;
+	uint64_t wait_ms = wait_s < WAIT_MOST_S ? wait_s * 1000 : WAIT_MOST_S * 1000;
+	uint64_t least_ms = !s->front ? FRONT_WAIT_MS : cf->mailbox.session_takeover ? TAKEOVER_MS : LET_GO_MS;
 
-	if (old_line(OLD_NOT_OPENED, OLD(mailbox, slice_str(why->text))))
-		return;
-	event_new(&e, "maildrop-refused");
-	event_kv(&e, "user", user);
-	event_kv(&e, "maildrop", mailbox);
-	event_kv(&e, "reason", slice_str(why->text));
-	event_log(&e, LOG_ERR);
+	return wait_ms > least_ms ? wait_ms : least_ms;
 }
 
 static void session_start(struct store *st, const struct msg_grant *g, struct slice user, struct slice mailbox)
 {
-	uint64_t lock_wait_s = st->env->conf->mailbox.session_lock_wait.n;
 	struct session *s = session_new(st, g, user);
 	struct why why = {""};
 
@@ -275,15 +349,11 @@ static void session_start(struct store *st, const struct msg_grant *g, struct sl
 	}
 	store_count(st);
 	s->front = store_front(st, g->front);
-	s->deadline_ms = clock_ms() + (!s->front                   ? FRONT_WAIT_MS
-				       : lock_wait_s < WAIT_MOST_S ? lock_wait_s * 1000
-								   : WAIT_MOST_S * 1000);
+	s->deadline_ms = clock_ms() + lock_wait_ms(s);
 	enum err err = maildrop_find(&s->md, mailbox, &st->setup, &why);
 
 	if (err != OK) {
-		log_not_found(user, mailbox, &why);
-		deny(s->front, g->sid, err);
-		session_end(s);
+		refuse(s, mailbox, err, &why);
 		return;
 	}
 	start_waiting(s, retry_s);
@@ -326,185 +396,19 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 	return OK;
 }
 
-/* ---- what front asks ---- */
+/* ---- what front says ---- */
 
-/* The open session that a front speaks of, if it is its own. Lines are logged for it from here on. */
-static struct session *session_of(const struct chan *c, uint64_t sid)
+struct session *session_of(const struct chan *c, uint64_t sid, bool *late)
 {
 	const struct peer *front = c->owner;
 	struct session *s = (struct session *)table_find(&front->store->sessions, sid);
+	bool ours = s && s->front == front;
 
-	if (!s || s->front != front || !s->open)
+	*late = ours && s->ended;
+	if (!ours || !s->open)
 		return NULL;
 	log_session(s->log_id);
 	return s;
-}
-
-enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
-{
-	const struct msg_fetch *f = m->payload;
-	struct session *s = session_of(c, f->sid);
-	struct msg_body answer = {.sid = f->sid, .msgno = f->msgno};
-	struct buf out = BUF(bulk);
-	struct why reason = {""};
-	struct body body;
-
-	if (!s || f->msgno < 1 || f->msgno > s->md.index.count)
-		return fail(why, ERR_PERM, "it fetches a message that is not there");
-	enum err err = maildrop_fetch(&s->md, f->msgno, f->octets, &out, &answer.count, &body, &reason);
-
-	if (err != OK)
-		log_failure(s, "fetch-failed", LOG_ERR, &reason);
-	answer.err = (uint32_t)err;
-	answer.at = body.at;
-	if (body.fd >= 0)
-		answer.count = 1;
-	bool handed = body.fd >= 0 && handover_kind(body.fd) != HANDOVER_NOT;
-
-	store_answer(
-		s->front, MSG_BODY,
-		&(struct chan_out){.payload = &answer, .bulk = {buf_slice(&out)}, .fds = {body.fd}, .nfds = handed});
-	if (body.fd >= 0)
-		close(body.fd);
-	return OK;
-}
-
-/* Whole records, or octets of a message. False: more than there is. */
-static bool read_octets(struct session *s, const struct msg_read *r, struct buf *out, enum err *err, struct why *reason)
-{
-	const size_t rec = sizeof(struct listing_rec);
-	uint64_t listing = s->md.index.count * rec;
-	bool within = r->octets <= MSG_BULK_MOST;
-
-	if (within && r->source == SOURCE_LISTING) {
-		within = r->at % rec == 0 && r->octets % rec == 0 && r->at <= listing && r->octets <= listing - r->at;
-		*err = within ? index_records(&s->md.index, (uint32_t)(r->at / rec), (uint32_t)(r->octets / rec), out,
-					      reason)
-			      : OK;
-		return within;
-	}
-	within = within && r->source == SOURCE_MESSAGE && r->msgno >= 1 && r->msgno <= s->md.index.count;
-	if (within)
-		*err = maildrop_read(&s->md, r->msgno, r->at, r->octets, out, &within, reason);
-	return within;
-}
-
-enum err session_on_read(struct chan *c, struct msg *m, struct why *why)
-{
-	const struct msg_read *r = m->payload;
-	struct session *s = session_of(c, r->sid);
-	struct msg_bytes answer = {.sid = r->sid, .at = r->at};
-	struct buf out = BUF(bulk);
-	struct why reason = {""};
-	enum err err = OK;
-
-	if (!s || !read_octets(s, r, &out, &err, &reason))
-		return fail(why, ERR_PERM, "it reads octets that are not there");
-	if (err != OK) {
-		log_failure(s, "read-failed", LOG_ERR, &reason);
-		out.len = 0;
-	}
-	answer.err = (uint32_t)err;
-	store_answer(s->front, MSG_BYTES, &(struct chan_out){.payload = &answer, .bulk = {buf_slice(&out)}});
-	return OK;
-}
-
-/* ---- QUIT ---- */
-
-/* The set of a large maildrop comes in a memfd that nobody can change any more. */
-static bool read_set(int fd, uint8_t *set, size_t octets)
-{
-	const int sealed = F_SEAL_SHRINK | F_SEAL_WRITE;
-	struct stat st;
-
-	return (fcntl(fd, F_GET_SEALS) & sealed) == sealed && fstat(fd, &st) == 0 && (size_t)st.st_size == octets &&
-	       pread(fd, set, octets, 0) == (ssize_t)octets;
-}
-
-static uint64_t count_bits(const uint8_t *set, size_t octets)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < octets; i++)
-		n += (unsigned)__builtin_popcount(set[i]);
-	return n;
-}
-
-static size_t set_octets(uint32_t count)
-{
-	return ((size_t)count + 7) / 8;
-}
-
-/* The set that comes with a commit, for as long as that may take. Freed by the caller; NULL: it is not right, or no memory. */
-static uint8_t *take_set(const struct msg_commit *q, const struct msg *m)
-{
-	size_t octets = set_octets(q->count);
-	bool handed = m->nfds > 0;
-	uint8_t *set = m->bulk.n == (handed ? 0 : octets) ? malloc(octets + 1) : NULL;
-
-	if (!set)
-		return NULL;
-	if (!handed)
-		memcpy(set, m->bulk.p, octets);
-	if ((!handed || read_set(m->fds[0], set, octets)) && count_bits(set, octets) == q->deleted &&
-	    (q->count % 8 == 0 || set[octets - 1] >> q->count % 8 == 0))
-		return set;
-	free(set);
-	return NULL;
-}
-
-static void log_commit(const struct session *s, enum err err, const struct outcome *outcome, const struct why *why)
-{
-	struct event e;
-	event_new(&e, "deleted");
-	event_kv(&e, "user", user_of(s));
-	event_kv(&e, "maildrop", slice_str(s->md.path));
-	event_u64(&e, "deleted", outcome->deleted);
-	event_u64(&e, "failed", outcome->failed);
-	if (err != OK)
-		event_kv(&e, "reason", slice_str(why->text));
-	event_log(&e, err == OK ? LOG_INFO : LOG_ERR);
-}
-
-/* Deletes and answers, unless the mailbox lock is busy: then the timer comes again, until front closes the session. */
-static void commit_try(struct session *s)
-{
-	const struct changes ch = {.deleted = s->deleted, .count = s->md.index.count};
-	struct msg_done done = {.sid = s->item.key};
-	struct outcome outcome = {0};
-	struct why why = {""};
-
-	debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: commit", s->md.path);
-	enum err err = maildrop_commit(&s->md, &ch, &outcome, &why);
-
-	if (wait_for_mailbox(s, err))
-		return;
-	if (err == ERR_IN_USE) {
-		outcome = (struct outcome){.failed = (uint32_t)count_bits(ch.deleted, set_octets(ch.count))};
-		err = ERR_TEMP;
-	}
-	log_commit(s, err, &outcome, &why);
-	done.err = (uint32_t)err;
-	done.deleted = outcome.deleted;
-	store_answer(s->front, MSG_DONE, &(struct chan_out){.payload = &done});
-	session_end(s);
-}
-
-/* Comes from the least trusted process: every number is checked against what there is. */
-enum err session_on_commit(struct chan *c, struct msg *m, struct why *why)
-{
-	const struct msg_commit *q = m->payload;
-	struct session *s = session_of(c, q->sid);
-
-	if (!s || q->count != s->md.index.count)
-		return fail(why, ERR_PERM, "a commit for another maildrop");
-	s->deleted = take_set(q, m);
-	if (!s->deleted)
-		return fail(why, ERR_PERM, "a commit that contradicts itself");
-	s->open = false; /* nothing else is asked for any more */
-	s->attempts = 0;
-	commit_try(s);
-	return OK;
 }
 
 /* One that has ended meanwhile, or was denied, is fine. */

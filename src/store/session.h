@@ -12,6 +12,9 @@ enum err session_on_read(struct chan *c, struct msg *m, struct why *why);
 enum err session_on_commit(struct chan *c, struct msg *m, struct why *why);
 enum err session_on_close(struct chan *c, struct msg *m, struct why *why);
 
+/* Ends those whose maildrop a session of another process wants (session-takeover). */
+void session_look_for_takeover(struct store *st);
+
 /* Those that wait try again from the loop: there is a new front. */
 void session_retry(struct store *st);
 

@@ -173,6 +173,8 @@ static enum err run(struct shift *s, bool done, struct why *why)
 			err = journal_put(s->j, why);
 		if (err == OK)
 			err = journal_sync(s->j, why);
+		if (err == OK)
+			journal_progress(s->j);
 	}
 	if (err == OK && TEMP_FAILURE_RETRY(fsync(s->f->fd)) < 0) /* by whomever it was truncated */
 		err = fail_errno(why, ERR_TEMP, "fsync");

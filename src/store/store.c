@@ -17,7 +17,8 @@
 #include "store/replay.h"
 #include "store/session.h"
 
-static const double idle_s = 60; /* without a session, before a worker asks whether it may go */
+static const double takeover_s = 1; /* between two looks whether another process wants a maildrop of ours */
+static const double idle_s = 60;    /* without a session, before a worker asks whether it may go */
 
 struct peer *store_front(const struct store *st, uint32_t serial)
 {
@@ -53,6 +54,10 @@ void store_count(struct store *st)
 	atomic_store_explicit(&slot->sessions, (uint32_t)st->sessions.count, memory_order_relaxed);
 	if (idle != was_idle)
 		atomic_store_explicit(&slot->idle_since_ms, idle ? clock_ms() : 0, memory_order_relaxed);
+	if (idle)
+		ev_timer_stop(st->loop, &st->takeover);
+	else if (st->env->conf->mailbox.session_takeover && !ev_is_active(&st->takeover))
+		ev_timer_again(st->loop, &st->takeover);
 	if (st->sessions.count > 0)
 		ev_timer_stop(st->loop, &st->idle);
 	else if (st->leaving && !st->auths)
@@ -69,6 +74,13 @@ static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_timer_stop(loop, w);
 	st->leaving = true;
 	(void)chan_send(&st->master, MSG_IDLE, NULL);
+}
+
+static void on_takeover(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	session_look_for_takeover(w->data);
 }
 
 /* ---- since when we are busy, for auth and master to see ---- */
@@ -231,6 +243,7 @@ static void set_up_maildrops(struct store *st)
 	st->setup = (struct maildrop_setup){.type = cf->mailbox.mailbox_type ? cf->mailbox.mailbox_type : "mbox",
 					    .index_dir = -1,
 					    .lock = {.conf = &cf->locking, .locker = &st->locker},
+					    .mailutils_locks = cf->mandatory_locking.lock_directory,
 					    .journal_dir = -1,
 					    .uidl_dir = -1,
 					    .uidl_format = cf->mailbox.uidl_format,
@@ -279,7 +292,9 @@ static void set_up_loop(struct store *st)
 	ev_check_init(&st->behind_wait, on_behind_wait);
 	ev_init(&st->idle, on_idle);
 	st->idle.repeat = idle_s;
-	st->before_wait.data = st->behind_wait.data = st->idle.data = st;
+	ev_init(&st->takeover, on_takeover);
+	st->takeover.repeat = takeover_s;
+	st->before_wait.data = st->behind_wait.data = st->idle.data = st->takeover.data = st;
 	ev_prepare_start(st->loop, &st->before_wait);
 	ev_check_start(st->loop, &st->behind_wait);
 }

@@ -33,6 +33,8 @@ struct store {
 	struct locker locker;
 	struct chan master;
 	ev_timer idle;
+	ev_timer
+		takeover; /* looks whether others want our maildrops, where that is configured and there is a session */
 	ev_prepare before_wait;
 	ev_check behind_wait;
 	bool leaving; /* master was asked whether we may go */

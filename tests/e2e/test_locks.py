@@ -1,6 +1,7 @@
 """The locks of mailboxes in one file, against other programs' lockers: Debian's dotlockfile, procmail's lockfile, fcntl."""
 
 import contextlib
+import crypt
 import fcntl
 import grp
 import os
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from server import Mbox, wait_for
+from server import Maildir, Mbox, wait_for
 
 MESSAGES = "Subject: one\n\n1\n", "Subject: two\n\n2\n", "Subject: three\n\n3\n"
 
@@ -194,7 +195,91 @@ def test_type_kernel(daemon, user):
     assert user.path.stat().st_ino == ino and user.lock.read_text() == "1"
 
 
-@pytest.mark.parametrize("type", ["external", "null"])
+@pytest.mark.needs_root
+def test_type_null(daemon, user):
+    """No lock of others counts and none is made; two sessions exclude each other all the same."""
+    lock_statements(daemon, "type null; retry-count 1;")
+    daemon.extra += "mailbox { session-lock-wait 0; }\n"
+    put_lock(user, "1")
+    with fcntl_lock(user.path):
+        c = daemon.login(user)
+        assert attempt(daemon, user).startswith(b"-ERR [IN-USE]")
+        c.ok("DELE 1")
+        c.quit()
+    assert user.lock.read_text() == "1" and user.path.read_bytes().count(b"Subject") == len(MESSAGES) - 1
+
+
+@contextlib.contextmanager
+def mailutils(user, directory):
+    """A session of Mailutils' pop3d, logged in, with its own locks for the whole of it (mandatory-locking is its default)."""
+    passwd = user.home / "passwd"
+    passwd.mkdir()
+    (passwd / "dom").write_text(f"u:{crypt.crypt(user.password)}:{user.uid}:{user.gid}::{user.home}:/bin/false\n")
+    config = user.home / "mailutils.conf"
+    config.write_text(f"""
+mode inetd;
+auth {{ authorization virtdomain; authentication generic; }}
+virtdomain {{ passwd-dir "{passwd}"; }}
+mandatory-locking {{ enable yes; lock-directory "{directory}"; }}
+logging {{ syslog no; }}
+""")
+    p = subprocess.Popen(["/usr/sbin/pop3d", f"--config-file={config}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for said in (b"", b"USER u@dom\r\n", b"PASS " + user.password.encode() + b"\r\n"):
+            p.stdin.write(said)
+            p.stdin.flush()
+            assert p.stdout.readline().startswith(b"+OK")
+        yield
+    finally:
+        p.stdin.write(b"QUIT\r\n")
+        p.stdin.close()
+        p.wait(20)
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(not os.path.exists("/usr/sbin/pop3d"), reason="Mailutils' pop3d is not installed")
+@pytest.mark.parametrize("kind", [Mbox, Maildir])
+@pytest.mark.parametrize("warm", [True, False])
+def test_session_of_mailutils(daemon, kind, warm):
+    """As long as it has the mailbox open, nobody else has, whatever our index says."""
+    user = daemon.user(kind=kind)
+    for message in MESSAGES:
+        user.inbox.deliver(message)
+    locks = daemon.top / "locks"
+    locks.mkdir(mode=0o1777)
+    locks.chmod(0o1777)
+    lock_statements(daemon, "retry-count 1;")
+    daemon.start(extra=daemon.extra + f'mandatory-locking {{ enable no; lock-directory "{locks}"; }}\n')
+    if warm:
+        daemon.login(user).quit()
+    with mailutils(user, locks):
+        assert os.listdir(locks) or user.inbox.path.with_name("INBOX.lock").exists()
+        assert attempt(daemon, user).startswith(b"-ERR [IN-USE]")
+    c = daemon.login(user)
+    assert c.stat()[0] == len(MESSAGES)
+    c.quit()
+
+
+@pytest.mark.needs_root
+def test_left_lock_of_mailutils(daemon):
+    """One whose process is gone does not count, nor one of another mailbox; where that cannot be known, its time counts, since sessions touch it."""
+    user = daemon.user()
+    locks = daemon.top / "locks"
+    locks.mkdir()
+    lock_statements(daemon, "retry-count 1;")
+    daemon.start(extra=daemon.extra + f'mandatory-locking {{ enable no; lock-directory "{locks}"; }}\n')
+    name = str(user.inbox.path).replace("%", "%25").replace("/", "%2F")
+    for lock, text, reply in ((name, str(dead_pid()), b"+OK"), (name, "", b"+OK"), (name + "2", "1", b"+OK"),
+                              (name, "1", b"-ERR [IN-USE]")):
+        (locks / f"{lock}.lock").write_text(text)
+        assert attempt(daemon, user).startswith(reply), (lock, text)
+    for age, reply in ((100, b"-ERR [IN-USE]"), (1000, b"+OK")):
+        (locks / f"{name}.lock").chmod(0o600)
+        os.utime(locks / f"{name}.lock", (time.time() - age,) * 2)
+        assert attempt(daemon, user).startswith(reply), age
+
+
+@pytest.mark.parametrize("type", ["external"])
 def test_types_that_are_not_there_yet(daemon, user, type):
     """They are told, and the mailbox is locked as by default."""
     lock_statements(daemon, f"type {type}; retry-count 1;")

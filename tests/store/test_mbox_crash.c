@@ -2,7 +2,9 @@
  *
  * Whatever happens when: mail that was not deleted is there, once, and keeps its unique-id; mail that was deleted is there whole, or not at all;
  * what is answered is true; and the next session finds a mailbox. In each way that a file is cut: a tail, written anew, and in place. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +14,8 @@
 #include "box.h"
 #include "check.h"
 #include "shim.h"
+#include "store/journal.h"
+#include "store/replay.h"
 
 enum { MESSAGES = 6 };
 
@@ -157,9 +161,111 @@ static void test_failed(void **state)
 		check_all(SHIM_ERROR, errors[i]);
 }
 
+/* ---- a journal of which processes die ---- */
+
+/* So many files of journals, of all or of those that are to be replayed. */
+static unsigned journals(const struct box *b, bool (*is)(const char *name))
+{
+	int fd = openat(b->setup.journal_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *e;
+	unsigned n = 0;
+
+	check(d != NULL);
+	/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
+	while ((e = readdir(d)))
+		n += is(e->d_name);
+	closedir(d);
+	return n;
+}
+
+static bool is_aside(const char *name)
+{
+	return strstr(name, ".aside-") != NULL;
+}
+
+/* A mailbox in the middle of a change in place. */
+static void interrupt(struct box *b, const struct way *w)
+{
+	unsigned changes, at = 0;
+
+	do {
+		if (at > 0)
+			box_free(b);
+		fill(b, w);
+		check(run_child(b, w, SHIM_KILL, ++at, 0, &changes) == 99);
+	} while (journals(b, journal_is_name) == 0);
+}
+
+/* A process that replays it and dies at its change number `at`. */
+static void open_and_die(struct box *b, unsigned at)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		shim_reset();
+		shim.what = SHIM_KILL;
+		shim.at = at;
+		(void)box_open(b);
+		_exit(1);
+	}
+	check(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 99);
+}
+
+/* It is tried so many times, then set aside, and the mailbox is not touched. An attempt that comes further is none of these. */
+static void test_poisoned(void **state)
+{
+	enum { FIRST = 2 /* behind the one that counts the attempt */ };
+	const struct way *w = &ways[TABLE_ROWS(ways) - 1];
+	char before[4096];
+	struct box b;
+
+	(void)state;
+	interrupt(&b, w);
+	check(snprintf(before, sizeof before, "%s", box_mbox(&b)) > 0);
+	for (int i = 0; i < JOURNAL_ATTEMPTS; i++) {
+		check_row(i, "to be replayed", journals(&b, journal_is_name) == 1 && journals(&b, is_aside) == 0);
+		open_and_die(&b, FIRST);
+	}
+	(void)box_open(&b);
+	check(journals(&b, journal_is_name) == 0 && journals(&b, is_aside) == 1);
+	check(strcmp(before, box_mbox(&b)) == 0);
+	box_free(&b);
+
+	interrupt(&b, w);
+	for (int i = 0; i < JOURNAL_ATTEMPTS - 1; i++)
+		open_and_die(&b, FIRST);
+	check(box_open(&b) == OK && journals(&b, journal_is_name) == 0 && journals(&b, is_aside) == 0);
+	check(b.md.index.count == MESSAGES - 4);
+	box_free(&b);
+}
+
+/* What a process that died has left of a journal that was never begun goes when it is old. */
+static void test_swept(void **state)
+{
+	static const char *const names[] = {"0123456789abcdef.new", "0123456789abcdee.new", "spare",
+					    "0123456789abcdef.aside-1"};
+	struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	struct box b;
+
+	(void)state;
+	fill(&b, &ways[0]);
+	for (size_t i = 0; i < TABLE_ROWS(names); i++) {
+		int fd = openat(b.setup.journal_dir, names[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		check_row(i, names[i], fd >= 0 && (i == 1 || futimens(fd, old) == 0) && close(fd) == 0);
+	}
+	replay_all(&b.setup);
+	for (size_t i = 0; i < TABLE_ROWS(names); i++)
+		check_row(i, names[i], (faccessat(b.setup.journal_dir, names[i], F_OK, 0) == 0) == (i > 0));
+	box_free(&b);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed), cmocka_unit_test(test_failed)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed), cmocka_unit_test(test_failed),
+					   cmocka_unit_test(test_poisoned), cmocka_unit_test(test_swept)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

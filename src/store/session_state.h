@@ -1,0 +1,48 @@
+/* store/session_state.h - a session, for the files of store/session.h alone
+ *
+ * session.c begins and ends it, session_body.c answers what front asks, session_commit.c does what QUIT asks for. */
+#pragma once
+#include "base/log.h"
+#include "store/session.h"
+
+struct session {
+	struct table_item item; /* by session id */
+	struct store *store;
+	struct peer *front; /* NULL: its channel has not come yet */
+	uint32_t front_serial;
+	uint64_t log_id;
+	char source[SOURCE_MOST]; /* who made the record, for front's log */
+	bool open;
+	bool ended; /* front was told so, and will say CLOSE: whatever else it says until then is too late */
+	struct maildrop md;
+	struct lock lock;
+	ev_timer wait;
+	bool asks;              /* another process for its session lock */
+	uint64_t deadline_ms;   /* for the session lock */
+	uint32_t lock_attempts; /* to get it, so far */
+	uint32_t attempts;      /* to get the mailbox lock, so far */
+	uint8_t *deleted;       /* what QUIT asked for, while it waits to be done; owned */
+	struct session *next_waiting;
+	uint16_t user_len;
+	char user[];
+};
+
+struct slice session_user(const struct session *s);
+
+/* The open session that a front speaks of, if it is its own. Lines are logged for it from here on. *late: there is none, because we have
+ * ended it: nothing is wrong. */
+struct session *session_of(const struct chan *c, uint64_t sid, bool *late);
+
+/* The mailbox lock is busy, and there will be another attempt: meanwhile others are served. */
+bool session_waits_for_mailbox(struct session *s, enum err err);
+
+/* Tries, or tries again, what QUIT asked for. */
+void session_commit_try(struct session *s);
+
+/* Frees it. */
+void session_end(struct session *s);
+
+/* Another session of the user has come: this one's front is told, and the maildrop left alone. False: it is being changed. */
+bool session_lose(struct session *s);
+
+void session_log_failure(const struct session *s, const char *event, int severity, const struct why *why);
