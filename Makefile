@@ -3,6 +3,7 @@
 #	make build	build/pop3d, build/popctl
 #	make run	a daemon with a demo maildrop on 127.0.0.1, fetched from by a real client (ONCE=1: and stops again)
 #	make test	all tests
+#	make test-long	those that take hours: a million random sequences, ten thousand deliveries
 #	make lint	formatter and analysers
 #	make bench	next to other POP3 servers
 #	make install	into $(DESTDIR)$(prefix); make clean
@@ -22,9 +23,11 @@ TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d
 LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cppcheck python3
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d procps
 
+TEST_PACKAGES += maildrop
+
 MESON = meson setup -Dprefix=$(prefix) -Dsysconfdir=$(sysconfdir) -Dlocalstatedir=$(localstatedir)
 
-.PHONY: build run test lint bench install clean
+.PHONY: build run test test-long lint bench install clean
 all: build
 
 build: packages-BUILD
@@ -39,6 +42,10 @@ run: packages-RUN
 test: packages-TEST
 	@dist/unpack build/unpacked $(TEST_UNPACKED)
 	@tests/run-all
+
+test-long: packages-TEST
+	@tests/run-all build
+	@tests/run-long
 
 lint: packages-LINT
 	@tests/run-lint

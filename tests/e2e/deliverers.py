@@ -20,6 +20,7 @@ trace     unix  - - n - 0 bounce
 error     unix  - - n - - error
 retry     unix  - - n - - error
 virtual   unix  - n n - - virtual
+local     unix  - n n - - local
 anvil     unix  - - n - 1 anvil
 postlog   unix-dgram n - n - 1 postlogd
 """
@@ -35,13 +36,16 @@ setgid_group = postdrop
 maillog_file = @DIR@/log
 maillog_file_prefixes = @DIR@
 myhostname = mx.example.test
-mydestination =
+mydestination = local.test
+default_privs = nobody
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 default_transport = error:no outbound mail
-alias_maps =
+alias_maps = inline:{ @ALIASES@ }
+mailbox_size_limit = 0
+mailbox_delivery_lock = @LOCKS@
 local_recipient_maps =
 virtual_mailbox_domains = example.test
 virtual_mailbox_base = /
@@ -49,8 +53,11 @@ virtual_mailbox_maps = inline:{ @MAILBOXES@ }
 virtual_uid_maps = inline:{ @UIDS@ }
 virtual_gid_maps = inline:{ @UIDS@ }
 virtual_minimum_uid = 1
-virtual_mailbox_lock = fcntl, dotlock
+virtual_mailbox_lock = @LOCKS@
 virtual_mailbox_limit = 0
+queue_run_delay = 2s
+minimal_backoff_time = 2s
+maximal_backoff_time = 4s
 deliver_lock_delay = 1s
 deliver_lock_attempts = 60
 default_database_type = texthash
@@ -60,9 +67,11 @@ smtp_tls_security_level =
 
 
 class Postfix:
-    """Delivers mail for these users, each as the owner of the maildrop, with Debian's default locks."""
+    """Delivers mail for these users, each as the owner of the maildrop, with Debian's default locks, by virtual(8); or by local(8), into files of
+    nobody."""
 
-    def __init__(self, directory, users):
+    def __init__(self, directory, users, agent="virtual", locks="fcntl, dotlock"):
+        self.agent = agent
         self.dir, self.port = Path(directory), free_port()
         for sub in ("etc", "queue", "data"):
             (self.dir / sub).mkdir(parents=True)
@@ -70,6 +79,8 @@ class Postfix:
         slash = {u: "" if u.inbox.path.is_file() else "/" for u in users}
         facts = {"@DIR@": str(self.dir), "@PORT@": str(self.port),
                  "@MAILBOXES@": ", ".join(f"{{ {u.login} = {str(u.inbox.path)[1:]}{slash[u]} }}" for u in users),
+                 "@LOCKS@": locks,
+                 "@ALIASES@": ", ".join(f"{{ {u.name} = {u.inbox.path} }}" for u in users if u.inbox.path.is_file()),
                  "@UIDS@": ", ".join(f"{{ {u.login} = {u.uid} }}" for u in users)}
         for name, text in (("main.cf", SETTINGS), ("master.cf", SERVICES)):
             for key, value in facts.items():
@@ -92,7 +103,7 @@ class Postfix:
         """All of them over one connection."""
         with smtplib.SMTP("127.0.0.1", self.port, timeout=60) as s:
             for m in messages:
-                s.sendmail("sender@example.test", [user.login], m)
+                s.sendmail("sender@example.test", [user.login if self.agent == "virtual" else f"{user.name}@local.test"], m)
 
     def is_idle(self):
         """Nothing waits for its delivery any more."""
@@ -123,8 +134,23 @@ class Procmail:
         env = {"HOME": str(self.dir), "LOGNAME": "nobody", "PATH": "/usr/bin:/bin"}
         who = {"user": self.user.uid, "group": self.user.gid, "extra_groups": []} if os.getuid() == 0 else {}
         for m in messages:
-            subprocess.run(["procmail", "-f", "sender@example.test", "-m", self.dir / "procmailrc"], input=m, env=env,
-                           cwd=self.dir, check=True, timeout=120, **who)
+            subprocess.run(self.command(), input=m, env=env, cwd=self.dir, check=True, timeout=120, **who)
+
+    def command(self):
+        return ["procmail", "-f", "sender@example.test", "-m", str(self.dir / "procmailrc")]
+
+
+class Maildrop(Procmail):
+    """Courier's maildrop(1), as its user: NAME.lock, and a lock of the kernel."""
+
+    def __init__(self, directory, user):
+        super().__init__(directory, user)
+        (self.dir / "mailfilter").write_text(f'to "{user.inbox.path}"\n')
+        (self.dir / "mailfilter").chmod(0o600)
+        own(self.dir / "mailfilter", user.uid, user.gid)
+
+    def command(self):
+        return ["maildrop", "-f", "sender@example.test", str(self.dir / "mailfilter")]
 
 
 def paced(messages, seconds=0.02):

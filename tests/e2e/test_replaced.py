@@ -1,0 +1,84 @@
+"""Deliverers that wait for a lock while a session deletes, which puts a new file in the mailbox's place: what they deliver is in the new one."""
+
+import re
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from clients import NOBODY
+from deliverers import Maildrop, Postfix, Procmail
+from server import Mbox, wait_for
+
+pytestmark = pytest.mark.needs_root
+
+NUMBER = re.compile(rb"^X-Number: (\S+)\r?$", re.M)
+
+
+def message(name):
+    return f"From: s@example.test\nTo: you\nX-Number: {name}\nMessage-Id: <{name}@example.test>\n\nbody of {name}\n".encode()
+
+
+@pytest.fixture
+def user(daemon):
+    user = daemon.user(uid=NOBODY, kind=Mbox)
+    for n in range(3):
+        user.inbox.deliver(message(n))
+    user.lock = user.inbox.path.with_name("INBOX.lock")
+    return user
+
+
+class Slowed:
+    """Every renameat(2) of the store workers begins so many seconds late: new files come late, while the locks are held."""
+
+    def __init__(self, daemon, seconds):
+        pids = ",".join(str(p) for p in daemon.role_pids("pop3d-store"))
+        self.trace = subprocess.Popen(["strace", "-qq", "-f", "-p", pids, "-e", "trace=renameat", "-e",
+                                       f"inject=renameat:delay_enter={seconds * 1000000}", "-o", str(daemon.top / "trace")],
+                                      stderr=subprocess.DEVNULL)
+        assert wait_for(lambda: all(self.is_traced(p) for p in pids.split(",")))
+
+    @staticmethod
+    def is_traced(pid):
+        return not re.search(r"^TracerPid:\t0$", Path(f"/proc/{pid}/status").read_text(), re.M)
+
+    def stop(self):
+        self.trace.terminate()
+        self.trace.wait(20)
+
+
+def deliverer(kind, place, user):
+    if kind.startswith("postfix"):
+        _, agent, locks = kind.split(" ", 2)
+        return Postfix(place, [user], agent, locks)
+    return {"procmail": Procmail, "maildrop": Maildrop}[kind](place, user)
+
+
+@pytest.mark.parametrize("kind", ["postfix local fcntl, dotlock", "postfix local dotlock", "postfix local fcntl",
+                                  "postfix virtual fcntl, dotlock", "procmail", "maildrop"])
+def test_delivery_waits_for_a_replaced_mailbox(daemon, user, kind):
+    agent = deliverer(kind, daemon.top / "agent", user)
+    daemon.start()
+    try:
+        c = daemon.login(user)
+        c.ok("DELE 2")
+        inode = user.inbox.path.stat().st_ino
+        slowed = Slowed(daemon, 2)
+        c.say("QUIT")
+        assert wait_for(user.lock.exists)
+        sending = threading.Thread(target=lambda: (agent.send(user, [message("new")]) if isinstance(agent, Postfix)
+                                                   else agent.send([message("new")])))
+        sending.start()
+        assert c.line().startswith(b"+OK")
+        slowed.stop()
+        sending.join(120)
+        assert wait_for(lambda: not isinstance(agent, Postfix) or agent.is_idle(), 120), agent.log()
+    finally:
+        if isinstance(agent, Postfix):
+            agent.stop()
+    assert user.inbox.path.stat().st_ino != inode  # it was replaced
+    assert [n.decode() for n in NUMBER.findall(user.inbox.path.read_bytes())] == ["0", "2", "new"]
+    c = daemon.login(user)
+    assert c.stat()[0] == 3 and b"body of new" in c.retr(3)
+    c.quit()
