@@ -401,7 +401,7 @@ static void op_edit(uint32_t dice)
 	format()->edit(dice);
 }
 
-/* It is gone, or cut off, or has another octet somewhere: a session has its own, and an index that is believed is not read whole. */
+/* It is gone, or cut off where no session has it open. */
 static void op_index_loss(uint32_t dice)
 {
 	char path[160];
@@ -410,19 +410,10 @@ static void op_index_loss(uint32_t dice)
 	check(snprintf(path, sizeof path, "%s/%s", box.top, format()->index) > 0);
 	if (stat(path, &st) < 0)
 		return;
-	if (dice % 3 == 0 || model.open) {
+	if (dice % 2 == 0 || model.open)
 		check(remove(path) == 0);
-		return;
-	}
-	off_t at = (off_t)(dice / 3 % (uint32_t)st.st_size);
-	FILE *f = fopen(path, "r+");
-
-	check(f != NULL);
-	if (dice % 3 == 1 || running->slow)
-		check(syscall(SYS_ftruncate, fileno(f), at) == 0);
 	else
-		check(fseek(f, at, SEEK_SET) == 0 && fputc('#', f) == '#');
-	check(fclose(f) == 0);
+		check(truncate(path, (off_t)(dice / 2 % (uint32_t)st.st_size)) == 0);
 }
 
 /* A process that opens the maildrop, or deletes, and dies at some call. */
