@@ -873,7 +873,8 @@ static void test_left_lock(void **state)
 	static const struct {
 		const char *says;
 		bool stays;
-	} locks[] = {{"2147483646\n", false}, {"", true}, {"1\n", true}};
+		enum err err; /* one of a process that runs may be a session of Mailutils; one without a number is a deliverer's */
+	} locks[] = {{"2147483646\n", false, OK}, {"", true, OK}, {"1\n", true, ERR_IN_USE}};
 
 	(void)state;
 	for (size_t i = 0; i < TABLE_ROWS(locks); i++) {
@@ -890,7 +891,8 @@ static void test_left_lock(void **state)
 		FILE *f = fopen(lock, "w");
 
 		check(f != NULL && fputs(locks[i].says, f) >= 0 && fclose(f) == 0);
-		check_row(i, locks[i].says, box_open(&b) == OK && b.md.index.count == 1);
+		check_row(i, locks[i].says, box_open(&b) == locks[i].err);
+		check_row(i, locks[i].says, locks[i].err != OK || b.md.index.count == 1);
 		check_row(i, locks[i].says, (access(lock, F_OK) == 0) == locks[i].stays);
 		box_free(&b);
 	}
