@@ -873,7 +873,8 @@ static void test_left_lock(void **state)
 	static const struct {
 		const char *says;
 		bool stays;
-		enum err err; /* one of a process that runs may be a session of Mailutils; one without a number is a deliverer's */
+		enum err
+			err; /* one of a process that runs may be a session of Mailutils; one without a number is a deliverer's */
 	} locks[] = {{"2147483646\n", false, OK}, {"", true, OK}, {"1\n", true, ERR_IN_USE}};
 
 	(void)state;
