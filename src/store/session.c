@@ -430,7 +430,7 @@ static void end_one(struct table_item *item, void *front)
 
 	if (front && s->front != front)
 		return;
-	if (front && !s->open && !s->deleted) /* a login that waits */
+	if (front && !s->open && !s->deleted && !s->ended) /* a login that waits */
 		deny_lost(s->store, s->item.key);
 	session_end(s);
 }
