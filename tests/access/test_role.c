@@ -430,14 +430,15 @@ static void test_outcomes(void **state)
 static void test_facts(void **state)
 {
 	static const char *const facts[] = {"words: facts 9 10.0.0.7 AF_INET .", "in: /dev/null out: /dev/null",
-					    "SigBlk:\\x090000000000000000", "SigIgn:\\x090000000000000000",
-					    "umask 0077 in "};
+					    "SigBlk:\\x090000000000000000", "umask 0077 in "};
 
 	(void)state;
 	ask(&front, FACTS, 7, 1);
 	UNTIL(answer_of(&front, 1) >= 0);
 	for (size_t i = 0; i < TABLE_ROWS(facts); i++)
 		UNTIL(logged(facts[i]));
+	/* posix_spawn(3), which make(1) uses, leaves the C library's own two ignored, and nobody can change that */
+	check(logged("SigIgn:\\x090000000000000000") || logged("SigIgn:\\x090000000180000000"));
 	const char *environment = strstr(log_text(), ": PATH=");
 
 	check(environment && strstr(environment, "TZ=UTC") && !strstr(log_text(), "SECRET"));
