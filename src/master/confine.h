@@ -21,7 +21,7 @@ struct confinement {
 	/* auth: what it may look into; locker: the spool; store: besides the usual places of mail. NULL: fewer. */
 	const char *dirs[CONFINE_DIRS_MOST];
 	const struct conf *programs; /* access: those of its lists are run */
-	const char *look; /* store: where it may only read; NULL: nowhere */
+	const char *look;            /* store: where it may only read; NULL: nowhere */
 };
 
 /* Everything but the system calls. Needs /, so it comes before descriptors are closed; after an error the process must end. */
