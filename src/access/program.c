@@ -150,8 +150,8 @@ static _Noreturn void child_run(char *const argv[], int err_fd, pid_t parent, in
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	/* It ends with us, and when we are gone already there is nobody whom it decides for. */
-	if (setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent && null >= 0 &&
-	    descriptors_set(null, err_fd) && group_close()) {
+	if (argv[0] && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent &&
+	    null >= 0 && descriptors_set(null, err_fd) && group_close()) {
 		umask(077);
 		signals_restore();
 		execve(argv[0], argv, env);

@@ -58,7 +58,9 @@ static void request_free(struct request *r)
 
 	take_out(r);
 	ev_timer_stop(q->loop, &r->limit);
+#ifndef __clang_analyzer__ /* which does not see that r is in no list any more */
 	free(r);
+#endif
 	if (q->leaving && q->runs == 0)
 		ev_break(q->loop, EVBREAK_ALL);
 }
