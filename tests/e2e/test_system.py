@@ -253,7 +253,7 @@ def test_spares_hold_nothing(daemon):
         assert not [t for t in fds.values() if "passwd" in t or "shadow" in t]
         assert {t for t in fds.values() if t.startswith("/")} <= {
             str(daemon.top / "run" / "session"), str(daemon.top / "cache"), str(daemon.top / "state" / "journal"),
-            "/memfd:pop3d stores (deleted)"}
+            str(daemon.top / "state" / "uidl"), "/memfd:pop3d stores (deleted)"}
         assert "/memfd" not in Path(f"/proc/{pid}/maps").read_text(encoding="ascii")
 
 
