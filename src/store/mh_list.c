@@ -176,7 +176,7 @@ static enum err read_once(struct mh_list *l, const struct maildrop *md, struct w
 
 	if (err == OK && !dir)
 		err = fail_errno(why, storage_err(errno), "open the folder");
-	if (err == OK)
+	if (err == OK && dir)
 		err = read_dir(&r, dir, why);
 	if (dir)
 		closedir(dir);
@@ -214,7 +214,7 @@ void mh_list_done(struct mh_list *l)
 	free(l->found);
 	free(l->text);
 	free(l->by_file);
-	*l = (struct mh_list){0};
+	memset(l, 0, sizeof *l);
 }
 
 struct slice mh_list_name(const struct mh_list *l, const struct mh_found *f)
