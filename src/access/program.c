@@ -201,6 +201,7 @@ enum err program_start(struct program *p, struct ev_loop *loop, const struct con
 	p->said.data = p;
 	if (words_expand(&words, r, client, why) != OK)
 		return ERR_PERM;
+	/* cppcheck-suppress invalidFunctionArg ; -1 goes with MAP_ANONYMOUS */
 	void *page = mmap(NULL, sizeof *p->failed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)

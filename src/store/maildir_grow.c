@@ -148,7 +148,7 @@ enum err maildir_grow(const struct maildrop *md, const struct index *known, stru
 		      struct why *why)
 {
 	struct growth g = {0};
-	struct stamp behind[STAMPS];
+	struct stamp behind[STAMPS] = {{0}};
 	enum err err = maildir_stamp(md->fd, more->stamp, why);
 
 	*grown = true;

@@ -272,7 +272,7 @@ enum err maildrop_find(struct maildrop *md, struct slice text, const struct mail
 	md->setup = setup;
 	if (err != OK)
 		return err;
-	char path[PATH_MAX];
+	char path[PATH_MAX] = "";
 	struct buf out = BUF(path);
 
 	err = url_path(&url, &out, why);

@@ -118,7 +118,7 @@ static void test_urls(void **state)
 		check_row(i, urls[i].url, (err == OK) == (urls[i].path != NULL));
 		if (urls[i].path) {
 			check_row(i, urls[i].url, slice_eq(out.scheme, slice_str(urls[i].scheme)));
-			char path[512];
+			char path[512] = "";
 			struct buf b = BUF(path);
 
 			check_row(i, urls[i].url, url_path(&out, &b, &why) == OK && strcmp(path, urls[i].path) == 0);
