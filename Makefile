@@ -44,7 +44,7 @@ test: packages-TEST
 	@tests/run-all
 
 test-long: packages-TEST
-	@tests/run-all build
+	@tests/run-all build asan
 	@tests/run-long
 
 lint: packages-LINT

@@ -390,7 +390,7 @@ static int tear_down(void **state)
 	chan_done(&other.chan);
 	(void)snprintf(command, sizeof command, "rm -rf %s", top);
 	ev_loop_destroy(loop);
-	return system(command);
+	return system(command); /* NOLINT(cert-env33-c): a path that we made */
 }
 
 /* ---- tests ---- */
@@ -426,6 +426,8 @@ static void test_outcomes(void **state)
 	}
 }
 
+#define C_LIBRARYS (3ULL << (32 - 1)) /* signals 32 and 33, in a mask */
+
 /* What a program finds: its words, and nothing of ours. */
 static void test_facts(void **state)
 {
@@ -437,10 +439,10 @@ static void test_facts(void **state)
 	UNTIL(answer_of(&front, 1) >= 0);
 	for (size_t i = 0; i < TABLE_ROWS(facts); i++)
 		UNTIL(logged(facts[i]));
-	/* posix_spawn(3), which make(1) uses, leaves the C library's own two ignored, and nobody can change that */
-	check(logged("SigIgn:\\x090000000000000000") || logged("SigIgn:\\x090000000180000000"));
-	const char *environment = strstr(log_text(), ": PATH=");
+	const char *ignored = strstr(log_text(), "SigIgn:\\x09"), *environment = strstr(log_text(), ": PATH=");
 
+	/* posix_spawn(3), with which make(1) and others started us, may leave the C library's own two ignored: nobody can change that */
+	check(ignored && (strtoull(ignored + strlen("SigIgn:\\x09"), NULL, 16) & ~C_LIBRARYS) == 0);
 	check(environment && strstr(environment, "TZ=UTC") && !strstr(log_text(), "SECRET"));
 	check(logged(": open: 0 1 2 3 \n")); /* 3 is the directory that is listed */
 }

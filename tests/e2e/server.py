@@ -108,21 +108,28 @@ class Mbox:
     @contextlib.contextmanager
     def locked(self):
         """The mailbox as Python sees it, locked."""
-        box = mailbox.mbox(self.path, create=False)
-        assert wait_for(lambda: self.try_lock(box))
+        got = []
+        assert wait_for(lambda: self.try_lock(got))
         try:
-            yield box
+            yield got[0]
         finally:
             with self.THREADS:
-                box.close()
+                got[0].close()
 
-    def try_lock(self, box):
+    def try_lock(self, got):
+        """Opened anew for each attempt, and looked at behind the lock: in the meantime another file may have taken its place."""
         with self.THREADS:
+            box = mailbox.mbox(self.path, create=False)
             try:
                 box.lock()
-                return True
             except mailbox.ExternalClashError:
+                box.close()
                 return False
+            if os.path.samestat(self.path.stat(), os.fstat(box._file.fileno())):
+                got.append(box)
+                return True
+            box.close()
+            return False
 
     def deliver(self, message):
         """Appends octets as a message, with what an MTA puts around it."""

@@ -65,7 +65,8 @@ def postfixes():
         p.stop()
 
 
-COMBINATIONS = [(c, tls) for c in ALL for tls in ("", "stls", "implicit") if not (c is getmail and tls == "stls")]
+COMBINATIONS = [pytest.param(c, tls, marks=[] if tls == "implicit" else pytest.mark.long)
+                for c in ALL for tls in ("", "stls", "implicit") if not (c is getmail and tls == "stls")]
 
 
 def name_of(value):

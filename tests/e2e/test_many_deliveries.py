@@ -18,7 +18,7 @@ SHARE = {"postfix": 0.7, "procmail": 0.2, "maildrop": 0.1}
 AT_ONCE = 20  # that are handed to Postfix over one connection
 SEED = int(os.environ.get("DELIVERIES_SEED", random.randrange(10**6)))
 
-pytestmark = pytest.mark.needs_root
+pytestmark = [pytest.mark.needs_root, pytest.mark.long]
 
 NUMBER = re.compile(rb"^X-Number: (\S+)\r$", re.M)
 

@@ -481,7 +481,7 @@ def fetch_all(daemon, user):
 def test_fetch_and_delete_while_mail_arrives(daemon, user, deliver):
     """Nothing is lost, nothing comes twice."""
     count = 60
-    daemon.start(extra="locking { retry-count 100; retry-sleep 1; }")
+    daemon.start(extra="locking { retry-count 1500; retry-sleep 0; }")
     writer = Writer(lambda n: deliver(user, n), range(count))
     got = b""
     for _ in range(40):
@@ -500,7 +500,7 @@ def test_delete_while_another_program_rewrites(daemon, user):
     count = 40
     for n in range(count):
         user.inbox.deliver(message(n))
-    daemon.start(extra="locking { retry-count 100; retry-sleep 1; }")
+    daemon.start(extra="locking { retry-count 1500; retry-sleep 0; }")
     mine, theirs = set(range(0, count, 4)), set(range(2, count, 4))
 
     def rewrite(n):

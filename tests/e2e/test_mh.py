@@ -198,7 +198,7 @@ def test_mailutils(daemon, user):
 
 def test_nothing_is_lost(daemon, user):
     """A client fetches and deletes while rcvstore stores, and folder and sortm give other numbers to all."""
-    daemon.start(extra="locking { retry-count 100; retry-sleep 1; }")
+    daemon.start(extra="locking { retry-count 1500; retry-sleep 0; }")
     errors = []
 
     def work(call):

@@ -41,6 +41,7 @@ def fetch(c, which, dice, gone):
     return marked
 
 
+@pytest.mark.long
 def test_mutt_in_a_loop(daemon):
     """mutt marks mail as old or new, which writes into headers, in the middle of a session, and a deliverer delivers all the time."""
     print("REWRITING_SEED", SEED)
@@ -49,7 +50,7 @@ def test_mutt_in_a_loop(daemon):
     first, more = range(20), range(20, 60)
     for n in first:
         user.inbox.deliver(message(n, 3000))
-    daemon.start(extra="locking { retry-count 100; retry-sleep 1; }")
+    daemon.start(extra="locking { retry-count 1500; retry-sleep 0; }")
     writer = Writer(lambda n: user.inbox.deliver(message(n, 3000)), more)
     gone, unsure = set(), set()
     for _ in range(ROUNDS):
