@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/sanitized.h"
+
 enum {
 	F = 1 << ROLE_FRONT,
 	A = 1 << ROLE_AUTH,
@@ -21,15 +23,6 @@ enum {
 	S = 1 << ROLE_STORE, /* access has a list of its own */
 	ALL = F | A | H | R | L | S,
 };
-
-/* GCC and Clang tell a build with AddressSanitizer each in its own way. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 /* A condition on one argument: (argument & mask) == value. Mask 0: none. */
 struct when {

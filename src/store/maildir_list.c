@@ -288,6 +288,6 @@ const struct found *maildir_list_find(const struct maildir_list *l, const struct
 	}
 	for (high = low; high < l->count && maildir_list_compare(l, &l->found[high], n) == 0;)
 		high++;
-	*end = l->found + high;
+	*end = low < high ? l->found + high : NULL;
 	return low < high ? l->found + low : NULL;
 }

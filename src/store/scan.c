@@ -65,7 +65,9 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 
 struct slice scan_name(const struct scan *s, uint32_t i)
 {
-	return (struct slice){s->names + s->entry[i].name_at, s->entry[i].name_len};
+	uint16_t n = s->entry[i].name_len;
+
+	return n > 0 ? (struct slice){s->names + s->entry[i].name_at, n} : (struct slice){0};
 }
 
 void scan_done(struct scan *s)

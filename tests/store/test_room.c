@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sanitized.h"
 #include "check.h"
 #include "store/scan.h"
 
@@ -89,7 +90,7 @@ static void scan_many(void)
 static void test_little_is_mapped(void **state)
 {
 	(void)state;
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef SANITIZED
 	print_message("test_little_is_mapped: a sanitizer has memory of its own\n");
 	skip();
 #endif
