@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "store/uidl.h"
 
 enum {
 	VERSION = 2,
@@ -364,6 +365,7 @@ static bool write_at(int fd, const void *p, size_t n, uint64_t at)
 /* Messages of `s` from `k` on become those of the index behind what it has: `n`, which lie in one block. */
 static bool write_run(struct index *ix, const struct scan *s, uint32_t k, uint32_t n)
 {
+	static struct listing_rec rec[BLOCK_MOST];
 	static struct index_entry entry[BLOCK_MOST];
 	static char names[BLOCK_MOST * ROOM_MOST];
 	uint32_t at = ix->count;
@@ -376,13 +378,15 @@ static bool write_run(struct index *ix, const struct scan *s, uint32_t k, uint32
 		if (name.n > 0)
 			memcpy(to, name.p, name.n);
 		memset(to + name.n, 0, ix->room - name.n);
+		rec[i] = s->rec[k + i];
+		rec[i].flags |= UIDL_SETTLED;
 		entry[i] = (struct index_entry){.id = e->id, .at = e->at, .name_len = e->name_len, .dir = e->dir};
-		entry[i].crc = message_crc(at + i, &s->rec[k + i], &entry[i], to, ix->room);
+		entry[i].crc = message_crc(at + i, &rec[i], &entry[i], to, ix->room);
 		ix->sum += entry[i].crc;
-		ix->octets += s->rec[k + i].octets;
+		ix->octets += rec[i].octets;
 	}
 	ix->count += n;
-	return write_at(ix->fd, s->rec + k, n * sizeof *s->rec, listing_at(&ix->records, at)) &&
+	return write_at(ix->fd, rec, n * sizeof *rec, listing_at(&ix->records, at)) &&
 	       write_at(ix->fd, entry, n * sizeof *entry, entry_at(ix, at)) &&
 	       (ix->room == 0 || write_at(ix->fd, names, (size_t)n * ix->room, name_at(ix, at)));
 }
@@ -413,21 +417,10 @@ static bool write_messages(struct index *ix, const struct store_driver *driver, 
 	return write_at(ix->fd, &h, sizeof h, 0);
 }
 
-static uint32_t longest_name(const struct scan *s)
-{
-	uint32_t most = 0;
-
-	for (uint32_t i = 0; i < s->count; i++) {
-		most = s->entry[i].name_len > most ? s->entry[i].name_len : most;
-		scan_pass(i);
-	}
-	return most;
-}
-
 /* Names get room for flags and the like, so that those which come later fit, too. */
 static bool write_all(int fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns)
 {
-	uint32_t block = BLOCK_LEAST, most = longest_name(s);
+	uint32_t block = BLOCK_LEAST, most = s->name_most;
 	uint32_t room = most == 0 ? 0 : (most + 2 * ROOM_STEP - 1) / ROOM_STEP * ROOM_STEP;
 
 	while (block < BLOCK_MOST && block < s->count)
@@ -468,7 +461,7 @@ static bool may_append(const struct index *ix, const struct scan *more)
 {
 	uint32_t block = ix->records.block;
 
-	return more->count <= UINT32_MAX - ix->count && longest_name(more) <= ix->room &&
+	return more->count <= UINT32_MAX - ix->count && more->name_most <= ix->room &&
 	       (block == BLOCK_MOST || ix->count + more->count <= block * BLOCKS_SMALL);
 }
 

@@ -135,6 +135,14 @@ bool room_grow(struct room *r, size_t cap)
 	return cap > ROOM_HEAP_MOST ? move(r, cap) : grow_heap(r, cap);
 }
 
+void room_ready(const struct room *r, size_t at, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), begin = at - at % page;
+
+	if (r->large && at < r->cap)
+		(void)madvise(r->p + begin, (n < r->cap - at ? at + n : r->cap) - begin, MADV_POPULATE_WRITE);
+}
+
 void room_shed_all(void)
 {
 	for (const struct room_large *l = all; l; l = l->next)

@@ -21,6 +21,10 @@ void room_set_dir(int dir);
 /* At least `cap` octets; what was there stays. False: no memory, and nothing has changed. A room begins as {0}. */
 bool room_grow(struct room *r, size_t cap);
 
+/* Octets [at, at + n), or those of them that there are, are about to be written one after the other: in a large room they are mapped at once,
+ * which is cheaper than a page fault for each page. */
+void room_ready(const struct room *r, size_t at, size_t n);
+
 /* All large rooms of the process. Contents stay. */
 void room_shed_all(void);
 

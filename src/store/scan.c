@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "store/uidl.h"
+
 enum { CAP_FIRST = 64, CAP_MUCH = 16 * 1024, NAMES_FIRST = 4096, NAMES_MUCH = 1024 * 1024, SHED_EACH = 4096 };
 
 /* Twice as much, or a quarter more of much; 0: it cannot be. */
@@ -11,6 +13,13 @@ static uint32_t more(uint32_t cap, uint32_t first, uint32_t much)
 	uint32_t bigger = cap == 0 ? first : cap < much ? cap * 2 : cap + cap / 4;
 
 	return bigger > cap ? bigger : 0;
+}
+
+/* What the next messages will be written to. */
+static void make_ready(const struct scan *s)
+{
+	room_ready(&s->room[SCAN_RECS], s->count * sizeof *s->rec, SHED_EACH * sizeof *s->rec);
+	room_ready(&s->room[SCAN_ENTRIES], s->count * sizeof *s->entry, SHED_EACH * sizeof *s->entry);
 }
 
 /* Room for one more of each; a failure leaves what there was. */
@@ -25,6 +34,7 @@ static bool grow(struct scan *s)
 		return false;
 	s->entry = (void *)s->room[SCAN_ENTRIES].p;
 	s->cap = cap;
+	make_ready(s);
 	return true;
 }
 
@@ -58,8 +68,12 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 	if (name.n > 0)
 		memcpy(s->names + s->names_len, name.p, name.n);
 	s->names_len += (uint32_t)name.n;
+	s->name_most = s->name_most > name.n ? s->name_most : (uint16_t)name.n;
 	s->octets += r->octets;
+	s->specials += (r->flags & UIDL_SPECIAL) != 0;
 	scan_pass(s->count++);
+	if (s->count % SHED_EACH == 0)
+		make_ready(s);
 	return OK;
 }
 

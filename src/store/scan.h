@@ -34,6 +34,8 @@ struct scan {
 	char *names; /* one behind the other, in the order of the entries */
 	uint32_t count, cap;
 	uint32_t names_len, names_cap;
+	uint32_t specials;          /* records with UIDL_SPECIAL when they were added */
+	uint16_t name_most;         /* octets of the longest name */
 	uint64_t octets;            /* of all records, on the wire */
 	struct stamp stamp[STAMPS]; /* older than anything that was seen of the maildrop */
 	uint64_t notes[NOTES];      /* of the driver, for itself: the index keeps them */

@@ -9,7 +9,7 @@
 /* Of a listing_rec's flags. */
 enum {
 	UIDL_SPECIAL = 1,  /* it is not what the driver computes of this message alone */
-	UIDL_SETTLED = 2,  /* store/uidl_settle.h has seen to it */
+	UIDL_SETTLED = 2,  /* store/uidl_settle.h has seen to it: so with all that are in an index */
 	UIDL_WAITS = 4,    /* no client may see it yet; private to uidl_settle.c */
 	UIDL_RIVALLED = 8, /* the message has an X-UIDL that may count instead: which of both it was is kept */
 };

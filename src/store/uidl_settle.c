@@ -393,18 +393,8 @@ static void set_flags(struct settle *s)
 	for (uint32_t i = 0; i < s->now->count; i++) {
 		uint32_t *flags = &s->now->rec[i].flags;
 
-		*flags = (*flags & ~(uint32_t)UIDL_SPECIAL) | UIDL_SETTLED | (is_kept(s, i) ? UIDL_SPECIAL : 0);
+		*flags = (*flags & ~(uint32_t)UIDL_SPECIAL) | (is_kept(s, i) ? UIDL_SPECIAL : 0);
 	}
-}
-
-static bool is_special(const struct scan *now)
-{
-	for (uint32_t i = 0; i < now->count; i++) {
-		if (now->rec[i].flags & UIDL_SPECIAL)
-			return true;
-		scan_pass(i);
-	}
-	return false;
 }
 
 static enum err settle_special(struct settle *s, struct why *why)
@@ -422,14 +412,6 @@ static enum err settle_special(struct settle *s, struct why *why)
 	return make_durable(s, why);
 }
 
-static void settle_plain(struct scan *now)
-{
-	for (uint32_t i = 0; i < now->count; i++) {
-		now->rec[i].flags |= UIDL_SETTLED;
-		scan_pass(i);
-	}
-}
-
 enum err uidl_settle(const struct maildrop *md, struct scan *now, struct why *why)
 {
 	static struct settle settle; /* a process does one thing at a time */
@@ -440,10 +422,8 @@ enum err uidl_settle(const struct maildrop *md, struct scan *now, struct why *wh
 
 	if (err == OK)
 		err = read_file(&s->file, &s->place, md, why);
-	if (err == OK && (s->file.there || is_special(now) || !uidl_format_is_computed(md->setup)))
+	if (err == OK && (s->file.there || now->specials > 0 || !uidl_format_is_computed(md->setup)))
 		err = settle_special(s, why);
-	else if (err == OK)
-		settle_plain(now);
 	settle_done(s);
 	return err;
 }
@@ -477,14 +457,12 @@ bool uidl_settle_more(const struct maildrop *md, struct scan *more)
 	struct uidl_place place;
 	bool unknown, silent = true;
 
-	if (is_special(more) || !uidl_format_is_computed(md->setup))
+	if (more->specials > 0 || !uidl_format_is_computed(md->setup))
 		return false;
 	if (md->setup->uidl_dir >= 0)
 		silent = uidl_place_of(md, path, &place, NULL) == OK &&
 			 uidl_file_read(&file, &place, &unknown, NULL) == OK && is_silent(&file, md->driver, more);
 	uidl_file_done(&file);
-	if (silent)
-		settle_plain(more);
 	return silent;
 }
 
