@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 
 enum { GROWN_MOST = 16 }; /* times that a file may have grown while it was copied */
 
-static char piece[64 * 1024]; /* a process does one thing at a time */
+static char piece[256 * 1024]; /* a process does one thing at a time */
 
 static bool is_sane(const struct cut *cut, size_t n, uint64_t octets)
 {
@@ -68,33 +69,48 @@ static ssize_t put(int fd, size_t n)
 	return (ssize_t)done;
 }
 
-/* The octets of a range, to the end of `to`. */
-static enum err copy(int from, int to, uint64_t at, uint64_t end, struct why *why)
+/* The cuts of a file, from the next one on that is not behind. */
+struct cuts {
+	const struct cut *next, *end;
+};
+
+/* Moves together what stays of piece[0..n), which are the octets of the file from `at` on, and says how many these are. */
+static size_t keep(struct cuts *cuts, uint64_t at, size_t n)
+{
+	size_t kept = 0, i = 0;
+
+	while (cuts->next < cuts->end && cuts->next->from < at + n) {
+		size_t stop = (size_t)(cuts->next->from - at);
+
+		memmove(piece + kept, piece + i, stop - i);
+		kept += stop - i;
+		if (cuts->next->to >= at + n)
+			return kept; /* it goes on behind this piece */
+		i = (size_t)(cuts->next++->to - at);
+	}
+	memmove(piece + kept, piece + i, n - i);
+	return kept + n - i;
+}
+
+/* What stays of a range, to the end of `to`. All of it is read, one piece after the other: messages are small, and calls cost more than
+ * octets. But a cut that is longer than a piece is passed over. */
+static enum err copy(int from, int to, uint64_t at, uint64_t end, struct cuts cuts, struct why *why)
 {
 	while (at < end) {
+		if (cuts.next < cuts.end && cuts.next->from <= at) {
+			at = cuts.next++->to;
+			continue;
+		}
 		size_t n = end - at < sizeof piece ? (size_t)(end - at) : sizeof piece;
 		ssize_t got = TEMP_FAILURE_RETRY(pread(from, piece, n, (off_t)at));
 
 		if (got == 0)
 			return fail(why, ERR_TEMP, "it has been changed by another program");
-		if (got < 0 || put(to, (size_t)got) < 0)
+		if (got < 0 || put(to, keep(&cuts, at, (size_t)got)) < 0)
 			return fail_errno(why, storage_err(errno), got < 0 ? "read" : "write beside");
 		at += (uint64_t)got;
 	}
 	return OK;
-}
-
-static enum err copy_kept(const struct cut_file *f, const struct cut *cut, size_t n, int to, uint64_t octets,
-			  struct why *why)
-{
-	uint64_t at = 0;
-	enum err err = OK;
-
-	for (size_t i = 0; i < n && err == OK; i++) {
-		err = copy(f->fd, to, at, cut[i].from, why);
-		at = cut[i].to;
-	}
-	return err == OK ? copy(f->fd, to, at, octets, why) : err;
 }
 
 /* Copies what others append until they do not; *octets of the file are copied, durably. */
@@ -112,7 +128,7 @@ static enum err copy_grown(int from, int to, uint64_t *octets, struct why *why)
 			return OK;
 		if ((uint64_t)st.st_size < *octets || round == GROWN_MOST)
 			return fail(why, ERR_TEMP, "it is changed by another program all the time");
-		err = copy(from, to, *octets, (uint64_t)st.st_size, why);
+		err = copy(from, to, *octets, (uint64_t)st.st_size, (struct cuts){0}, why);
 		*octets = (uint64_t)st.st_size;
 	}
 	return err;
@@ -128,7 +144,7 @@ static enum err rewrite(const struct cut_file *f, const struct cut *cut, size_t 
 	if (spool_new(f->spool, &fd, why) != OK)
 		return ERR_TEMP;
 	errno = 0;
-	enum err err = copy_kept(f, cut, n, fd, octets, why);
+	enum err err = copy(f->fd, fd, 0, octets, (struct cuts){cut, cut + n}, why);
 
 	if (err == OK)
 		err = copy_grown(f->fd, fd, &octets, why);

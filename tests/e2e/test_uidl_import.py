@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,20 @@ LATER = "Message-ID: <9@x>\nSubject: later\n\nnew\n"
 
 @pytest.fixture(scope="session")
 def unpacked():
+    """A function that gives packages' files, in a place that every user can reach; the source tree may lie in root's home."""
+    place = Path(tempfile.mkdtemp(prefix="pop3d-test-"))
+    place.chmod(0o755)
+
     def of(*packages):
         got = subprocess.run([TOP / "dist/unpack", UNPACKED, *packages], capture_output=True, text=True, check=False)
         if got.returncode != 0:
             pytest.skip(f"needs {' '.join(packages)}: {got.stderr.strip()}")
-        return [UNPACKED / p for p in packages]
+        for p in packages:
+            shutil.copytree(UNPACKED / p, place / p, symlinks=True, dirs_exist_ok=True)
+        return [place / p for p in packages]
 
-    return of
+    yield of
+    shutil.rmtree(place)
 
 
 def fill(user, messages=MESSAGES):
