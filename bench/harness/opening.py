@@ -17,6 +17,7 @@ from .servers import Running
 SERVERS = ("poplar", "dovecot-tuned", "mailutils")
 SETTLE_SECONDS = 3  # nobody trusts an index that is as young as the mail that it lists
 WARM, DELIVERIES = 9, 5
+SLOW_MS = 5000  # who takes so long each time is measured once
 PIPELINED = 500  # commands sent before replies are read
 LINE = "what a client that polls every few minutes finds in the mail of a day, line by line\n"
 
@@ -150,8 +151,9 @@ def measure(running: Running, homes: Path, drop: Drop) -> dict:
     cold_ms, peak = opened(running, mail)
     time.sleep(SETTLE_SECONDS)
     opened(running, mail)
-    warm = [opened(running, mail)[0] for _ in range(WARM)]
-    after = [delivered(running, mail) for _ in range(DELIVERIES)]
+    again, _ = opened(running, mail)
+    warm = [again] if again > SLOW_MS else [opened(running, mail)[0] for _ in range(WARM)]
+    after = [delivered(running, mail) for _ in range(1 if again > SLOW_MS else DELIVERIES)]
     session = Session(running, drop.domain)
     start = time.perf_counter()
     session.delete(range(1, session.count + 1, 2))
