@@ -19,11 +19,11 @@ TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 py
 	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils nmh mailutils-pop3d dovecot-pop3d fail2ban \
 	openbsd-inetd systemd procps
 # Other servers, which cannot be installed beside each other: a test unpacks them (dist/unpack) and needs what they are linked with.
-TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d
+TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d exim4-daemon-light
 LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cppcheck python3
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d procps
 
-TEST_PACKAGES += maildrop
+TEST_PACKAGES += maildrop libdb5.3 libgnutls-dane0 libidn12 libnsl2
 
 MESON = meson setup -Dprefix=$(prefix) -Dsysconfdir=$(sysconfdir) -Dlocalstatedir=$(localstatedir)
 

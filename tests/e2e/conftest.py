@@ -2,13 +2,18 @@
 (or just connect). A test fails when its daemon reports a sanitizer's finding, dies, or leaves processes behind."""
 
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from server import BINARY, Daemon, has_user  # noqa: E402
+from server import BINARY, BUILD, Daemon, has_user  # noqa: E402
+
+UNPACK = BUILD.parent / "dist/unpack"
 
 
 def pytest_configure():
@@ -61,6 +66,26 @@ def either(request, make_daemon):
     if request.param == "root" and os.getuid() != 0:
         pytest.skip(f"{request.node.name} needs root")
     return make_daemon(privileged=request.param == "root")
+
+
+@pytest.fixture(scope="session")
+def unpacked():
+    """A function that gives the files of Debian packages that cannot be installed beside others, in a place that every user can reach; the
+    source tree may lie in root's home."""
+    place = Path(tempfile.mkdtemp(prefix="pop3d-test-"))
+    place.chmod(0o755)
+
+    def of(*packages):
+        got = subprocess.run([UNPACK, BUILD / "unpacked", *packages], capture_output=True, text=True, check=False)
+        if got.returncode != 0:
+            pytest.skip(f"needs {' '.join(packages)}: {got.stderr.strip()}")
+        for p in packages:
+            if not (place / p).exists():
+                shutil.copytree(BUILD / "unpacked" / p, place / p, symlinks=True)
+        return [place / p for p in packages]
+
+    yield of
+    shutil.rmtree(place)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,4 +1,5 @@
-"""Real deliverers: Postfix with a configuration of its own, and procmail. They write into maildrops while clients read them."""
+"""Real deliverers: Postfix and Exim with configurations of their own, procmail, and maildrop. They write into maildrops while clients read
+them."""
 
 import os
 import smtplib
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 from server import free_port, own, wait_for
+from system import IN_ETC, Etc
 
 SERVICES = """
 127.0.0.1:@PORT@ inet n - n - 20 smtpd
@@ -151,6 +153,63 @@ class Maildrop(Procmail):
 
     def command(self):
         return ["maildrop", "-f", "sender@example.test", str(self.dir / "mailfilter")]
+
+
+EXIM_ID = 31901
+EXIM = """
+primary_hostname = mx.example.test
+spool_directory = @DIR@/spool
+log_file_path = @DIR@/log/%slog
+exim_path = @PROGRAM@
+keep_environment =
+disable_ipv6 = true
+begin routers
+mailbox:
+  driver = accept
+  transport = mail_spool
+begin transports
+mail_spool:
+  driver = appendfile
+  file = @MAILBOX@
+  user = @UID@
+  group = @GID@
+  delivery_date_add
+  envelope_to_add
+  return_path_add
+  mode_fail_narrower = false
+  lock_interval = 1s
+  lock_retries = 60
+"""
+
+
+class Exim:
+    """Delivers to one user as Debian's mail_spool does, but as the owner of the mailbox: NAME.lock, and a lock of the kernel. `root` has the
+    package exim4-daemon-light, which Postfix does not suffer beside itself; the user that it wants is in an /etc of its own."""
+
+    def __init__(self, directory, user, root):
+        self.dir, self.user, self.program = Path(directory), user, root / "usr/sbin/exim4"
+        self.dir.mkdir(parents=True)
+        for sub in ("spool", "log"):
+            (self.dir / sub).mkdir()
+            os.chown(self.dir / sub, EXIM_ID, EXIM_ID)
+        self.etc = Etc(self.dir / "etc")
+        self.etc.add("passwd", f"Debian-exim:x:{EXIM_ID}:{EXIM_ID}::/:/bin/false\n")
+        self.etc.add("group", f"Debian-exim:x:{EXIM_ID}:\n")
+        text = EXIM.lstrip()
+        for key, value in {"DIR": self.dir, "PROGRAM": self.program, "MAILBOX": user.inbox.path, "UID": user.uid, "GID": user.gid}.items():
+            text = text.replace(f"@{key}@", str(value))
+        (self.etc.path / "exim4").mkdir()
+        (self.etc.path / "exim4/exim4.conf").write_text(text, encoding="ascii")
+
+    def send(self, messages):
+        """One after the other, each delivered when its call ends."""
+        for m in messages:
+            subprocess.run([*IN_ETC, self.etc.path, self.program, "-odi", "-oi", "-f", "sender@example.test", "you@example.test"],
+                           input=m, cwd="/", check=True, timeout=120)
+        assert not any(p.is_file() for p in (self.dir / "spool/input").rglob("*")), self.log()
+
+    def log(self):
+        return (self.dir / "log/mainlog").read_text(errors="replace")
 
 
 def paced(messages, seconds=0.02):

@@ -1,4 +1,4 @@
-"""Postfix's local(8) and procmail deliver into one mailbox while clients fetch and delete: none is lost, none comes twice, none is damaged.
+"""Postfix's local(8), procmail, maildrop and Exim deliver into one mailbox while clients fetch and delete: none is lost, none comes twice, none is damaged.
 
 DELIVERIES says how many; make test-long delivers ten thousand."""
 
@@ -9,12 +9,12 @@ import re
 import pytest
 
 from clients import NOBODY
-from deliverers import Maildrop, Postfix, Procmail
+from deliverers import Exim, Maildrop, Postfix, Procmail
 from server import Mbox
 from test_mbox import Writer
 
 COUNT = int(os.environ.get("DELIVERIES", "240"))
-SHARE = {"postfix": 0.7, "procmail": 0.2, "maildrop": 0.1}
+SHARE = {"postfix": 0.6, "procmail": 0.2, "maildrop": 0.1, "exim": 0.1}
 AT_ONCE = 20  # that are handed to Postfix over one connection
 SEED = int(os.environ.get("DELIVERIES_SEED", random.randrange(10**6)))
 
@@ -61,7 +61,7 @@ def session(daemon, user, dice):
     return gone if reply.startswith(b"+OK") else []
 
 
-def test_many_deliveries(daemon):
+def test_many_deliveries(daemon, unpacked):
     print("DELIVERIES_SEED", SEED)
     dice = random.Random(SEED)
     user = daemon.user(uid=NOBODY, kind=Mbox)
@@ -71,7 +71,8 @@ def test_many_deliveries(daemon):
     gone = []
     try:
         chunks = [names["postfix"][i:i + AT_ONCE] for i in range(0, len(names["postfix"]), AT_ONCE)]
-        programs = {"procmail": Procmail(daemon.top / "procmail", user), "maildrop": Maildrop(daemon.top / "maildrop", user)}
+        programs = {"procmail": Procmail(daemon.top / "procmail", user), "maildrop": Maildrop(daemon.top / "maildrop", user),
+                    "exim": Exim(daemon.top / "exim", user, *unpacked("exim4-daemon-light"))}
         writers = [Writer(lambda chunk: postfix.send(user, map(message, chunk)), chunks)]
         writers += [Writer(lambda name, p=p: p.send([message(name)]), names[who]) for who, p in programs.items()]
         while any(w.is_alive() for w in writers) or not postfix.is_idle():

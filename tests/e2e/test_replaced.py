@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clients import NOBODY
-from deliverers import Maildrop, Postfix, Procmail
+from deliverers import Exim, Maildrop, Postfix, Procmail
 from server import Mbox, wait_for
 
 pytestmark = pytest.mark.needs_root
@@ -48,7 +48,9 @@ class Slowed:
         self.trace.wait(20)
 
 
-def deliverer(kind, place, user):
+def deliverer(kind, place, user, unpacked):
+    if kind == "exim":
+        return Exim(place, user, *unpacked("exim4-daemon-light"))
     if kind.startswith("postfix"):
         _, agent, locks = kind.split(" ", 2)
         return Postfix(place, [user], agent, locks)
@@ -56,9 +58,9 @@ def deliverer(kind, place, user):
 
 
 @pytest.mark.parametrize("kind", ["postfix local fcntl, dotlock", "postfix local dotlock", "postfix local fcntl",
-                                  "postfix virtual fcntl, dotlock", "procmail", "maildrop"])
-def test_delivery_waits_for_a_replaced_mailbox(daemon, user, kind):
-    agent = deliverer(kind, daemon.top / "agent", user)
+                                  "postfix virtual fcntl, dotlock", "procmail", "maildrop", "exim"])
+def test_delivery_waits_for_a_replaced_mailbox(daemon, user, unpacked, kind):
+    agent = deliverer(kind, daemon.top / "agent", user, unpacked)
     daemon.start()
     try:
         c = daemon.login(user)

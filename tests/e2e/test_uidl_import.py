@@ -8,18 +8,15 @@ import re
 import shutil
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from pop3 import Pop3
-from server import BINARY, BUILD, Maildir, Mbox, own
+from server import BINARY, Maildir, Mbox, own
 from system import Etc, hashed
 
-TOP = Path(__file__).resolve().parents[2]
 POPCTL = Path(os.environ.get("POPCTL", BINARY.with_name("popctl")))
-UNPACKED = BUILD / "unpacked"
 DOVECOT, MAILUTILS = Path("/usr/lib/dovecot/pop3"), Path("/usr/sbin/pop3d")
 FROM = "From sender@example.org Mon Jan  5 10:00:00 2026\n"
 
@@ -32,24 +29,6 @@ MESSAGES = [
     "From: a@example.org\nmessage-id: <4@x>\nReceived: from a by b\nDelivered-To: ann\n continued\nX-Delivery-Id: 18\n\n",
 ]
 LATER = "Message-ID: <9@x>\nSubject: later\n\nnew\n"
-
-
-@pytest.fixture(scope="session")
-def unpacked():
-    """A function that gives packages' files, in a place that every user can reach; the source tree may lie in root's home."""
-    place = Path(tempfile.mkdtemp(prefix="pop3d-test-"))
-    place.chmod(0o755)
-
-    def of(*packages):
-        got = subprocess.run([TOP / "dist/unpack", UNPACKED, *packages], capture_output=True, text=True, check=False)
-        if got.returncode != 0:
-            pytest.skip(f"needs {' '.join(packages)}: {got.stderr.strip()}")
-        for p in packages:
-            shutil.copytree(UNPACKED / p, place / p, symlinks=True, dirs_exist_ok=True)
-        return [place / p for p in packages]
-
-    yield of
-    shutil.rmtree(place)
 
 
 def fill(user, messages=MESSAGES):
