@@ -5,6 +5,7 @@ message behind the other. It may be called again with the same directory: client
 
 import os
 import poplib
+import signal
 import ssl
 import subprocess
 from dataclasses import dataclass
@@ -22,9 +23,16 @@ class Where:
 
 
 def call(*command, code=(0,), seconds=120, **kw):
-    result = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, **kw)
-    assert result.returncode in code, f"{command}: {result.returncode}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
-    return result.stdout
+    """Its output. Who takes longer is killed, with all that it has started, and subprocess.TimeoutExpired is raised."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **kw) as p:
+        try:
+            out, err = p.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, signal.SIGKILL)
+            p.communicate()
+            raise
+    assert p.returncode in code, f"{command}: {p.returncode}\n{out[-2000:]}\n{err[-2000:]}"
+    return out
 
 
 def home(directory):
@@ -90,7 +98,7 @@ def getmail(where, user, directory):
         who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     # It starts a process per message, and now and then waits for ever for one that has ended already. Then its connection
     # breaks without QUIT: nothing was deleted, and the next run starts over.
-    for seconds in (10, 20, 40, 80):
+    for seconds in (20, 40, 80):
         try:
             call("getmail", "-g", str(directory), "-r", str(rc), env=home(directory), seconds=seconds, **who)
             return take_all(maildir / "new")
