@@ -128,8 +128,6 @@ static void apply_statement(struct apply *a, const struct scope *sc, const struc
 		pend_modules(a, sc, &s);
 	else if (st->honour >= LATER && !setting_asks_nothing(&s))
 		pend(a, sc, st->keyword, st->honour, &n->at);
-	else if (setting_is_not_yet(&s))
-		pend(a, sc, st->keyword, LATER, &n->at);
 }
 
 /* Where else a keyword would be right; NULL: nowhere. */

@@ -162,7 +162,8 @@ struct conf_locking {
 	enum lock_type type;
 	uint32_t retry_count;                       /* 0: try once */
 	struct seconds retry_sleep, expire_timeout; /* expire_timeout 0: a lock never grows old */
-	const char *external_locker;
+	const char *external_locker;                /* a program: its path, or its name in PATH */
+	struct seconds external_timeout;            /* that it may run */
 	bool pid_check;
 };
 

@@ -365,14 +365,6 @@ bool setting_default(const struct setting *s, struct why *why)
 	return true;
 }
 
-bool setting_is_not_yet(const struct setting *s)
-{
-	for (const char *const *later = s->st->not_yet; later && *later; later++)
-		if (s->values->text && strcmp(s->values->text, *later) == 0)
-			return true;
-	return false;
-}
-
 bool setting_asks_nothing(const struct setting *s)
 {
 	const char *const texts[] = {s->st->def, s->st->asks_nothing};

@@ -27,9 +27,6 @@ bool setting_default(const struct setting *s, struct why *why);
 /* Whether the value given is the default, or another that asks for nothing: after setting_apply. */
 bool setting_asks_nothing(const struct setting *s);
 
-/* True for one of its values that are not honoured yet. */
-bool setting_is_not_yet(const struct setting *s);
-
 /* What values the statement takes, as a phrase: "yes or no". */
 void kind_expected(const struct statement *st, char *dst, size_t cap);
 

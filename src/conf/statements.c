@@ -25,7 +25,6 @@ WORDS(accuracies, "conversion failed: Invalid argument", {"auto", ACCURACY_AUTO}
       {"minimal", ACCURACY_MINIMAL}, {"default", ACCURACY_DEFAULT});
 WORDS(lock_types, "unrecognized locker type: %s", {"default", LOCK_DOTLOCK}, {"dotlock", LOCK_DOTLOCK},
       {"external", LOCK_EXTERNAL}, {"kernel", LOCK_KERNEL}, {"null", LOCK_NULL});
-static const char *const lock_types_later[] = {"external", NULL};
 WORDS(sql_interfaces, "unknown SQL interface `%s'", {"mysql", SQL_MYSQL}, {"odbc", SQL_ODBC},
       {"postgres", SQL_POSTGRES});
 WORDS(sql_passwords, "unrecognized password encryption", {"plain", SQL_PLAIN}, {"hash", SQL_HASH}, {"crypt", SQL_CRYPT},
@@ -282,20 +281,27 @@ const struct statement statements[] = {
 	 HONOURED, "e2e/test_clients.py::test_session_lock_is_waited_for", RANGE(0, 600)},
 
 	{"locking", "type", TOP_AS(KIND_WORD, locking.type), "type", "default",
-	 "How deliverers are kept out of a mailbox in one file: NAME.lock and fcntl, or (kernel) fcntl alone, or "
-	 "(null) not at all.",
-	 HONOURED, "e2e/test_locks.py::test_type_kernel", .words = &lock_types, .not_yet = lock_types_later},
-	{"locking", "retry-count", TOP(locking.retry_count), "number", "10", "Attempts; 0: one.", HONOURED,
+	 "How deliverers are kept out of a mailbox in one file: NAME.lock and fcntl, or (external) a program and "
+	 "fcntl, "
+	 "or (kernel) fcntl alone, or (null) not at all.",
+	 HONOURED, "e2e/test_locks.py::test_type_kernel", .words = &lock_types},
+	{"locking", "retry-count", TOP(locking.retry_count), "number", "10",
+	 "Attempts; 0: one. An external locker is told by -r, and makes them itself.", HONOURED,
 	 "e2e/test_locks.py::test_retry_count", RANGE(0, INT32_MAX)},
 	{"locking", "retry-sleep", TOP(locking.retry_sleep), "time", "1", "Time between two.", HONOURED,
 	 "e2e/test_locks.py::test_retry_sleep", RANGE(0, DAY)},
 	{"locking", "retry-timeout", TOP(locking.retry_sleep), "time", NULL, "The old name of retry-sleep.", HONOURED,
 	 "e2e/test_locks.py::test_retry_sleep", RANGE(0, DAY)},
 	{"locking", "expire-timeout", TOP(locking.expire_timeout), "time", "0",
-	 "Locks older than this are removed. 0: never.", HONOURED, "e2e/test_locks.py::test_expire_timeout",
-	 RANGE(0, YEAR)},
-	{"locking", "external-locker", TOP(locking.external_locker), "program", "dotlock", "Locker of type external.",
-	 LATER},
+	 "Locks older than this are removed. 0: never. An external locker is told the seconds by -f.", HONOURED,
+	 "e2e/test_locks.py::test_expire_timeout", RANGE(0, YEAR)},
+	{"locking", "external-locker", TOP(locking.external_locker), "program", "dotlock",
+	 "Locker of type external: its path, or its name in one of the system's directories. It runs as the mail's "
+	 "owner.",
+	 HONOURED, "e2e/test_external_lock.py::test_calls"},
+	{"locking", "external-locker-timeout", TOP(locking.external_timeout), "time", "60",
+	 "How long the external locker may run, with all its attempts; then it is ended.", HONOURED,
+	 "e2e/test_external_lock.py::test_program_that_hangs", RANGE(1, DAY)},
 	{"locking", "pid-check", TOP(locking.pid_check), "arg", "yes",
 	 "Remove locks of processes that are gone, those that hold no number, and those from before the machine was "
 	 "started.",

@@ -65,10 +65,9 @@ struct statement {
 	const char *effect; /* of HONOURED rows: FILE::TEST that shows what the statement does */
 	uint64_t min, max;  /* KIND_NUMBER, KIND_TIME, KIND_NUMBERED; max 0: as large as fits */
 	const struct words *words;
-	const char *asks_nothing;   /* of LATER rows: a value that changes nothing, as the default does */
-	const char *const *not_yet; /* of HONOURED rows: values that are LATER all the same; NULL ends them */
-	const char *says;           /* the error for a bad value, where Mailutils has a text of its own */
-	const char *unit;           /* of numbers: "days" */
+	const char *asks_nothing; /* of LATER rows: a value that changes nothing, as the default does */
+	const char *says;         /* the error for a bad value, where Mailutils has a text of its own */
+	const char *unit;         /* of numbers: "days" */
 };
 
 struct block {

@@ -55,6 +55,9 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 
 	[MSG_SPOOL] =    {"spool",    S,             L,             0, 0, PAYLOAD(msg_spool),  SPOOL_NAME_MOST, 0},
 	[MSG_SPOOLED] =  {"spooled",  L,             S,             0, 1, PAYLOAD(msg_spooled), REASON_BULK,  0},
+
+	[MSG_LOCK] =     {"lock",     S,             M,             0, 0, PAYLOAD(msg_lock),   URL_MOST,      0},
+	[MSG_LOCKED] =   {"locked",   M,             S,             0, 0, PAYLOAD(msg_locked), REASON_BULK,   0},
 };
 /* clang-format on */
 

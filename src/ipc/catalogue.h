@@ -61,6 +61,9 @@ enum msg_type {
 	/* a mailbox in the spool */
 	MSG_SPOOL,   /* store to locker: do this beside this mailbox; store waits for the answer */
 	MSG_SPOOLED, /* it is done, or not; perhaps the descriptor of a new file */
+	/* a mailbox with `locking { type external; }' */
+	MSG_LOCK,   /* store to master: have the external locker lock this mailbox, or let it go */
+	MSG_LOCKED, /* it is locked, or not */
 	MSG_COUNT
 };
 
@@ -245,6 +248,27 @@ struct msg_spool {
 
 /* Bulk: the reason where err is none of OK. ERR_IN_USE: another program has the lock; ERR_PERM: it cannot be done. */
 struct msg_spooled {
+	uint64_t job;
+	uint32_t err; /* enum err */
+	uint32_t pad;
+};
+
+/* What becomes of the lock of a mailbox that the external locker makes; see master/external.h. */
+enum lock_op {
+	LOCK_OP_TAKE, /* answered when it is there, or cannot be had. Bulk: the path of the mailbox */
+	LOCK_OP_RELEASE, /* this and the following are not answered: nobody wants what was asked for under this number any more */
+	LOCK_OP_KEEP, /* it stays for whoever of this owner wants it next: the mailbox must be replayed before others see it */
+	LOCK_OPS
+};
+
+struct msg_lock {
+	uint64_t job; /* store's own number */
+	uint32_t op;  /* enum lock_op */
+	uint32_t pad;
+};
+
+/* Bulk: the reason where err is none of OK. ERR_IN_USE: another program has the lock. */
+struct msg_locked {
 	uint64_t job;
 	uint32_t err; /* enum err */
 	uint32_t pad;

@@ -15,6 +15,7 @@
 #include "ipc/role.h"
 #include "master/certs.h"
 #include "master/commons.h"
+#include "master/external.h"
 #include "master/log_again.h"
 #include "master/owners.h"
 #include "master/paths.h"
@@ -73,6 +74,7 @@ struct master {
 	struct region slots, cache;
 	struct pool pool[ROLE_COUNT];
 	struct owners owners;
+	struct externals externals;
 	struct spares spares;
 	const struct chan_ops *child_ops; /* of the channels to all of them */
 	uint32_t serial;                  /* the last one given to a process */

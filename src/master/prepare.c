@@ -48,17 +48,20 @@ static void descriptors_raise(const struct conf *cf)
 		log_line(LOG_WARNING, "cannot raise the limit of open files: %s", strerror(errno));
 }
 
-/* Locker is nobody, in the group of the spool. */
+/* Locker is nobody, in the group of the spool; so is the external locker for mailboxes there. */
 static void spool_prepare(struct master *m)
 {
 	const struct passwd *nobody = getpwnam("nobody");
+	enum lock_type type = m->cf->locking.type;
 
 	m->spool[0] = '\0';
-	if (nobody && nobody->pw_uid != 0 && group_find("mail", &m->locker.gid) &&
+	if (type == LOCK_DOTLOCK && nobody && nobody->pw_uid != 0 && group_find("mail", &m->locker.gid) &&
 	    spool_find(m->cf, m->locker.gid, m->spool))
 		m->locker.uid = nobody->pw_uid;
 	else
 		m->spool[0] = '\0';
+	if (type == LOCK_EXTERNAL)
+		externals_set_spool(m);
 }
 
 /* Who we are, and who the roles will be. */

@@ -2,54 +2,12 @@
 #include "master/recover.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "master/grant.h"
+#include "master/journals.h"
 
 static const double again_s = 5;
-
-/* The directory `name` in `at`, to be read; NULL: there is none. */
-static DIR *dir_list(int at, const char *name)
-{
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-
-	if (fd >= 0 && !d)
-		close(fd);
-	return d;
-}
-
-/* As store/journal.h calls those that are to be replayed. */
-static bool is_journal(const char *name)
-{
-	return strlen(name) == 16 && strspn(name, "0123456789abcdef") == 16;
-}
-
-/* Whether this is an owner's directory with a journal in it. */
-static bool owner_waits(const struct master *m, const char *name, struct identity *owner)
-{
-	DIR *d = dir_list(m->paths.journal_dir, name);
-	uint32_t uid;
-	struct stat st;
-	bool waits = false;
-
-	if (!d)
-		return false;
-	if (slice_u32(slice_str(name), &uid) && fstat(dirfd(d), &st) == 0 && st.st_uid == uid) {
-		const struct dirent *e;
-
-		*owner = (struct identity){.uid = st.st_uid, .gid = st.st_gid};
-		while (!waits && (e = readdir(d)))
-			waits = is_journal(e->d_name);
-	}
-	closedir(d);
-	return waits;
-}
 
 static void on_again(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -78,12 +36,12 @@ static void start(struct master *m, struct identity owner)
 
 void recover_all(struct master *m)
 {
-	DIR *d = m->paths.journal_dir >= 0 ? dir_list(m->paths.journal_dir, ".") : NULL;
+	DIR *d = m->paths.journal_dir >= 0 ? journals_list(m->paths.journal_dir, ".") : NULL;
 	struct identity owner;
 	const struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (owner_waits(m, e->d_name, &owner))
+		if (journals_of_name(m, e->d_name, &owner))
 			start(m, owner);
 	if (d)
 		closedir(d);
@@ -91,9 +49,6 @@ void recover_all(struct master *m)
 
 void recover_owner(struct master *m, struct identity owner)
 {
-	char name[16];
-
-	(void)snprintf(name, sizeof name, "%u", (unsigned)owner.uid);
-	if (m->paths.journal_dir >= 0 && owner_waits(m, name, &owner))
+	if (journals_of_owner(m, &owner))
 		start(m, owner);
 }

@@ -28,7 +28,7 @@ bool spool_find(const struct conf *cf, gid_t group, char dir[static PATH_MAX])
 	const char *pattern = cf->mailbox.pattern;
 	struct stat st;
 
-	if (cf->locking.type != LOCK_DOTLOCK || !pattern || !is_of_files(pattern) || !pattern_dir(pattern, dir))
+	if (!pattern || !is_of_files(pattern) || !pattern_dir(pattern, dir))
 		return false;
 	const char *rest = strstr(pattern, dir) + strlen(dir);
 

@@ -10,5 +10,5 @@
 bool pattern_dir(const char *pattern, char dir[static PATH_MAX]);
 
 /* The spool, if there is one: mailboxes that are files of one directory, which is not their owners' but belongs to this group, which may
- * write there, and NAME.lock is wanted. */
+ * write there. */
 bool spool_find(const struct conf *cf, gid_t group, char dir[static PATH_MAX]);

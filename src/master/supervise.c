@@ -12,6 +12,7 @@
 #include "conf/acl.h"
 #include "master/child.h"
 #include "master/daemon.h"
+#include "master/external.h"
 #include "master/grant.h"
 #include "master/inetd.h"
 #include "master/recover.h"
@@ -74,6 +75,8 @@ static void child_ended(struct child *c, int status)
 
 	child_end(c, status);
 	if (c->role == ROLE_STORE)
+		externals_lose(c, died);
+	if (c->role == ROLE_STORE)
 		worker_ended(c, died || !was_ready);
 	if (c->role == ROLE_STORE && !was_ready)
 		recovered(m);
@@ -82,8 +85,7 @@ static void child_ended(struct child *c, int status)
 	if (c->role == ROLE_FRONT)
 		commons_clear(m->commons, m->first + c->slot);
 	if (m->stopping) {
-		if (m->running == 0)
-			ev_break(m->loop, EVBREAK_ALL);
+		externals_leave(m);
 	} else if (m->starting && c->role != ROLE_STORE && !was_ready) {
 		(void)fail(&why, ERR_TEMP, "%s ended before it was ready", role_name(c->role));
 		start_failed(m,
@@ -111,15 +113,25 @@ static void on_child_signal(struct ev_loop *loop, ev_signal *w, int revents)
 {
 	struct master *m = w->data;
 	int status;
-	pid_t pid;
+	siginfo_t ended = {0};
 
 	(void)loop;
 	(void)revents;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		struct child *c = child_find(m, pid);
+	/* Looked at before it is taken away: until then nobody else has its number. */
+	while (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid > 0) {
+		pid_t pid = ended.si_pid;
+		struct hold *program = externals_find(m, pid);
+		struct child *c = program ? NULL : child_find(m, pid);
 
-		if (c)
+		if (program)
+			externals_kill_group(program);
+		if (waitpid(pid, &status, 0) != pid)
+			return;
+		if (program)
+			externals_ended(program, status);
+		else if (c)
 			child_ended(c, status);
+		ended = (siginfo_t){0};
 	}
 }
 
@@ -219,6 +231,7 @@ static const struct chan_ops child_ops = {
 			[MSG_IDLE] = on_idle,
 			[MSG_GRANT] = on_grant,
 			[MSG_DENY] = on_deny,
+			[MSG_LOCK] = on_lock,
 		},
 	.closed = on_child_closed,
 };
@@ -267,8 +280,7 @@ static void stop(struct master *m, int status)
 			if (child_runs(&m->pool[r].child[i]))
 				child_let_go(&m->pool[r].child[i]);
 	patience_set(m, END_S);
-	if (m->running == 0)
-		ev_break(m->loop, EVBREAK_ALL);
+	externals_stop(m);
 }
 
 /* No more clients; the roles end behind the last one that may stay. Fewer may, when it comes again. */
@@ -318,8 +330,9 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 		leave(m, LEAVE_COMMITS);
 		return;
 	}
-	log_line(LOG_WARNING, "%u processes do not end: killing them", m->running);
+	log_line(LOG_WARNING, "%u processes do not end: killing them", m->running + m->externals.running);
 	kill_all(m, SIGKILL);
+	externals_kill(m);
 	ev_timer_set(w, KILL_S, 0.);
 	ev_timer_start(loop, w);
 }

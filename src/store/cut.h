@@ -25,7 +25,7 @@ struct cut {
 struct cut_file {
 	int fd;                    /* the regular file, open for reading and writing; all members are borrowed */
 	const struct spool *spool; /* its name, and what may be done in its directory */
-	bool may_rename;           /* whoever waits for it will open it anew: a dotlock is held */
+	bool may_rename; /* whoever waits for it will open it anew: a dotlock is held, or the external locker's */
 	const struct journal_place *journal; /* NULL: not in place */
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/external.h"
 
 enum { TELL_MS = 60 * 1000 };
 
@@ -63,6 +64,24 @@ static enum err dotlock_try(struct mailbox_lock *l, const struct mailbox_lock_se
 	return OK;
 }
 
+/* The program first, and not while fcntl's lock is held: it may take long. */
+static enum err external_try(struct mailbox_lock *l, const struct mailbox_lock_setup *setup, struct why *why)
+{
+	if (setup->conf->type != LOCK_EXTERNAL || !setup->external)
+		return OK;
+	enum err err = external_take(setup->external, l->sp->dir, l->sp->name, &l->external, why);
+
+	l->by = err == OK ? setup->external : NULL;
+	return err;
+}
+
+static void external_let_go(struct mailbox_lock *l, void (*how)(struct external *, struct external_lock *))
+{
+	if (l->by)
+		how(l->by, l->external);
+	l->by = NULL;
+}
+
 enum err mailbox_lock_try(struct mailbox_lock *l, const struct mailbox_lock_setup *setup, const struct spool *sp,
 			  int fd, struct why *why)
 {
@@ -71,13 +90,16 @@ enum err mailbox_lock_try(struct mailbox_lock *l, const struct mailbox_lock_setu
 		l->held = true;
 		return OK;
 	}
-	enum err err = kernel_take(fd, why);
+	enum err err = external_try(l, setup, why);
 
+	if (err == OK)
+		err = kernel_take(fd, why);
 	if (err != OK) {
-		debug(TOPIC_LOCKER, DEBUG_TRACE1, "mailbox lock: another program has it");
+		debug(TOPIC_LOCKER, DEBUG_TRACE1, "mailbox lock: %d=%s %s", (int)err, err_name(err), why->text);
+		external_let_go(l, external_release);
 		return err;
 	}
-	if (setup->conf->type != LOCK_KERNEL)
+	if (setup->conf->type != LOCK_KERNEL && !l->by)
 		err = dotlock_try(l, setup, why);
 	l->held = err == OK;
 	debug(TOPIC_LOCKER, DEBUG_TRACE1, "mailbox lock: %d=%s %s", (int)err, err_name(err),
@@ -95,6 +117,7 @@ void mailbox_lock_release(struct mailbox_lock *l)
 		return;
 	if (l->dotlock && !spool_unlock(l->sp, &l->file, &why))
 		log_line(LOG_WARNING, "mailbox lock: %s", why.text);
+	external_let_go(l, external_release);
 	(void)kernel_set(l->fd, F_UNLCK); /* cannot fail on a range that is held */
 	l->held = l->dotlock = false;
 }
@@ -104,6 +127,7 @@ void mailbox_lock_leave(struct mailbox_lock *l)
 	if (!l->held)
 		return;
 	dotlock_leave(&l->file);
+	external_let_go(l, external_keep);
 	(void)kernel_set(l->fd, F_UNLCK); /* cannot fail on a range that is held */
 	l->held = l->dotlock = false;
 }

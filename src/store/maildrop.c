@@ -124,7 +124,8 @@ static enum err sweep_lock(struct maildrop *md, struct why *why)
 	char lock[NAME_OCTETS + sizeof ".lock"];
 	struct stat st;
 
-	if (!md->name || snprintf(lock, sizeof lock, "%s.lock", md->name) < 0 ||
+	/* The external locker knows what its locks are worth, and a current index needs none. */
+	if (!md->name || md->setup->lock.external || snprintf(lock, sizeof lock, "%s.lock", md->name) < 0 ||
 	    fstatat(md->parent, lock, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return OK;
 	enum err err = maildrop_lock(md, why);

@@ -120,7 +120,7 @@ static enum err cut_all(const struct commit *c, struct why *why)
 	const struct journal_place journal = {.dir = md->setup->journal_dir, .path = md->path};
 	const struct cut_file f = {.fd = md->fd,
 				   .spool = &md->spool,
-				   .may_rename = md->lock.dotlock,
+				   .may_rename = md->lock.dotlock || md->lock.by,
 				   .journal = journal.dir >= 0 ? &journal : NULL};
 
 	return c->cuts > 0 ? cut_apply(&f, c->cut, c->cuts, why) : OK;

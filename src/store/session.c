@@ -79,9 +79,15 @@ static void start_waiting(struct session *s, double seconds)
 bool session_waits_for_mailbox(struct session *s, enum err err)
 {
 	const struct conf_locking *locking = &s->store->env->conf->locking;
+	const struct external *external = &s->store->external;
 	double sleep_s = (double)locking->retry_sleep.n;
 
-	if (err != ERR_IN_USE || ++s->attempts >= locking->retry_count) /* 0: one */
+	s->external_job = err == ERR_IN_USE ? external->asked : 0;
+	if (s->external_job > 0) {
+		start_waiting(s, WAIT_MOST_S); /* the answer comes sooner */
+		return true;
+	}
+	if (err != ERR_IN_USE || external->refused || ++s->attempts >= locking->retry_count) /* 0: one */
 		return false;
 	start_waiting(s, sleep_s > retry_least_s ? sleep_s : retry_least_s);
 	return true;
@@ -93,6 +99,17 @@ static void wake(struct store *st, const uint64_t *key)
 	for (struct session *w = st->waiting; w; w = w->next_waiting)
 		if (!w->lock.held && (!key || w->md.key == *key))
 			ev_feed_event(st->loop, &w->wait, EV_TIMER);
+}
+
+bool session_on_locked(struct store *st, uint64_t job)
+{
+	struct session *w = st->waiting;
+
+	while (w && w->external_job != job)
+		w = w->next_waiting;
+	if (w)
+		ev_feed_event(st->loop, &w->wait, EV_TIMER);
+	return w != NULL;
 }
 
 void session_retry(struct store *st)
@@ -116,6 +133,7 @@ static void let_go(struct session *s)
 
 	stop_waiting(s);
 	stop_asking(s);
+	external_forget(&s->store->external, s->external_job);
 	lock_release(&s->store->locks, &s->lock);
 	if (s->open)
 		debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: close", s->md.path);
@@ -177,10 +195,11 @@ static void send_scan(const struct session *s)
 /* It does not come to be. */
 static void refuse(struct session *s, struct slice maildrop, enum err err, const struct why *why)
 {
-	bool in_use = err == ERR_IN_USE;
+	bool in_use = err == ERR_IN_USE || s->store->external.refused;
 
 	if (!old_line(in_use ? OLD_IN_USE : OLD_NOT_OPENED, OLD(maildrop, slice_str(why->text))))
-		log_event(s, "maildrop-refused", maildrop, in_use ? LOG_INFO : LOG_ERR, why);
+		log_event(s, "maildrop-refused", maildrop, err == ERR_IN_USE ? LOG_INFO : LOG_ERR, why);
+	external_begin(&s->store->external);
 	deny(s->front, s->item.key, err);
 	session_end(s);
 }
@@ -273,6 +292,7 @@ static void session_try(struct session *s)
 		return;
 	stop_waiting(s);
 	if (err == OK) {
+		external_begin(&s->store->external);
 		err = maildrop_open(&s->md, &first, &why);
 		if (session_waits_for_mailbox(s, err))
 			return;
@@ -350,6 +370,7 @@ static void session_start(struct store *st, const struct msg_grant *g, struct sl
 	store_count(st);
 	s->front = store_front(st, g->front);
 	s->deadline_ms = clock_ms() + lock_wait_ms(s);
+	external_begin(&st->external);
 	enum err err = maildrop_find(&s->md, mailbox, &st->setup, &why);
 
 	if (err != OK) {

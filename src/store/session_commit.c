@@ -71,6 +71,7 @@ void session_commit_try(struct session *s)
 	struct why why = {""};
 
 	debug(TOPIC_MAILBOX, DEBUG_TRACE1, "%s: commit", s->md.path);
+	external_begin(&s->store->external);
 	enum err err = maildrop_commit(&s->md, &ch, &outcome, &why);
 
 	if (session_waits_for_mailbox(s, err))

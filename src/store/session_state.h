@@ -21,6 +21,7 @@ struct session {
 	uint64_t deadline_ms;   /* for the session lock */
 	uint32_t lock_attempts; /* to get it, so far */
 	uint32_t attempts;      /* to get the mailbox lock, so far */
+	uint64_t external_job;  /* the question to the external locker whose answer it waits for; 0: none */
 	uint8_t *deleted;       /* what QUIT asked for, while it waits to be done; owned */
 	struct session *next_waiting;
 	uint16_t user_len;
@@ -33,7 +34,7 @@ struct slice session_user(const struct session *s);
  * ended it: nothing is wrong. */
 struct session *session_of(const struct chan *c, uint64_t sid, bool *late);
 
-/* The mailbox lock is busy, and there will be another attempt: meanwhile others are served. */
+/* The mailbox lock is busy, or somebody is being asked for it, and there will be another attempt: meanwhile others are served. */
 bool session_waits_for_mailbox(struct session *s, enum err err);
 
 /* Tries, or tries again, what QUIT asked for. */

@@ -224,8 +224,27 @@ static enum err on_go(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
+/* A session waits for it, or a journal that was to be replayed. */
+static enum err on_locked(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_locked *q = m->payload;
+	struct store *st = c->owner;
+	enum err err = external_answered(&st->external, m, why);
+
+	if (err == OK && !session_on_locked(st, q->job))
+		replay_all(&st->setup);
+	return err;
+}
+
 static const struct chan_ops master_ops = {
-	.on = {[MSG_PEER] = on_peer, [MSG_LOG] = role_log_on_log, [MSG_IDLE] = on_go, [MSG_GRANT] = on_master_grant},
+	.on =
+		{
+			[MSG_PEER] = on_peer,
+			[MSG_LOG] = role_log_on_log,
+			[MSG_IDLE] = on_go,
+			[MSG_GRANT] = on_master_grant,
+			[MSG_LOCKED] = on_locked,
+		},
 	.closed = on_master_closed,
 };
 
@@ -240,16 +259,19 @@ static void set_up_maildrops(struct store *st)
 	const struct conf *cf = st->env->conf;
 	const char *index = cf->mailbox.index;
 
-	st->setup = (struct maildrop_setup){.type = cf->mailbox.mailbox_type ? cf->mailbox.mailbox_type : "mbox",
-					    .index_dir = -1,
-					    .lock = {.conf = &cf->locking, .locker = &st->locker},
-					    .mailutils_locks = cf->mandatory_locking.lock_directory,
-					    .journal_dir = -1,
-					    .uidl_dir = -1,
-					    .uidl_format = cf->mailbox.uidl_format,
-					    .uidl_pattern = cf->mailbox.uidl_pattern,
-					    .mh_backup = cf->mailbox.mh_backup,
-					    .unquote = unquote[cf->mailbox.mbox_quoting]};
+	st->setup =
+		(struct maildrop_setup){.type = cf->mailbox.mailbox_type ? cf->mailbox.mailbox_type : "mbox",
+					.index_dir = -1,
+					.lock = {.conf = &cf->locking,
+						 .locker = &st->locker,
+						 .external = cf->locking.type == LOCK_EXTERNAL ? &st->external : NULL},
+					.mailutils_locks = cf->mandatory_locking.lock_directory,
+					.journal_dir = -1,
+					.uidl_dir = -1,
+					.uidl_format = cf->mailbox.uidl_format,
+					.uidl_pattern = cf->mailbox.uidl_pattern,
+					.mh_backup = cf->mailbox.mh_backup,
+					.unquote = unquote[cf->mailbox.mbox_quoting]};
 	if (index && strcmp(index, "off") == 0)
 		st->setup.index = INDEX_OFF;
 	else if (index && strcmp(index, "auto") != 0)
@@ -312,11 +334,12 @@ int store_main(const struct role_env *env)
 	st->uid = geteuid();
 	st->locks.fd = env->session_fd;
 	locker_init(&st->locker, env->spool);
+	chan_init(&st->master, st->loop, env->master_fd, ROLE_STORE, ROLE_MASTER, 0, &master_ops, st);
+	external_init(&st->external, st->loop, &st->master);
 	set_up_maildrops(st);
 	set_up_uidls(st);
 	set_up_journals(st);
 	set_up_loop(st);
-	chan_init(&st->master, st->loop, env->master_fd, ROLE_STORE, ROLE_MASTER, 0, &master_ops, st);
 	role_log_tell(&st->master);
 	store_count(st);
 	(void)chan_send(&st->master, MSG_READY, NULL);

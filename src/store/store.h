@@ -5,6 +5,7 @@
 #pragma once
 #include "ipc/chan.h"
 #include "ipc/role.h"
+#include "store/external.h"
 #include "store/lock.h"
 #include "store/locker.h"
 #include "store/maildrop.h"
@@ -31,6 +32,7 @@ struct store {
 	struct peer *fronts, *auths;
 	uint32_t newest_front; /* serial */
 	struct locker locker;
+	struct external external;
 	struct chan master;
 	ev_timer idle;
 	ev_timer

@@ -279,16 +279,6 @@ def test_left_lock_of_mailutils(daemon):
         assert attempt(daemon, user).startswith(reply), age
 
 
-@pytest.mark.parametrize("type", ["external"])
-def test_types_that_are_not_there_yet(daemon, user, type):
-    """They are told, and the mailbox is locked as by default."""
-    lock_statements(daemon, f"type {type}; retry-count 1;")
-    daemon.start()
-    daemon.wait_log(r"statement locking.type is not honoured yet")
-    put_lock(user, str(os.getpid()))
-    assert attempt(daemon, user).startswith(b"-ERR [IN-USE]")
-
-
 @pytest.mark.needs_root
 @pytest.mark.parametrize("where", ["spooled", "user"])
 def test_pid_check(daemon, request, where):

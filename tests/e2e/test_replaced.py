@@ -1,15 +1,14 @@
 """Deliverers that wait for a lock while a session deletes, which puts a new file in the mailbox's place: what they deliver is in the new one."""
 
 import re
-import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
 from clients import NOBODY
 from deliverers import Exim, Maildrop, Postfix, Procmail
 from server import Mbox, wait_for
+from slowed import Slowed
 
 pytestmark = pytest.mark.needs_root
 
@@ -27,25 +26,6 @@ def user(daemon):
         user.inbox.deliver(message(n))
     user.lock = user.inbox.path.with_name("INBOX.lock")
     return user
-
-
-class Slowed:
-    """Every renameat(2) of the store workers begins so many seconds late: new files come late, while the locks are held."""
-
-    def __init__(self, daemon, seconds):
-        pids = ",".join(str(p) for p in daemon.role_pids("pop3d-store"))
-        self.trace = subprocess.Popen(["strace", "-qq", "-f", "-p", pids, "-e", "trace=renameat", "-e",
-                                       f"inject=renameat:delay_enter={seconds * 1000000}", "-o", str(daemon.top / "trace")],
-                                      stderr=subprocess.DEVNULL)
-        assert wait_for(lambda: all(self.is_traced(p) for p in pids.split(",")))
-
-    @staticmethod
-    def is_traced(pid):
-        return not re.search(r"^TracerPid:\t0$", Path(f"/proc/{pid}/status").read_text(), re.M)
-
-    def stop(self):
-        self.trace.terminate()
-        self.trace.wait(20)
 
 
 def deliverer(kind, place, user, unpacked):
