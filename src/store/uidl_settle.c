@@ -1,6 +1,4 @@
 /* store/uidl_settle.c - see uidl_settle.h */
-#include "store/uidl_settle.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,30 +8,11 @@
 
 #include "base/log.h"
 #include "store/uidl.h"
-#include "store/uidl_format.h"
-#include "store/uidl_table.h"
+#include "store/uidl_settling.h"
 
 enum {
 	STALE_FEW = 64,       /* entries of messages that are gone: not worth a write */
 	LOOKS_MOST = 1000000, /* at entries, before tables are better */
-};
-
-/* One at a time. */
-struct settle {
-	const struct maildrop *md;
-	struct scan *now;
-	char path[PATH_MAX];
-	struct uidl_place place;
-	struct uidl_file file;
-	uint64_t *key, *sub;  /* of each message */
-	uint64_t *entry_key;  /* of each entry */
-	uint32_t *entry_of;   /* of each message: its entry, or UIDL_NONE */
-	uint32_t *message_of; /* of each entry: whose it is, or UIDL_NONE */
-	uint8_t *known;       /* of each message: it had its id before this scan */
-	struct uidl_chains messages, entries;
-	struct uidl_table uidls; /* of messages */
-	struct uidl_numbers numbers;
-	uint32_t copies; /* ids that were made because another was taken */
 };
 
 /* ---- where ---- */
@@ -62,7 +41,7 @@ enum err uidl_place_of(const struct maildrop *md, char path[static PATH_MAX], st
 }
 
 /* What is damaged is kept for people; ids are then what index and mail say. One of a later version is not touched. */
-static enum err read_file(struct uidl_file *file, const struct uidl_place *place, const struct maildrop *md,
+enum err settle_read(struct uidl_file *file, const struct uidl_place *place, const struct maildrop *md,
 			  struct why *why)
 {
 	char aside[NAME_OCTETS + 1];
@@ -81,7 +60,7 @@ static enum err read_file(struct uidl_file *file, const struct uidl_place *place
 
 /* ---- begin and end ---- */
 
-static void settle_done(struct settle *s)
+void settle_done(struct settle *s)
 {
 	uidl_file_done(&s->file);
 	uidl_chains_done(&s->messages);
@@ -112,7 +91,7 @@ static bool find_lasting(struct settle *s)
 }
 
 /* The file has been read. */
-static bool make_tables(struct settle *s)
+bool settle_tables(struct settle *s)
 {
 	size_t messages = (size_t)s->now->count + 1, entries = (size_t)s->file.count + 1;
 
@@ -207,7 +186,7 @@ static void match_group(struct settle *s, uint32_t first, const struct uidl_tabl
 		match_rest(s, first, entry, any, going);
 }
 
-static enum err match_all(struct settle *s, struct why *why)
+enum err settle_match(struct settle *s, struct why *why)
 {
 	struct uidl_table by_uidl;
 	bool sane = uidl_table_init(&by_uidl, s->file.count);
@@ -289,12 +268,12 @@ static enum err name_all(struct settle *s, struct why *why)
 /* ---- making it durable ---- */
 
 /* One that says nothing is none. */
-static enum err put_file(const struct uidl_place *place, const struct uidl_text *t, uint64_t next, struct why *why)
+enum err settle_put(const struct uidl_place *place, const struct uidl_text *t, uint64_t next, struct why *why)
 {
 	return t->count > 0 || t->failed || next > 0 ? uidl_file_write(place, t, why) : uidl_file_remove(place, why);
 }
 
-static enum err write_file(struct settle *s, struct why *why)
+enum err settle_write(struct settle *s, struct why *why)
 {
 	struct uidl_text t;
 
@@ -303,7 +282,7 @@ static enum err write_file(struct settle *s, struct why *why)
 		if (is_kept(s, i))
 			uidl_text_add(&t, s->key[i], s->sub[i], false, listing_uidl(&s->now->rec[i]));
 	uidl_text_end(&t);
-	enum err err = put_file(&s->place, &t, s->numbers.next, why);
+	enum err err = settle_put(&s->place, &t, s->numbers.next, why);
 
 	uidl_text_done(&t);
 	return err;
@@ -376,7 +355,7 @@ static enum err make_durable(struct settle *s, struct why *why)
 	if (s->place.dir < 0) /* told at the start */
 		return OK;
 	if (need.missing > 0 || need.tidy)
-		err = write_file(s, &reason);
+		err = settle_write(s, &reason);
 	else if (need.relied > 0 && fsync(s->place.dir) < 0)
 		err = fail_errno(&reason, ERR_TEMP, "sync the directory of unique-ids");
 	if (err != OK && mark_waiting(s))
@@ -400,9 +379,9 @@ static void set_flags(struct settle *s)
 static enum err settle_special(struct settle *s, struct why *why)
 {
 	s->numbers = (struct uidl_numbers){s->file.validity, s->file.next};
-	if (!make_tables(s))
+	if (!settle_tables(s))
 		return fail(why, ERR_TEMP, "no memory for unique-ids");
-	enum err err = match_all(s, why);
+	enum err err = settle_match(s, why);
 
 	if (err == OK)
 		err = name_all(s, why);
@@ -421,7 +400,7 @@ enum err uidl_settle(const struct maildrop *md, struct scan *now, struct why *wh
 	enum err err = md->setup->uidl_dir >= 0 ? uidl_place_of(md, s->path, &s->place, why) : OK;
 
 	if (err == OK)
-		err = read_file(&s->file, &s->place, md, why);
+		err = settle_read(&s->file, &s->place, md, why);
 	if (err == OK && (s->file.there || now->specials > 0 || !uidl_format_is_computed(md->setup)))
 		err = settle_special(s, why);
 	settle_done(s);
@@ -464,160 +443,4 @@ bool uidl_settle_more(const struct maildrop *md, struct scan *more)
 			 uidl_file_read(&file, &place, &unknown, NULL) == OK && is_silent(&file, md->driver, more);
 	uidl_file_done(&file);
 	return silent;
-}
-
-/* ---- for popctl ---- */
-
-enum err uidl_impose(const struct maildrop *md, struct scan *now, uint64_t validity, uint64_t next, struct why *why)
-{
-	static struct settle settle;
-	struct settle *s = &settle;
-
-	*s = (struct settle){.md = md, .now = now};
-	enum err err = uidl_place_of(md, s->path, &s->place, why);
-
-	if (err == OK && s->place.dir < 0)
-		err = fail(why, ERR_PERM, "there is no directory for unique-ids");
-	if (err == OK)
-		err = read_file(&s->file, &s->place, md, why);
-	if (err == OK && !make_tables(s))
-		err = fail(why, ERR_TEMP, "no memory for unique-ids");
-	s->numbers = next > 0 ? (struct uidl_numbers){validity, next}
-			      : (struct uidl_numbers){s->file.validity, s->file.next};
-	for (uint32_t i = 0; i < now->count && err == OK; i++)
-		if (!uidl_table_add(&s->uidls, listing_uidl(&now->rec[i]), i))
-			err = fail(why, ERR_PERM, "two messages have the unique-id %.*s", (int)now->rec[i].uidl_len,
-				   now->rec[i].uidl);
-	if (err == OK)
-		err = write_file(s, why);
-	settle_done(s);
-	return err;
-}
-
-enum err uidl_match(const struct maildrop *md, struct scan *now, struct uidl_file *file, uint8_t *has, struct why *why)
-{
-	static struct settle settle;
-	struct settle *s = &settle;
-
-	*s = (struct settle){.md = md, .now = now, .file = *file};
-	enum err err = make_tables(s) ? OK : fail(why, ERR_TEMP, "no memory for unique-ids");
-
-	if (err == OK) {
-		memset(s->known, 0, now->count); /* what they have been called here says nothing */
-		err = match_all(s, why);
-	}
-	for (uint32_t i = 0; i < now->count && err == OK; i++) {
-		has[i] = s->entry_of[i] != UIDL_NONE;
-		if (has[i])
-			uidl_set(&now->rec[i], uidl_file_uidl(&s->file, s->entry_of[i]));
-	}
-	s->file = (struct uidl_file){0}; /* the caller's */
-	settle_done(s);
-	return err;
-}
-
-enum err uidl_export(const struct maildrop *md, struct scan *now, struct uidl_text *t, struct why *why)
-{
-	static struct settle settle;
-	struct settle *s = &settle;
-
-	*s = (struct settle){.md = md, .now = now};
-	*t = (struct uidl_text){0};
-	enum err err = uidl_place_of(md, s->path, &s->place, why);
-
-	if (err == OK)
-		err = read_file(&s->file, &s->place, md, why);
-	if (err == OK && !make_tables(s))
-		err = fail(why, ERR_TEMP, "no memory for unique-ids");
-	if (err == OK) {
-		uidl_text_begin(t, s->path, s->file.validity, s->file.next);
-		for (uint32_t i = 0; i < now->count; i++)
-			uidl_text_add(t, s->key[i], s->sub[i], false, listing_uidl(&now->rec[i]));
-		uidl_text_end(t);
-		err = t->failed ? fail(why, ERR_TEMP, "no memory for unique-ids") : OK;
-	}
-	settle_done(s);
-	return err;
-}
-
-/* ---- a commit ---- */
-
-/* Whether another message has the key of this one. */
-static bool has_twin(const struct uidl_chains *c, const struct uidl_file *f, uint32_t entry)
-{
-	return uidl_chains_first(c, f->entry[entry].key) != entry || uidl_chains_next(c, entry) != UIDL_NONE;
-}
-
-static void choose_going(struct uidl_marks *marks, const struct maildrop *md, const struct changes *ch,
-			 const struct uidl_table *by_uidl, const struct uidl_chains *by_key)
-{
-	struct changes_walk walk = {0};
-	struct message m;
-	enum err err = OK;
-
-	while (changes_next(md, ch, &walk, &m, &err, NULL)) {
-		uint32_t k = err == OK ? uidl_table_find(by_uidl, listing_uidl(&m.rec)) : UIDL_NONE;
-
-		if (k == UIDL_NONE || !has_twin(by_key, &marks->file, k))
-			continue;
-		marks->file.entry[k].going = true;
-		marks->made++;
-	}
-}
-
-static void find_going(struct uidl_marks *marks, const struct maildrop *md, const struct changes *ch)
-{
-	struct uidl_file *f = &marks->file;
-	struct uidl_table by_uidl = {0};
-	struct uidl_chains by_key = {0};
-	uint64_t *key = calloc((size_t)f->count + 1, sizeof *key);
-
-	for (uint32_t k = 0; key && k < f->count; k++)
-		key[k] = f->entry[k].key;
-	if (key && uidl_table_init(&by_uidl, f->count) && uidl_chains_init(&by_key, key, f->count)) {
-		for (uint32_t k = 0; k < f->count; k++)
-			(void)uidl_table_add(&by_uidl, uidl_file_uidl(f, k), k);
-		choose_going(marks, md, ch, &by_uidl, &by_key);
-	}
-	uidl_table_done(&by_uidl);
-	uidl_chains_done(&by_key);
-	free(key);
-}
-
-void uidl_marks_make(struct uidl_marks *marks, const struct maildrop *md, const struct changes *ch)
-{
-	struct why why = {""};
-	bool unknown;
-
-	marks->made = 0;
-	marks->file = (struct uidl_file){0};
-	if (md->setup->uidl_dir < 0)
-		return;
-	enum err err = uidl_place_of(md, marks->path, &marks->place, &why);
-
-	if (err == OK)
-		err = uidl_file_read(&marks->file, &marks->place, &unknown, &why);
-	if (err == OK && marks->file.count > 0)
-		find_going(marks, md, ch);
-	if (err == OK && marks->made > 0)
-		err = uidl_file_mark(&marks->file, &marks->place, &why);
-	if (err != OK)
-		debug(TOPIC_MAILBOX, DEBUG_ERROR, "%s: %s", md->path, why.text);
-}
-
-void uidl_marks_end(struct uidl_marks *marks, bool all)
-{
-	const struct uidl_file *f = &marks->file;
-	struct uidl_text t = {0};
-
-	if (marks->made > 0 && all) {
-		uidl_text_begin(&t, marks->path, f->validity, f->next);
-		for (uint32_t k = 0; k < f->count; k++)
-			if (!f->entry[k].going)
-				uidl_text_add(&t, f->entry[k].key, f->entry[k].sub, false, uidl_file_uidl(f, k));
-		uidl_text_end(&t);
-		(void)put_file(&marks->place, &t, f->next, NULL); /* or the next scan does it: it sees the marks */
-		uidl_text_done(&t);
-	}
-	uidl_file_done(&marks->file);
 }
