@@ -17,7 +17,10 @@ struct room_large {
 	struct room_large *next;
 };
 
+enum { ROWS_FIRST = 64, PASS_SHED = 4096 };
+
 static int tmp_dir = -1;
+static uint32_t rows_most = ROOM_ROWS;
 static struct room_large *all;
 
 void room_set_dir(int dir)
@@ -135,6 +138,15 @@ bool room_grow(struct room *r, size_t cap)
 	return cap > ROOM_HEAP_MOST ? move(r, cap) : grow_heap(r, cap);
 }
 
+void *room_row(struct room *r, size_t n, size_t size)
+{
+	size_t need = (n + 1) * size;
+
+	if (need > r->cap && !room_grow(r, need + need / 4 + ROWS_FIRST * size))
+		return NULL;
+	return r->p + n * size;
+}
+
 void room_ready(const struct room *r, size_t at, size_t n)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), begin = at - at % page;
@@ -147,6 +159,22 @@ void room_shed_all(void)
 {
 	for (const struct room_large *l = all; l; l = l->next)
 		(void)madvise(l->p, l->cap, MADV_DONTNEED); /* of a shared mapping nothing is lost */
+}
+
+void room_pass(size_t i)
+{
+	if (i % PASS_SHED == PASS_SHED - 1)
+		room_shed_all();
+}
+
+uint32_t room_rows(void)
+{
+	return rows_most;
+}
+
+void room_set_rows(uint32_t rows)
+{
+	rows_most = rows;
 }
 
 void room_done(struct room *r)

@@ -6,6 +6,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { ROOM_HEAP_MOST = 512 * 1024 }; /* octets of a room that stays on the heap */
 
@@ -21,11 +22,22 @@ void room_set_dir(int dir);
 /* At least `cap` octets; what was there stays. False: no memory, and nothing has changed. A room begins as {0}. */
 bool room_grow(struct room *r, size_t cap);
 
+/* Row n of those of `size` octets, with room for it: what is new of the room has any contents. NULL: no memory. */
+void *room_row(struct room *r, size_t n, size_t size);
+
 /* Octets [at, at + n), or those of them that there are, are about to be written one after the other: in a large room they are mapped at once,
  * which is cheaper than a page fault for each page. */
 void room_ready(const struct room *r, size_t at, size_t n);
 
 /* All large rooms of the process. Contents stay. */
 void room_shed_all(void);
+
+/* Whoever goes through all rows of something calls it for each of them: once in a while it sheds what lies behind. */
+void room_pass(size_t i);
+
+/* How many rows are worked on at a time by what cannot go through them one after the other: tables (store/ids.h), sorting (store/pile.h). */
+enum { ROOM_ROWS = 64 * 1024 };
+uint32_t room_rows(void);
+void room_set_rows(uint32_t rows); /* for tests: fewer than ROOM_ROWS, at least 1 */
 
 void room_done(struct room *r);

@@ -51,8 +51,7 @@ static bool grow_names(struct scan *s)
 
 void scan_pass(uint32_t i)
 {
-	if (i % SHED_EACH == SHED_EACH - 1)
-		room_shed_all();
+	room_pass(i);
 }
 
 enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan_entry *e, struct slice name,
