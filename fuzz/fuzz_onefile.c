@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static char file[64 * 1024];
 	struct scan none = {0}, known = {0}, grown = {0}, fresh = {0};
-	uint32_t *where = NULL;
+	struct room where = {0};
 
 	if (n < 1)
 		return 0;
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		for (uint32_t i = 0; i < fresh.count; i++)
 			must(grown.entry[i].at == fresh.entry[i].at && grown.rec[i].crc == fresh.rec[i].crc);
 	}
-	free(where);
+	room_done(&where);
 	scan_done(&known);
 	scan_done(&grown);
 	scan_done(&fresh);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "store/driver.h"
+#include "store/room.h"
 #include "store/shift.h"
 
 enum { GROWN_MOST = 16 }; /* times that a file may have grown while it was copied */
@@ -19,7 +20,7 @@ static bool is_sane(const struct cut *cut, size_t n, uint64_t octets)
 {
 	uint64_t at = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++, room_pass(i)) {
 		if (cut[i].from < at || cut[i].to <= cut[i].from || cut[i].to > octets)
 			return false;
 		at = cut[i].to;
@@ -109,6 +110,8 @@ static enum err copy(int from, int to, uint64_t at, uint64_t end, struct cuts cu
 		if (got < 0 || put(to, keep(&cuts, at, (size_t)got)) < 0)
 			return fail_errno(why, storage_err(errno), got < 0 ? "read" : "write beside");
 		at += (uint64_t)got;
+		if (cuts.next < cuts.end) /* there may be many of them */
+			room_shed_all();
 	}
 	return OK;
 }

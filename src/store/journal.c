@@ -14,6 +14,7 @@
 #include "mail/listing.h"
 #include "store/cut.h"
 #include "store/driver.h"
+#include "store/room.h"
 
 enum {
 	VERSION = 1,
@@ -185,13 +186,30 @@ static bool slots_clear(const struct journal *j)
 	return true;
 }
 
+/* There may be many, of which few are to be in memory. */
+static size_t cuts_together(size_t n)
+{
+	const size_t most = 4096;
+
+	return n < most ? n : most;
+}
+
 static bool head_write(struct journal *j, const struct cut *cut, size_t n)
 {
-	struct slice cuts = {(const char *)cut, n * sizeof *cut};
-
-	j->head.cuts_crc = listing_crc(0, cuts);
+	j->head.cuts_crc = 0;
+	for (size_t i = 0, some; i < n; i += some, room_shed_all()) {
+		some = cuts_together(n - i);
+		j->head.cuts_crc =
+			listing_crc(j->head.cuts_crc, (struct slice){(const char *)&cut[i], some * sizeof *cut});
+	}
 	j->head.head_crc = head_crc(&j->head);
-	return put(j->fd, &j->head, sizeof j->head, 0) && attempts_put(j->fd, 0) && put(j->fd, cuts.p, cuts.n, CUTS_AT);
+	bool done = put(j->fd, &j->head, sizeof j->head, 0) && attempts_put(j->fd, 0);
+
+	for (size_t i = 0, some; i < n && done; i += some, room_shed_all()) {
+		some = cuts_together(n - i);
+		done = put(j->fd, &cut[i], some * sizeof *cut, (off_t)(CUTS_AT + i * sizeof *cut));
+	}
+	return done;
 }
 
 enum err journal_new(struct journal *j, const struct journal_place *place, const struct stat *file,

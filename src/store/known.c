@@ -1,197 +1,234 @@
 /* store/known.c - see known.h
  *
- * Two hash tables with open addressing. Identities are halves of SHA-256, and their own hash; UIDLs can be chosen by others, so theirs has
- * a seed. */
+ * Those with one identity are counted off: known ones that have not been found, in their order, meet those that were read, in theirs. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "store/ids.h"
 #include "store/known.h"
-#include "store/lock.h"
 
-struct known_same {
-	uint64_t id;
-	uint32_t known;  /* the first known message of this identity that has not been found; KNOWN_NONE */
-	uint32_t copies; /* that have this identity, known ones included; 0: the slot is free */
+/* What becomes of a message of `now`, from the first one on that was read. */
+struct known_fate {
+	uint32_t known; /* which it is, or KNOWN_NONE: a new one */
+	uint32_t copy;  /* of a new one: so many others have its identity; TAKEN: it was known from the start */
+};
+#define TAKEN UINT32_MAX
+
+/* An X-UIDL, and what is needed to see whether it is right. */
+struct known_ask {
+	uint64_t body;
+	uint32_t now; /* whose it is */
+	enum digest_lines lines;
+	char xuidl[UIDL_MOST + 1];
 };
 
-enum { SLOTS_FIRST = 64 };
+/* A known message of a part that has not been found. */
+struct link {
+	uint32_t known;
+	uint32_t next; /* of the same identity, or KNOWN_NONE */
+};
 
-static struct known_same *same_slot(const struct known *k, uint64_t id)
+static struct known_fate *fate_of(const struct known *k, uint32_t i)
 {
-	size_t i = id & (k->sames_cap - 1);
-
-	while (k->same[i].copies > 0 && k->same[i].id != id)
-		i = (i + 1) & (k->sames_cap - 1);
-	return &k->same[i];
+	return (struct known_fate *)(void *)k->fates.p + (i - k->taken);
 }
 
-static bool sames_grow(struct known *k)
+bool known_init(struct known *k, const struct scan *known, struct scan *now)
 {
-	struct known bigger = {.sames_cap = k->sames_cap ? k->sames_cap * 2 : SLOTS_FIRST};
-
-	bigger.same = calloc(bigger.sames_cap, sizeof *bigger.same);
-	if (!bigger.same)
+	*k = (struct known){.known = known, .now = now};
+	if (!room_grow(&k->where, ((size_t)known->count + 1) * sizeof(uint32_t)))
 		return false;
-	for (size_t i = 0; i < k->sames_cap; i++)
-		if (k->same[i].copies > 0)
-			*same_slot(&bigger, k->same[i].id) = k->same[i];
-	free(k->same);
-	k->same = bigger.same;
-	k->sames_cap = bigger.sames_cap;
-	return true;
-}
-
-/* The entry of this identity, made where there is none; NULL: no memory. */
-static struct known_same *same_of(struct known *k, uint64_t id)
-{
-	if (k->sames * 4 >= k->sames_cap * 3 && !sames_grow(k))
-		return NULL;
-	struct known_same *s = same_slot(k, id);
-
-	if (s->copies == 0) {
-		*s = (struct known_same){.id = id, .known = KNOWN_NONE};
-		k->sames++;
-	}
-	return s;
-}
-
-static uint64_t hash_uidl(const struct known *k, struct slice uidl)
-{
-	return lock_key_named(k->seed, uidl.n, uidl) | 1; /* 0: a free slot */
-}
-
-static uint64_t *uidl_slot(const struct known *k, uint64_t hash)
-{
-	size_t i = (hash >> 1) & (k->uidls_cap - 1);
-
-	while (k->uidl[i] != 0 && k->uidl[i] != hash)
-		i = (i + 1) & (k->uidls_cap - 1);
-	return &k->uidl[i];
-}
-
-static bool uidls_grow(struct known *k)
-{
-	struct known bigger = {.uidls_cap = k->uidls_cap ? k->uidls_cap * 2 : SLOTS_FIRST};
-
-	bigger.uidl = calloc(bigger.uidls_cap, sizeof *bigger.uidl);
-	if (!bigger.uidl)
-		return false;
-	for (size_t i = 0; i < k->uidls_cap; i++)
-		if (k->uidl[i] != 0)
-			*uidl_slot(&bigger, k->uidl[i]) = k->uidl[i];
-	free(k->uidl);
-	k->uidl = bigger.uidl;
-	k->uidls_cap = bigger.uidls_cap;
-	return true;
-}
-
-/* Nobody else gets it any more. *was: somebody had. */
-static bool take_uidl(struct known *k, struct slice uidl, bool *was)
-{
-	uint64_t hash = hash_uidl(k, uidl);
-
-	if (k->uidls * 2 >= k->uidls_cap && !uidls_grow(k))
-		return false;
-	uint64_t *slot = uidl_slot(k, hash);
-
-	*was = *slot != 0;
-	k->uidls += !*was;
-	*slot = hash;
-	return true;
-}
-
-/* ---- what is known ---- */
-
-/* From the last message to the first, so that the first of several alike comes first. */
-static bool add_known(struct known *k)
-{
-	for (uint32_t i = k->scan->count; i-- > 0;) {
-		struct known_same *s = same_of(k, k->scan->entry[i].id);
-		bool was;
-
-		if (!s || (k->scan->rec[i].flags & UIDL_SPECIAL && !take_uidl(k, listing_uidl(&k->scan->rec[i]), &was)))
-			return false;
-		k->next[i] = s->known;
-		k->where[i] = KNOWN_NONE;
-		s->known = i;
-		s->copies++;
-		scan_pass(i);
+	for (uint32_t i = 0; i < known->count; i++) {
+		known_where(&k->where)[i] = KNOWN_NONE;
+		room_pass(i);
 	}
 	return true;
-}
-
-bool known_init(struct known *k, const struct scan *scan)
-{
-	*k = (struct known){.scan = scan, .seed = (uint64_t)clock_wall_ns()};
-	k->where = calloc((size_t)scan->count + 1, sizeof *k->where);
-	k->next = calloc((size_t)scan->count + 1, sizeof *k->next);
-	return k->where && k->next && add_known(k);
 }
 
 void known_done(struct known *k)
 {
-	free(k->where);
-	free(k->next);
-	free(k->same);
-	free(k->uidl);
+	room_done(&k->where);
+	room_done(&k->fates);
+	room_done(&k->asks);
 }
 
-void known_keep(struct known *k, uint32_t n)
+/* ---- what is found ---- */
+
+static enum err no_memory(struct why *why)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		same_slot(k, k->scan->entry[i].id)->known = k->next[i];
-		k->where[i] = i;
+	return fail(why, ERR_TEMP, "no memory to tell messages apart");
+}
+
+static enum err add(struct known *k, struct known_fate fate, const struct listing_rec *r, const struct scan_entry *e,
+		    struct slice name, struct why *why)
+{
+	struct known_fate *f = room_row(&k->fates, k->now->count - k->taken, sizeof *f);
+
+	if (!f)
+		return no_memory(why);
+	*f = fate;
+	return scan_add(k->now, r, e, name, why);
+}
+
+enum err known_take(struct known *k, uint32_t which, const struct scan_entry *e, struct slice name, struct why *why)
+{
+	known_where(&k->where)[which] = k->now->count;
+	if (k->taken == k->now->count) {
+		k->taken++;
+		return scan_add(k->now, &k->known->rec[which], e, name, why);
 	}
+	return add(k, (struct known_fate){which, TAKEN}, &k->known->rec[which], e, name, why);
 }
 
-/* A UIDL of its own (a hash is only that of messages with this identity, and the first of them has it): the one that Mailutils gave it, the hash, or that of the first copy that nobody is. */
-static bool name_message(struct known *k, struct digest *m, int fd, uint32_t copy)
+enum err known_add(struct known *k, const struct digest *m, int64_t at, struct slice name, struct why *why)
 {
-	bool was = true;
+	const struct scan_entry e = {.id = m->id, .at = at};
+	struct listing_rec r = m->rec;
 
-	if (m->xuidl[0] && digest_xuidl_is_right(m, fd)) {
-		uidl_set(&m->rec, slice_str(m->xuidl));
-		m->rec.flags = UIDL_SPECIAL | UIDL_RIVALLED;
-		if (!take_uidl(k, listing_uidl(&m->rec), &was))
+	uidl_set(&r, slice_str(m->digits));
+	r.flags = 0;
+	if (m->xuidl[0]) {
+		struct known_ask *ask = room_row(&k->asks, k->asked, sizeof *ask);
+
+		if (!ask)
+			return no_memory(why);
+		*ask = (struct known_ask){.body = m->body, .now = k->now->count, .lines = m->lines};
+		memcpy(ask->xuidl, m->xuidl, sizeof ask->xuidl);
+		k->asked++;
+	}
+	k->read++;
+	return add(k, (struct known_fate){KNOWN_NONE, 0}, &r, &e, name, why);
+}
+
+/* ---- which is which: part by part ---- */
+
+/* From the last to the first, so that the first of several alike comes first. */
+static bool add_known(const struct known *k, struct ids *t, struct room *links)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = k->known->count; i-- > 0; room_pass(i)) {
+		uint64_t id = k->known->entry[i].id;
+
+		if (!ids_has(t, id))
+			continue;
+		struct ids_slot *s = ids_at(t, id);
+
+		if (!s)
 			return false;
-	}
-	if (was && copy == 0) {
-		uidl_set(&m->rec, slice_str(m->digits));
-		m->rec.flags = 0;
-		return true;
-	}
-	for (; was; copy++) {
-		m->rec.flags = UIDL_SPECIAL;
-		if (!uidl_copy(&m->rec, slice_str(m->digits), copy) || !take_uidl(k, listing_uidl(&m->rec), &was))
+		if (s->count++ == 0)
+			s->first = KNOWN_NONE;
+		if (known_where(&k->where)[i] != KNOWN_NONE)
+			continue;
+		struct link *l = room_row(links, n, sizeof *l);
+
+		if (!l)
 			return false;
+		*l = (struct link){i, s->first};
+		s->first = n++;
 	}
 	return true;
 }
 
-bool known_is(struct known *k, uint32_t known, uint32_t now)
+/* Position i of `now`, which was read. */
+static void meet(const struct known *k, struct ids_slot *s, const struct room *links, uint32_t i)
 {
-	if (k->where[known] != KNOWN_NONE)
+	struct known_fate *f = fate_of(k, i);
+
+	if (s->count == 0)
+		s->first = KNOWN_NONE;
+	if (s->first == KNOWN_NONE) {
+		f->copy = s->count++;
+		return;
+	}
+	const struct link *l = (const struct link *)(const void *)links->p + s->first;
+
+	f->known = l->known;
+	known_where(&k->where)[l->known] = i;
+	s->first = l->next;
+}
+
+static bool match_part(const struct known *k, struct ids *t, struct room *links)
+{
+	if (!add_known(k, t, links))
 		return false;
-	k->where[known] = now;
+	for (uint32_t i = k->taken; i < k->now->count; i++, room_pass(i)) {
+		uint64_t id = k->now->entry[i].id;
+
+		if (!ids_has(t, id) || fate_of(k, i)->copy == TAKEN)
+			continue;
+		struct ids_slot *s = ids_at(t, id);
+
+		if (!s)
+			return false;
+		meet(k, s, links, i);
+	}
 	return true;
 }
 
-bool known_match(struct known *k, struct digest *m, int fd, uint32_t now, uint32_t *which)
+static bool match_all(const struct known *k)
 {
-	struct known_same *s = same_of(k, m->id);
+	struct room links = {0};
+	struct ids t;
+	bool done = true;
 
-	if (!s)
-		return false;
-	while (s->known != KNOWN_NONE && k->where[s->known] != KNOWN_NONE)
-		s->known = k->next[s->known];
-	*which = s->known;
-	if (s->known == KNOWN_NONE)
-		return name_message(k, m, fd, s->copies++);
-	uidl_keep(&m->rec, &k->scan->rec[*which]);
-	if (m->xuidl[0]) /* who does not know it would take that */
-		m->rec.flags |= UIDL_SPECIAL | UIDL_RIVALLED;
-	k->where[*which] = now;
-	s->known = k->next[*which];
-	return true;
+	ids_init(&t, (uint64_t)k->known->count + k->now->count);
+	for (uint32_t part = 0; part < t.parts && done; part++)
+		done = ids_part(&t, part) && match_part(k, &t, &links);
+	room_done(&links);
+	ids_done(&t);
+	return done;
+}
+
+/* ---- ids ---- */
+
+static bool is_right(const struct known *k, const struct known_ask *ask, known_right *right, void *arg)
+{
+	struct digest m = {.rec = k->now->rec[ask->now], .body = ask->body, .lines = ask->lines};
+
+	memcpy(m.xuidl, ask->xuidl, sizeof m.xuidl);
+	return right(arg, ask->now, &m);
+}
+
+/* A hash is only that of messages with this identity, and the first of them has it. But one that Mailutils gave counts. */
+static bool name_message(const struct known *k, uint32_t i, const struct known_ask *ask, known_right *right, void *arg)
+{
+	const struct known_fate *f = fate_of(k, i);
+	struct listing_rec *r = &k->now->rec[i];
+	bool done = true;
+
+	if (f->known != KNOWN_NONE) {
+		uidl_keep(r, &k->known->rec[f->known]);
+		if (ask) /* who does not know it would take that */
+			r->flags |= UIDL_SPECIAL | UIDL_RIVALLED;
+	} else if (ask && is_right(k, ask, right, arg)) {
+		uidl_set(r, slice_str(ask->xuidl));
+		r->flags = UIDL_SPECIAL | UIDL_RIVALLED;
+	} else if (f->copy > 0) {
+		done = uidl_copy(r, listing_uidl(r), f->copy);
+		r->flags = UIDL_SPECIAL;
+	}
+	k->now->specials += (r->flags & UIDL_SPECIAL) != 0;
+	return done;
+}
+
+static bool name_all(const struct known *k, known_right *right, void *arg)
+{
+	const struct known_ask *ask = (const void *)k->asks.p;
+	bool done = true;
+
+	for (uint32_t i = k->taken, asked = 0; i < k->now->count && done; i++, room_pass(i)) {
+		const struct known_fate *f = fate_of(k, i);
+		bool asks = asked < k->asked && ask[asked].now == i;
+
+		if (f->copy != TAKEN && (asks || f->known != KNOWN_NONE || f->copy > 0))
+			done = name_message(k, i, asks ? &ask[asked] : NULL, right, arg);
+		asked += asks;
+	}
+	return done;
+}
+
+enum err known_end(struct known *k, known_right *right, void *arg, struct why *why)
+{
+	return k->read == 0 || (match_all(k) && name_all(k, right, arg)) ? OK : no_memory(why);
 }

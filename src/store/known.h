@@ -1,6 +1,7 @@
 /* store/known.h - which message is which, where none has a lasting name
  *
- * Known messages by identity, and UIDLs that are taken. */
+ * A scan adds what it finds, and at the end it is said for all of them at once which known messages they are: so that nothing needs to be
+ * known of all identities at a time (store/ids.h). */
 #pragma once
 #include "store/digest.h"
 #include "store/scan.h"
@@ -8,25 +9,34 @@
 #define KNOWN_NONE UINT32_MAX
 
 struct known {
-	const struct scan *scan; /* borrowed */
-	uint32_t *where;         /* of each known message: its position now, or KNOWN_NONE */
-	uint32_t *next;          /* the next one of the same identity, or KNOWN_NONE */
-	struct known_same *same; /* a hash table of identities */
-	uint64_t *uidl;          /* a hash table of hashes of UIDLs */
-	size_t sames, sames_cap, uidls, uidls_cap;
-	uint64_t seed;
+	const struct scan *known; /* borrowed, as the next one */
+	struct scan *now;         /* what is found; only functions of this file add to it */
+	struct room where;        /* of each known message: its position now, or KNOWN_NONE; see known_where */
+	uint32_t taken;           /* so many of `now` were known before the first one was read */
+	struct room fates;        /* of each message behind these */
+	struct room asks;         /* of those that have an X-UIDL */
+	uint32_t asked, read;
 };
 
 /* False: no memory. In any case there is something to be done with. */
-bool known_init(struct known *k, const struct scan *scan);
+bool known_init(struct known *k, const struct scan *known, struct scan *now);
 void known_done(struct known *k);
 
-/* The first `n` known messages are where they were. */
-void known_keep(struct known *k, uint32_t n);
+/* The next message is known message number `which`, which something else has told; what is known of it is added. */
+enum err known_take(struct known *k, uint32_t which, const struct scan_entry *e, struct slice name, struct why *why);
 
-/* Known message number `known` is the one at position `now`, which something else has told. False: it is another one already. */
-bool known_is(struct known *k, uint32_t known, uint32_t now);
+/* The next message was read. Which it is known_end says; until then its UIDL is that of its identity. */
+enum err known_add(struct known *k, const struct digest *m, int64_t at, struct slice name, struct why *why);
 
-/* Says which known message this is, the first of several alike that has not been found yet: *which; or KNOWN_NONE, and then m->rec gets a
- * UIDL that no other has. `now` is its position. False: no memory. */
-bool known_match(struct known *k, struct digest *m, int fd, uint32_t now, uint32_t *which);
+/* Whether the X-UIDL of a message that was read, at this position, is right: of *m there is what digest_xuidl_is_right needs. */
+typedef bool known_right(void *arg, uint32_t now, const struct digest *m);
+
+/* Says of all that were read which known message each is: the first of several alike that has not been found yet. One that is new gets its
+ * UIDL, and so do copies; where somebody has that already, store/uidl_settle.h sees to it. */
+enum err known_end(struct known *k, known_right *right, void *arg, struct why *why);
+
+/* Where a known message is now, or KNOWN_NONE; `where` may be taken over from a struct known. */
+static inline uint32_t *known_where(const struct room *where)
+{
+	return (void *)where->p;
+}

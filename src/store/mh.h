@@ -16,6 +16,7 @@
 
 #include "store/known.h"
 #include "store/maildrop.h"
+#include "store/pile.h"
 
 #define MH_INDEX_DIR ".pop3-index"
 
@@ -24,16 +25,14 @@ enum { MH_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS, MH_PASSES_MOST = 32 };
 /* ---- mh_list.c ---- */
 
 struct mh_found {
-	int64_t file;     /* see mh_file */
-	uint32_t name_at; /* into the text */
-	uint16_t name_len;
+	struct pile_text name;
+	int64_t file; /* see mh_file */
 };
 
 struct mh_list {
-	struct mh_found *found; /* in the order of their numbers */
-	size_t count, cap;
-	char *text;
-	size_t text_len, text_cap;
+	struct pile pile;
+	struct mh_found *found; /* of the pile: in the order of their numbers */
+	size_t count;
 	uint32_t *by_file;          /* their positions, sorted by `file`; NULL: not yet */
 	struct stamp stamp[STAMPS]; /* of the directory before it was read */
 	bool quiet;                 /* it was certainly the same behind it, and nothing vanished */

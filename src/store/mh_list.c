@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "store/mh.h"
 
-enum { FOUND_FIRST = 64, TEXT_FIRST = 4096, RECENT_NS = 100 * 1000 * 1000 };
+enum { RECENT_NS = 100 * 1000 * 1000 };
 
 bool mh_is_number(struct slice name)
 {
@@ -48,38 +48,14 @@ enum err mh_stamp(const struct maildrop *md, struct stamp stamp[STAMPS], struct 
 
 /* ---- one reading ---- */
 
-/* Room for one more name and one more of what was found; a failure leaves what there was. */
-static bool grow(struct mh_list *l)
-{
-	if (l->text_cap - l->text_len < NAME_OCTETS) {
-		size_t cap = l->text_cap ? l->text_cap * 2 : TEXT_FIRST;
-		char *text = cap <= UINT32_MAX ? realloc(l->text, cap) : NULL;
-
-		if (!text)
-			return false;
-		l->text = text;
-		l->text_cap = cap;
-	}
-	if (l->count == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : FOUND_FIRST;
-		struct mh_found *found = cap <= UINT32_MAX ? realloc(l->found, cap * sizeof *found) : NULL;
-
-		if (!found)
-			return false;
-		l->found = found;
-		l->cap = cap;
-	}
-	return true;
-}
-
 static bool add(struct mh_list *l, struct slice name, int64_t file)
 {
-	if (!grow(l))
+	const struct mh_found f = {.file = file};
+
+	l->pile.size = sizeof f;
+	if (!pile_add(&l->pile, &f, name, (struct slice){0}))
 		return false;
-	l->found[l->count++] =
-		(struct mh_found){.file = file, .name_at = (uint32_t)l->text_len, .name_len = (uint16_t)name.n};
-	memcpy(l->text + l->text_len, name.p, name.n);
-	l->text_len += name.n;
+	l->count++;
 	return true;
 }
 
@@ -141,11 +117,12 @@ static void tell_odd(const struct reading *r, const struct maildrop *md)
 	event_log(&e, LOG_NOTICE);
 }
 
-static int compare(const void *left, const void *right, void *list)
+static int compare(const void *left, const void *right, void *texts)
 {
-	struct slice a = mh_list_name(list, left), b = mh_list_name(list, right);
+	const struct pile_text *a = left, *b = right;
+	const char *text = texts;
 
-	return a.n != b.n ? (a.n > b.n) - (a.n < b.n) : memcmp(a.p, b.p, a.n);
+	return a->n != b->n ? (a->n > b->n) - (a->n < b->n) : memcmp(text + a->at, text + b->at, a->n);
 }
 
 /* A file that was renamed meanwhile may have been seen under both numbers: readings until two agree will tell. */
@@ -153,7 +130,7 @@ static uint64_t fingerprint(const struct mh_list *l)
 {
 	uint64_t sum = l->count;
 
-	for (size_t i = 0; i < l->count; i++)
+	for (size_t i = 0; i < l->count; i++, room_pass(i))
 		sum += (uint64_t)l->found[i].file;
 	return sum;
 }
@@ -186,8 +163,9 @@ static enum err read_once(struct mh_list *l, const struct maildrop *md, struct w
 		err = mh_stamp(md, behind, why);
 	if (err != OK)
 		return err;
-	if (l->count > 0)
-		qsort_r(l->found, l->count, sizeof *l->found, compare, l);
+	if (!pile_sort(&l->pile, compare))
+		return fail(why, ERR_TEMP, "no memory for a list of messages");
+	l->found = (void *)l->pile.row.p;
 	l->quiet = !r.vanished && memcmp(l->stamp, behind, sizeof behind) == 0 && !is_recent(&l->stamp[0]);
 	l->fingerprint = fingerprint(l);
 	tell_odd(&r, md);
@@ -211,15 +189,14 @@ enum err mh_list_read(struct mh_list *l, const struct maildrop *md, struct why *
 
 void mh_list_done(struct mh_list *l)
 {
-	free(l->found);
-	free(l->text);
+	pile_done(&l->pile);
 	free(l->by_file);
 	memset(l, 0, sizeof *l);
 }
 
 struct slice mh_list_name(const struct mh_list *l, const struct mh_found *f)
 {
-	return (struct slice){l->text + f->name_at, f->name_len};
+	return (struct slice){pile_text(&l->pile, f), f->name.n};
 }
 
 static int compare_files(const void *left, const void *right, void *list)

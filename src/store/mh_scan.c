@@ -1,10 +1,10 @@
 /* store/mh_scan.c - all messages of an MH folder. See mh.h */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "store/ids.h"
 #include "store/mh.h"
 #include "store/text.h"
 
@@ -47,50 +47,60 @@ struct pass {
 	const struct scan *known;
 	struct known which;
 	struct mh_list list;
-	uint32_t *is;    /* of each that was found: the known message that it is, or KNOWN_NONE */
-	uint32_t *files; /* hash table of known messages by Entry.at */
-	size_t cap;
-	bool vanished; /* one that was found was not there any more, or another one */
+	struct room is; /* of each that was found: the known message that it is, or KNOWN_NONE; see is_of */
+	bool vanished;  /* one that was found was not there any more, or another one */
 	struct scan *now;
 };
 
-static size_t slot_of(const struct pass *p, int64_t file)
+static uint32_t *is_of(const struct pass *p, size_t i)
 {
-	size_t i = (size_t)file & (p->cap - 1);
-
-	while (p->files[i] != KNOWN_NONE && p->known->entry[p->files[i]].at != file)
-		i = (i + 1) & (p->cap - 1);
-	return i;
+	return (uint32_t *)(void *)p->is.p + i;
 }
 
 /* Of several names of one file, the first one is in the table; the others are found by their contents. */
-static bool add_files(struct pass *p)
+static bool add_files(const struct pass *p, struct ids *files)
 {
-	p->cap = 64;
-	while (p->cap < (size_t)p->known->count * 2)
-		p->cap *= 2;
-	p->files = malloc(p->cap * sizeof *p->files);
-	p->is = malloc((p->list.count + 1) * sizeof *p->is);
-	if (!p->files || !p->is)
-		return false;
-	for (size_t i = 0; i < p->cap; i++)
-		p->files[i] = KNOWN_NONE;
-	for (uint32_t k = 0; k < p->known->count; k++) {
-		size_t i = slot_of(p, p->known->entry[k].at);
+	for (uint32_t k = 0; k < p->known->count; k++, room_pass(k)) {
+		uint64_t file = (uint64_t)p->known->entry[k].at;
 
-		if (p->files[i] == KNOWN_NONE)
-			p->files[i] = k;
+		if (!ids_has(files, file))
+			continue;
+		struct ids_slot *slot = ids_at(files, file);
+
+		if (!slot)
+			return false;
+		if (slot->count++ == 0)
+			slot->first = k;
 	}
 	return true;
 }
 
-static void match_files(struct pass *p)
+static void match_file(const struct pass *p, const struct ids *files, size_t i)
 {
-	for (size_t i = 0; i < p->list.count; i++) {
-		uint32_t k = p->files[slot_of(p, p->list.found[i].file)];
+	const struct ids_slot *slot = ids_find(files, (uint64_t)p->list.found[i].file);
+	uint32_t *where = slot ? &known_where(&p->which.where)[slot->first] : NULL;
+	bool is = where && *where == KNOWN_NONE;
 
-		p->is[i] = k != KNOWN_NONE && known_is(&p->which, k, (uint32_t)i) ? k : KNOWN_NONE;
+	*is_of(p, i) = is ? slot->first : KNOWN_NONE;
+	if (is)
+		*where = (uint32_t)i; /* no other file is it any more */
+}
+
+/* False: no memory. */
+static bool match_files(struct pass *p)
+{
+	struct ids files;
+	bool done = room_grow(&p->is, (p->list.count + 1) * sizeof(uint32_t));
+
+	ids_init(&files, p->known->count);
+	for (uint32_t part = 0; part < files.parts && done; part++) {
+		done = ids_part(&files, part) && add_files(p, &files);
+		for (size_t i = 0; i < p->list.count && done; i++, room_pass(i))
+			if (ids_has(&files, (uint64_t)p->list.found[i].file))
+				match_file(p, &files, i);
 	}
+	ids_done(&files);
+	return done;
 }
 
 static enum err read_new(struct pass *p, uint32_t i, struct why *why)
@@ -99,7 +109,6 @@ static enum err read_new(struct pass *p, uint32_t i, struct why *why)
 	char name[NAME_OCTETS + 1];
 	struct digest d;
 	struct stat st, behind;
-	uint32_t which;
 	struct why reason = {""};
 	enum err err = OK;
 
@@ -117,13 +126,25 @@ static enum err read_new(struct pass *p, uint32_t i, struct why *why)
 	if (err == OK && fstat(fd, &behind) < 0)
 		err = fail_errno(&reason, ERR_TEMP, "stat a message");
 	p->vanished |= err == OK && (mh_file(&st) != f->file || mh_file(&behind) != f->file);
-	if (err == OK && !known_match(&p->which, &d, fd, i, &which))
-		err = fail(&reason, ERR_TEMP, "no memory");
 	if (fd >= 0)
 		close(fd);
 	if (err != OK)
 		return fail(why, err, "%.120s: %s", reason.text, name);
-	return scan_add(p->now, &d.rec, &(struct scan_entry){.id = d.id, .at = mh_file(&behind)}, slice_str(name), why);
+	return known_add(&p->which, &d, mh_file(&behind), slice_str(name), why);
+}
+
+/* A file that is another one by now has no right one. */
+static bool is_right(void *pass, uint32_t now, const struct digest *m)
+{
+	const struct pass *p = pass;
+	char name[NAME_OCTETS + 1];
+	struct stat st;
+	int fd = slice_cstr(scan_name(p->now, now), name, sizeof name) ? mh_open(p->md, name, &st) : -1;
+	bool right = fd >= 0 && digest_xuidl_is_right(m, fd);
+
+	if (fd >= 0)
+		close(fd);
+	return right;
 }
 
 static enum err add_all(struct pass *p, struct why *why)
@@ -131,15 +152,15 @@ static enum err add_all(struct pass *p, struct why *why)
 	enum err err = OK;
 
 	for (uint32_t i = 0; i < p->list.count && err == OK; i++) {
-		uint32_t k = p->is[i];
+		uint32_t k = *is_of(p, i);
 
 		if (k == KNOWN_NONE)
 			err = read_new(p, i, why);
 		else
-			err = scan_add(p->now, &p->known->rec[k], &p->known->entry[k],
-				       mh_list_name(&p->list, &p->list.found[i]), why);
+			err = known_take(&p->which, k, &p->known->entry[k], mh_list_name(&p->list, &p->list.found[i]),
+					 why);
 	}
-	return err;
+	return err == OK ? known_end(&p->which, is_right, p, why) : err;
 }
 
 /* What the next pass knows: all of this one, and what was known and not found. */
@@ -150,7 +171,7 @@ static enum err carry(const struct pass *p, struct scan *carried, struct why *wh
 	*carried = *p->now;
 	*p->now = (struct scan){0};
 	for (uint32_t k = 0; k < p->known->count && err == OK; k++)
-		if (p->which.where[k] == KNOWN_NONE)
+		if (known_where(&p->which.where)[k] == KNOWN_NONE)
 			err = scan_add(carried, &p->known->rec[k], &p->known->entry[k], (struct slice){0}, why);
 	return err;
 }
@@ -162,10 +183,9 @@ static enum err scan_once(const struct maildrop *md, const struct scan *known, s
 	struct pass p = {.md = md, .known = known, .now = now};
 	enum err err = mh_list_read(&p.list, md, why);
 
-	if (err == OK && (!known_init(&p.which, known) || !add_files(&p)))
+	if (err == OK && (!known_init(&p.which, known, now) || !match_files(&p)))
 		err = fail(why, ERR_TEMP, "no memory to read the folder");
 	if (err == OK) {
-		match_files(&p);
 		memcpy(now->stamp, p.list.stamp, sizeof now->stamp);
 		err = add_all(&p, why);
 	}
@@ -174,8 +194,7 @@ static enum err scan_once(const struct maildrop *md, const struct scan *known, s
 		err = carry(&p, carried, why);
 	known_done(&p.which);
 	mh_list_done(&p.list);
-	free(p.files);
-	free(p.is);
+	room_done(&p.is);
 	return err;
 }
 

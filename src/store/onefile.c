@@ -61,6 +61,7 @@ static enum err find_moved(const struct maildrop *md, const struct message *m, s
 	for (uint32_t k = 0; err == OK && k < n; k++) {
 		uint32_t i = (uint32_t)(((uint64_t)moved.hint + k) % n);
 
+		room_pass(k);
 		if (!is_the_same(m, i))
 			continue;
 		moved.hint = i + 1;

@@ -35,10 +35,10 @@ struct onefile_format {
 /* Size, times and samples of an open file, or of none (-1). */
 enum err onefile_stamp(int fd, uint32_t rules, struct stamp stamp[STAMPS], struct why *why);
 
-/* All messages of any open file; `where`, where it is not NULL, gets what struct known has, for the caller to free. `grown` false: what is known of a
- * file that only grew is not relied on. */
+/* All messages of any open file; `where`, where it is not NULL, gets what struct known has (known_where), for the caller to end. `grown` false: what is
+ * known of a file that only grew is not relied on. */
 enum err onefile_find(int fd, const struct onefile_format *f, uint32_t rules, const struct scan *known, bool grown,
-		      struct scan *now, uint32_t **where, struct why *why);
+		      struct scan *now, struct room *where, struct why *why);
 
 /* Whether an open file, whose stamps are `now`, has only grown since it had those: `old`. */
 bool onefile_has_grown(int fd, const struct stamp old[STAMPS], const struct stamp now[STAMPS]);

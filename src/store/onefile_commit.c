@@ -16,7 +16,8 @@ struct commit {
 	const struct maildrop *md;
 	const struct changes *ch;
 	struct scan known, now;
-	uint32_t *where; /* of known messages, in `now` */
+	struct room where; /* of known messages, in `now` */
+	struct room room;  /* of the cuts */
 	struct cut *cut;
 	size_t cuts;
 	uint32_t found; /* messages in the cuts */
@@ -32,8 +33,7 @@ static bool is_deleted(const struct commit *c, uint32_t i)
 static enum err find(struct commit *c, bool grown, struct why *why)
 {
 	scan_done(&c->now);
-	free(c->where);
-	c->where = NULL;
+	room_done(&c->where);
 	return onefile_find(c->md->fd, c->md->driver->in_one_file, c->md->rules, &c->known, grown, &c->now, &c->where,
 			    why);
 }
@@ -47,9 +47,11 @@ static bool is_unchanged(const struct commit *c)
 /* Whether each of those that go is where it was. */
 static bool are_at(const struct commit *c)
 {
-	for (uint32_t i = 0; c->where && i < c->ch->count; i++)
-		if (is_deleted(c, i) && (c->where[i] != i || !onefile_is_at(c->md->fd, c->md->driver->in_one_file,
-									    &c->known.rec[i], &c->known.entry[i])))
+	const uint32_t *where = known_where(&c->where);
+
+	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i))
+		if (is_deleted(c, i) && (where[i] != i || !onefile_is_at(c->md->fd, c->md->driver->in_one_file,
+									 &c->known.rec[i], &c->known.entry[i])))
 			return false;
 	return true;
 }
@@ -75,7 +77,20 @@ static uint64_t end_of(const struct commit *c, uint32_t now)
 	return now + 1 < c->now.count ? (uint64_t)c->now.entry[now + 1].at : c->now.stamp[0].size;
 }
 
-/* False: the index, which may be anybody's work, has messages in places where there can be none. */
+/* False: there is no memory. */
+static bool cut_new(struct commit *c, uint64_t from, uint64_t to)
+{
+	struct cut *cut = room_row(&c->room, c->cuts, sizeof *cut);
+
+	if (!cut)
+		return false;
+	*cut = (struct cut){from, to};
+	c->cut = (void *)c->room.p;
+	c->cuts++;
+	return true;
+}
+
+/* False: the index, which may be anybody's work, has messages in places where there can be none; or there is no memory. */
 static bool add_cut(struct commit *c, uint64_t from, uint64_t to)
 {
 	const struct onefile_format *f = c->md->driver->in_one_file;
@@ -84,34 +99,31 @@ static bool add_cut(struct commit *c, uint64_t from, uint64_t to)
 	if (to <= from || to > size || (c->cuts > 0 && c->cut[c->cuts - 1].to > from) || !f->begins(c->md->fd, from) ||
 	    (to < size && !f->begins(c->md->fd, to)))
 		return false;
-	if (c->cuts > 0 && c->cut[c->cuts - 1].to == from)
-		c->cut[c->cuts - 1].to = to;
-	else
-		c->cut[c->cuts++] = (struct cut){from, to};
+	if (c->cuts == 0 || c->cut[c->cuts - 1].to != from)
+		return cut_new(c, from, to);
+	c->cut[c->cuts - 1].to = to;
 	return true;
 }
 
 /* In the order of the file as it is now. */
 static enum err make_cuts(struct commit *c, struct why *why)
 {
-	uint8_t *goes = calloc((size_t)c->now.count + 1, 1);
+	uint8_t *goes = calloc((size_t)c->now.count / 8 + 1, 1); /* a bit for each */
+	const uint32_t *where = known_where(&c->where);
 	bool sane = true;
 
-	c->cut = calloc((size_t)c->now.count + 1, sizeof *c->cut);
-	if (!goes || !c->cut || (!c->where && c->ch->count > 0)) {
-		free(goes);
+	if (!goes)
 		return fail(why, ERR_TEMP, "no memory to delete messages");
-	}
-	for (uint32_t i = 0; i < c->ch->count; i++)
-		if (is_deleted(c, i) && c->where[i] != KNOWN_NONE)
-			goes[c->where[i]] = 1;
-	for (uint32_t i = 0; i < c->now.count && sane; i++)
-		if (goes[i]) {
+	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i))
+		if (is_deleted(c, i) && where[i] != KNOWN_NONE)
+			goes[where[i] / 8] |= (uint8_t)(1 << where[i] % 8);
+	for (uint32_t i = 0; i < c->now.count && sane; i++, room_pass(i))
+		if (goes[i / 8] >> i % 8 & 1) {
 			sane = add_cut(c, (uint64_t)c->now.entry[i].at, end_of(c, i));
 			c->found++;
 		}
 	free(goes);
-	return sane ? OK : fail(why, ERR_TEMP, "the index is damaged");
+	return sane ? OK : fail(why, ERR_TEMP, "the index is damaged, or there is no memory");
 }
 
 static enum err cut_all(const struct commit *c, struct why *why)
@@ -154,7 +166,7 @@ static uint64_t octets_cut(const struct commit *c)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < c->cuts; i++)
+	for (size_t i = 0; i < c->cuts; i++, room_pass(i))
 		n += c->cut[i].to - c->cut[i].from;
 	return n;
 }
@@ -194,7 +206,7 @@ enum err onefile_commit(const struct maildrop *md, const struct changes *ch, str
 		err = fail(why, ERR_TEMP, "%u messages have been removed or changed by another program", out->failed);
 	scan_done(&c.known);
 	scan_done(&c.now);
-	free(c.where);
-	free(c.cut);
+	room_done(&c.where);
+	room_done(&c.room);
 	return err;
 }

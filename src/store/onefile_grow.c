@@ -9,6 +9,10 @@
 #include "store/index.h"
 #include "store/onefile.h"
 
+enum {
+	GROWN_MOST = 64 * 1024
+}; /* messages: what more have come is the scan's business, too, for their identities are all in memory here */
+
 static enum err add_message(struct scan *more, struct digest *m, uint64_t at, struct why *why)
 {
 	struct scan_entry e = {.id = m->id, .at = (int64_t)at};
@@ -34,7 +38,7 @@ static enum err read_more(const struct maildrop *md, uint64_t at, struct scan *m
 		if (err != OK || !is)
 			break;
 		err = onefile_digest(&text, f, md->rules, pos, &m, why);
-		*grown = m.xuidl[0] == '\0';
+		*grown = m.xuidl[0] == '\0' && more->count < GROWN_MOST;
 		if (err == OK && *grown)
 			err = add_message(more, &m, at, why);
 	}

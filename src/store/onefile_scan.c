@@ -65,7 +65,6 @@ struct reading {
 	struct text text;
 	const struct onefile_format *format;
 	struct known known;
-	struct scan *now;
 	uint32_t rules;
 };
 
@@ -91,14 +90,13 @@ static uint64_t begin_at(int fd, const struct onefile_format *f, const struct sc
 	return 0;
 }
 
+/* They stay what they are. */
 static enum err keep(struct reading *r, uint32_t n, struct why *why)
 {
-	const struct scan *known = r->known.scan;
 	enum err err = OK;
 
 	for (uint32_t i = 0; i < n && err == OK; i++)
-		err = scan_add(r->now, &known->rec[i], &known->entry[i], (struct slice){0}, why);
-	known_keep(&r->known, n);
+		err = known_take(&r->known, i, &r->known.known->entry[i], (struct slice){0}, why);
 	return err;
 }
 
@@ -126,18 +124,6 @@ enum err onefile_digest(struct text *t, const struct onefile_format *f, uint32_t
 }
 
 /* What other programs keep for themselves in the first message is no mail: not shown, never touched. */
-static enum err add_message(struct reading *r, struct digest *m, uint64_t at, struct why *why)
-{
-	struct scan_entry e = {.id = m->id, .at = (int64_t)at};
-	uint32_t which;
-
-	if (m->internal && at == 0)
-		return OK;
-	if (!known_match(&r->known, m, r->text.fd, r->now->count, &which))
-		return no_memory(why);
-	return scan_add(r->now, &m->rec, &e, (struct slice){0}, why);
-}
-
 static enum err read_all(struct reading *r, struct why *why)
 {
 	enum err err = OK;
@@ -151,21 +137,27 @@ static enum err read_all(struct reading *r, struct why *why)
 		if (err != OK || !is)
 			break;
 		err = onefile_digest(&r->text, r->format, r->rules, pos, &m, why);
-		if (err == OK)
-			err = add_message(r, &m, at, why);
+		if (err == OK && !(m.internal && at == 0))
+			err = known_add(&r->known, &m, (int64_t)at, (struct slice){0}, why);
 	}
 	return err;
 }
 
-enum err onefile_find(int fd, const struct onefile_format *f, uint32_t rules, const struct scan *known, bool grown,
-		      struct scan *now, uint32_t **where, struct why *why)
+static bool is_right(void *fd, uint32_t now, const struct digest *m)
 {
-	struct reading r = {.now = now, .rules = rules, .format = f};
+	(void)now;
+	return digest_xuidl_is_right(m, *(const int *)fd);
+}
+
+enum err onefile_find(int fd, const struct onefile_format *f, uint32_t rules, const struct scan *known, bool grown,
+		      struct scan *now, struct room *where, struct why *why)
+{
+	struct reading r = {.rules = rules, .format = f};
 	uint32_t kept = 0;
 	uint64_t at = 0;
 	enum err err = onefile_stamp(fd, rules, now->stamp, why);
 
-	if (err == OK && !known_init(&r.known, known))
+	if (err == OK && !known_init(&r.known, known, now))
 		err = no_memory(why);
 	if (err == OK && fd >= 0 && grown && onefile_has_grown(fd, known->stamp, now->stamp))
 		at = begin_at(fd, f, known, now->stamp, &kept);
@@ -175,9 +167,11 @@ enum err onefile_find(int fd, const struct onefile_format *f, uint32_t rules, co
 		text_open(&r.text, fd, at, now->stamp[0].size);
 		err = read_all(&r, why);
 	}
+	if (err == OK)
+		err = known_end(&r.known, is_right, &fd, why);
 	if (err == OK && where) {
 		*where = r.known.where;
-		r.known.where = NULL;
+		r.known.where = (struct room){0};
 	}
 	known_done(&r.known);
 	return err;
