@@ -101,7 +101,7 @@ static enum err list_agreed(const struct maildrop *md, struct maildir_list *list
 }
 
 /* Its name now; false: it is not there. Another file with its stable name is another message. */
-static bool find_path(const struct maildir_list *list, const struct message *m, struct maildir_path *path)
+static bool find_path(struct maildir_list *list, const struct message *m, struct maildir_path *path)
 {
 	struct maildir_name n;
 	const struct found *end;

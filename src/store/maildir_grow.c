@@ -136,7 +136,8 @@ static enum err add_all(const struct maildrop *md, struct maildir_list *l, struc
 {
 	enum err err = OK;
 
-	maildir_list_sort(l);
+	if (!maildir_list_sort(l))
+		return fail(why, ERR_TEMP, "no memory for a list of messages");
 	for (size_t i = 1; i < l->count && *grown; i++)
 		*grown = !slice_eq(maildir_list_stable(l, &l->found[i - 1]), maildir_list_stable(l, &l->found[i]));
 	for (size_t i = 0; i < l->count && *grown && err == OK; i++)

@@ -4,12 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { FOUND_FIRST = 64, TEXT_FIRST = 4096 };
 
 const char maildir_dirs[DIRS][4] = {[DIR_NEW] = "new", [DIR_CUR] = "cur"};
 
@@ -41,66 +38,37 @@ enum err maildir_stamp(int fd, struct stamp stamp[STAMPS], struct why *why)
 	return OK;
 }
 
+static struct slice stable_of(const char *texts, const struct found *f)
+{
+	return (struct slice){texts + f->text.at + f->stable_at, f->stable_len};
+}
+
 struct slice maildir_list_name(const struct maildir_list *l, const struct found *f)
 {
-	return (struct slice){l->text + f->name_at, f->name_len};
+	return (struct slice){pile_text(&l->pile, f), f->name_len};
 }
 
 struct slice maildir_list_stable(const struct maildir_list *l, const struct found *f)
 {
-	return (struct slice){l->text + f->stable_at, f->stable_len};
-}
-
-/* Room for two names and one more of what was found; a failure leaves what there was. */
-static bool grow(struct maildir_list *l)
-{
-	if (l->text_cap - l->text_len < 2 * NAME_OCTETS) {
-		size_t cap = l->text_cap ? l->text_cap * 2 : TEXT_FIRST;
-		char *text = cap <= UINT32_MAX ? realloc(l->text, cap) : NULL;
-
-		if (!text)
-			return false;
-		l->text = text;
-		l->text_cap = cap;
-	}
-	if (l->count == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : FOUND_FIRST;
-		struct found *found = cap <= UINT32_MAX ? realloc(l->found, cap * sizeof *found) : NULL;
-
-		if (!found)
-			return false;
-		l->found = found;
-		l->cap = cap;
-	}
-	return true;
-}
-
-static uint32_t add_text(struct maildir_list *l, struct slice text)
-{
-	size_t at = l->text_len;
-
-	if (text.n > 0)
-		memcpy(l->text + at, text.p, text.n);
-	l->text_len += text.n;
-	return (uint32_t)at;
+	return stable_of(l->pile.text.p, f);
 }
 
 bool maildir_list_add(struct maildir_list *l, unsigned dir, uint64_t ino, struct slice name)
 {
 	struct maildir_name n;
 
-	if (!grow(l))
-		return false;
 	maildir_name_parse(&n, name);
 	struct slice stable = {n.stable, n.stable_len};
+	bool begins = slice_starts(name, stable); /* mostly, what comes and goes is at the end */
 	struct found f = {.number = n.number, .m = n.m, .q = n.q, .ino = ino, .dir = (uint8_t)dir};
 
 	f.name_len = (uint16_t)name.n;
+	f.stable_at = begins ? 0 : f.name_len;
 	f.stable_len = n.stable_len;
-	f.name_at = add_text(l, name);
-	/* Mostly, what comes and goes is at the end. */
-	f.stable_at = slice_starts(name, stable) ? f.name_at : add_text(l, stable);
-	l->found[l->count++] = f;
+	l->pile.size = sizeof f;
+	if (!pile_add(&l->pile, &f, name, begins ? (struct slice){0} : stable))
+		return false;
+	l->count++;
 	return true;
 }
 
@@ -163,10 +131,10 @@ static int compare_text(struct slice a, struct slice b)
 	return order ? order : compare_numbers(a.n, b.n);
 }
 
-static int compare(const void *left, const void *right, void *list)
+static int compare(const void *left, const void *right, void *texts)
 {
 	const struct found *a = left, *b = right;
-	const struct maildir_list *l = list;
+	const char *text = texts;
 	int order = compare_numbers(a->number, b->number);
 
 	if (!order)
@@ -174,10 +142,12 @@ static int compare(const void *left, const void *right, void *list)
 	if (!order)
 		order = compare_numbers(a->q, b->q);
 	if (!order)
-		order = compare_text(maildir_list_stable(l, a), maildir_list_stable(l, b));
+		order = compare_text(stable_of(text, a), stable_of(text, b));
 	if (!order)
 		order = compare_numbers(b->dir, a->dir); /* what is in cur/ came earlier */
-	return order ? order : compare_text(maildir_list_name(l, a), maildir_list_name(l, b));
+	return order ? order
+		     : compare_text((struct slice){text + a->text.at, a->name_len},
+				    (struct slice){text + b->text.at, b->name_len});
 }
 
 static int order(uint64_t number, uint64_t m, uint64_t q, struct slice stable, const struct maildir_name *n)
@@ -222,6 +192,7 @@ static void drop_doubles(struct maildir_list *l)
 		}
 		if (!seen)
 			l->found[kept++] = l->found[i];
+		room_pass(i);
 	}
 	l->count = kept;
 }
@@ -237,15 +208,18 @@ static uint64_t fingerprint(const struct maildir_list *l)
 		for (size_t k = 0; k < stable.n; k++)
 			h = (h ^ (uint8_t)stable.p[k]) * 0x100000001B3u; /* FNV-1a */
 		sum += h ^ h >> 32;
+		room_pass(i);
 	}
 	return sum;
 }
 
-void maildir_list_sort(struct maildir_list *l)
+bool maildir_list_sort(struct maildir_list *l)
 {
-	if (l->count > 0)
-		qsort_r(l->found, l->count, sizeof *l->found, compare, l);
+	if (!pile_sort(&l->pile, compare))
+		return false;
+	l->found = (void *)l->pile.row.p;
 	drop_doubles(l);
+	return true;
 }
 
 enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why)
@@ -260,7 +234,8 @@ enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why)
 		err = maildir_stamp(fd, behind, why);
 	if (err != OK)
 		return err;
-	maildir_list_sort(l);
+	if (!maildir_list_sort(l))
+		return fail(why, ERR_TEMP, "no memory for a list of messages");
 	l->quiet = memcmp(l->stamp, behind, sizeof behind) == 0;
 	l->fingerprint = fingerprint(l);
 	return OK;
@@ -268,26 +243,37 @@ enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why)
 
 void maildir_list_done(struct maildir_list *l)
 {
-	free(l->found);
-	free(l->text);
+	pile_done(&l->pile);
 	*l = (struct maildir_list){0};
 }
 
-const struct found *maildir_list_find(const struct maildir_list *l, const struct maildir_name *n,
-				      const struct found **end)
+/* Whether what is at position `i` stands before a name. */
+static bool is_before(const struct maildir_list *l, size_t i, const struct maildir_name *n)
 {
-	size_t low = 0, high = l->count;
+	return maildir_list_compare(l, &l->found[i], n) < 0;
+}
 
+/* From where the last one was found, in longer and longer steps; so that who goes through all does not look at the whole list each time. */
+const struct found *maildir_list_find(struct maildir_list *l, const struct maildir_name *n, const struct found **end)
+{
+	size_t low = l->hint > 0 && l->hint <= l->count && is_before(l, l->hint - 1, n) ? l->hint : 0, high = low;
+
+	for (size_t step = 1; high < l->count && is_before(l, high, n); step *= 2) {
+		low = high + 1;
+		high = step < l->count - high ? high + step : l->count;
+	}
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (maildir_list_compare(l, &l->found[middle], n) < 0)
+		if (is_before(l, middle, n))
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	for (high = low; high < l->count && maildir_list_compare(l, &l->found[high], n) == 0;)
 		high++;
+	room_pass(l->finds++);
+	l->hint = low;
 	*end = low < high ? l->found + high : NULL;
 	return low < high ? l->found + low : NULL;
 }

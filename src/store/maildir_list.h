@@ -5,6 +5,7 @@
 #pragma once
 #include "store/driver.h"
 #include "store/maildir_name.h"
+#include "store/pile.h"
 
 enum maildir_dir { DIR_NEW, DIR_CUR, DIRS };
 extern const char maildir_dirs[DIRS][4];
@@ -16,17 +17,18 @@ struct maildir_path {
 void maildir_path(struct maildir_path *path, unsigned dir, struct slice name);
 
 struct found {
+	struct pile_text text; /* its name, and behind it, where the name does not begin with it, the stable name */
 	uint64_t number, m, q, ino;
-	uint32_t name_at, stable_at; /* into the text */
-	uint16_t name_len, stable_len;
+	uint16_t name_len;
+	uint16_t stable_at, stable_len; /* in the text */
 	uint8_t dir;
 };
 
 struct maildir_list {
-	struct found *found; /* in the order of messages; those with one stable name stand together */
-	size_t count, cap;
-	char *text;
-	size_t text_len, text_cap;
+	struct pile pile;
+	struct found *found; /* of the pile: in the order of messages; those with one stable name stand together */
+	size_t count;
+	size_t hint, finds;         /* for maildir_list_find */
 	struct stamp stamp[STAMPS]; /* of the directories before they were read */
 	bool quiet;                 /* they were the same behind it */
 	uint64_t fingerprint;       /* of the messages there are, whatever they are called */
@@ -43,7 +45,7 @@ enum err maildir_list_read(struct maildir_list *l, int fd, struct why *why);
 
 /* Or one by one. False: no memory. */
 bool maildir_list_add(struct maildir_list *l, unsigned dir, uint64_t ino, struct slice name);
-void maildir_list_sort(struct maildir_list *l);
+bool maildir_list_sort(struct maildir_list *l);
 void maildir_list_done(struct maildir_list *l);
 
 struct slice maildir_list_name(const struct maildir_list *l, const struct found *f);
@@ -53,6 +55,5 @@ struct slice maildir_list_stable(const struct maildir_list *l, const struct foun
 int maildir_list_compare(const struct maildir_list *l, const struct found *f, const struct maildir_name *n);
 int maildir_name_compare(const struct maildir_name *a, const struct maildir_name *b);
 
-/* The first with this stable name; NULL: there is none. `*end` is behind the last. */
-const struct found *maildir_list_find(const struct maildir_list *l, const struct maildir_name *n,
-				      const struct found **end);
+/* The first with this stable name; NULL: there is none. `*end` is behind the last. Cheapest when it is asked for names in their order. */
+const struct found *maildir_list_find(struct maildir_list *l, const struct maildir_name *n, const struct found **end);
