@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	for (struct slice rest = {text.p, body}; rest.n > 0;) {
 		struct slice line = slice_take(&rest, '\n');
 
-		if (t.cap - t.n < line.n + 128) /* longer than any that is right */
+		if (t.room.cap - t.n < line.n + 128) /* longer than any that is right */
 			break;
 		memcpy(t.p + t.n, line.p, line.n);
 		t.n += line.n;

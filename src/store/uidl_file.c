@@ -15,10 +15,9 @@
 #include "store/uidl_format.h"
 
 enum {
-	PATH_SHOWN = 180, /* octets of a long path that its file's name has */
-	ENTRIES_FIRST = 64,
-	TEXT_FIRST = 4096,
-	MARK_BACK = 2, /* octets from a UIDL back to its mark */
+	PATH_SHOWN = 180,   /* octets of a long path that its file's name has */
+	PIECE = 256 * 1024, /* octets that are read and written at a time */
+	MARK_BACK = 2,      /* octets from a UIDL back to its mark */
 };
 static const char suffix[] = ".uidl", made_suffix[] = ".new";
 
@@ -60,15 +59,26 @@ static enum err damaged(struct why *why, const char *what)
 static enum err read_octets(int fd, char *p, size_t n, struct why *why)
 {
 	for (size_t done = 0; done < n;) {
-		ssize_t got = pread(fd, p + done, n - done, (off_t)done);
+		ssize_t got = pread(fd, p + done, n - done < PIECE ? n - done : PIECE, (off_t)done);
 
 		if (got < 0)
 			return fail_errno(why, ERR_TEMP, "read the file of unique-ids");
 		if (got == 0)
 			return damaged(why, "it was cut");
 		done += (size_t)got;
+		if (n > PIECE)
+			room_shed_all();
 	}
 	return OK;
+}
+
+/* False: no memory. */
+static bool make_room(struct uidl_file *f, size_t octets)
+{
+	bool made = room_grow(&f->room, octets + 1); /* with a NUL */
+
+	f->text = f->room.p;
+	return made;
 }
 
 /* The whole file, and a NUL. */
@@ -88,9 +98,8 @@ static enum err read_text(struct uidl_file *f, const struct uidl_place *place, s
 		err = damaged(why, "it is no regular file, or too large");
 	if (err == OK) {
 		*octets = (size_t)st.st_size;
-		f->text = malloc(*octets + 1);
-		err = f->text ? read_octets(fd, f->text, *octets, why)
-			      : fail(why, ERR_TEMP, "no memory for a file of unique-ids");
+		err = make_room(f, *octets) ? read_octets(fd, f->text, *octets, why)
+					    : fail(why, ERR_TEMP, "no memory for a file of unique-ids");
 	}
 	if (fd >= 0)
 		close(fd);
@@ -117,16 +126,13 @@ static bool take_hex(struct slice *rest, uint64_t *n)
 
 static bool add_entry(struct uidl_file *f, const struct uidl_entry *e)
 {
-	if (f->count == f->cap) {
-		uint32_t cap = f->cap ? f->cap * 2 : ENTRIES_FIRST;
-		struct uidl_entry *entry = realloc(f->entry, cap * sizeof *entry);
+	struct uidl_entry *to = room_row(&f->entries, f->count, sizeof *to);
 
-		if (!entry)
-			return false;
-		f->entry = entry;
-		f->cap = cap;
-	}
-	f->entry[f->count++] = *e;
+	if (!to)
+		return false;
+	*to = *e;
+	f->entry = (void *)f->entries.p;
+	room_pass(f->count++);
 	return true;
 }
 
@@ -154,6 +160,17 @@ static bool take_numbers(struct uidl_file *f, struct slice rest)
 	return slice_u64(validity, &f->validity) && slice_u64(rest, &f->next) && f->validity > 0 && f->next > 0;
 }
 
+static uint32_t crc_of(struct slice text)
+{
+	uint32_t crc = 0;
+
+	for (; text.n > PIECE; text = (struct slice){text.p + PIECE, text.n - PIECE}) {
+		crc = listing_crc(crc, (struct slice){text.p, PIECE});
+		room_shed_all();
+	}
+	return listing_crc(crc, text);
+}
+
 /* The last line: nothing may follow. */
 static bool is_end(const struct uidl_file *f, struct slice line, struct slice behind)
 {
@@ -162,7 +179,7 @@ static bool is_end(const struct uidl_file *f, struct slice line, struct slice be
 	uint64_t count, crc;
 
 	return slice_u64(slice_take(&rest, ' '), &count) && take_hex(&rest, &crc) && rest.n == 0 && behind.n == 0 &&
-	       count == f->count && crc == listing_crc(0, all);
+	       count == f->count && crc == crc_of(all);
 }
 
 static enum err parse(struct uidl_file *f, size_t octets, bool *unknown, struct why *why)
@@ -211,8 +228,8 @@ enum err uidl_file_parse(struct uidl_file *f, struct slice text, struct why *why
 {
 	bool unknown;
 
-	*f = (struct uidl_file){.there = true, .text = malloc(text.n + 1)};
-	if (!f->text)
+	*f = (struct uidl_file){.there = true};
+	if (!make_room(f, text.n))
 		return fail(why, ERR_TEMP, "no memory for a file of unique-ids");
 	if (text.n > 0)
 		memcpy(f->text, text.p, text.n);
@@ -225,8 +242,8 @@ enum err uidl_file_parse(struct uidl_file *f, struct slice text, struct why *why
 
 void uidl_file_done(struct uidl_file *f)
 {
-	free(f->entry);
-	free(f->text);
+	room_done(&f->entries);
+	room_done(&f->room);
 	*f = (struct uidl_file){0};
 }
 
@@ -242,7 +259,7 @@ enum err uidl_file_mark(const struct uidl_file *f, const struct uidl_place *plac
 	int fd = openat(place->dir, place->name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	bool done = fd >= 0;
 
-	for (uint32_t i = 0; i < f->count && done; i++)
+	for (uint32_t i = 0; i < f->count && done; i++, room_pass(i))
 		if (f->entry[i].going)
 			done = pwrite(fd, "x", 1, (off_t)f->entry[i].at - MARK_BACK) == 1;
 	done = done && fdatasync(fd) == 0;
@@ -257,18 +274,9 @@ enum err uidl_file_mark(const struct uidl_file *f, const struct uidl_place *plac
 
 static char *room(struct uidl_text *t, size_t n)
 {
-	if (!t->failed && n > t->cap - t->n) {
-		size_t cap = t->cap ? t->cap * 2 : TEXT_FIRST;
-
-		while (cap - t->n < n)
-			cap *= 2;
-		char *p = realloc(t->p, cap);
-
-		t->failed = !p;
-		if (p) {
-			t->p = p;
-			t->cap = cap;
-		}
+	if (!t->failed) {
+		t->failed = !room_row(&t->room, t->n + n, 1);
+		t->p = t->room.p;
 	}
 	return t->failed ? NULL : t->p + t->n;
 }
@@ -314,15 +322,16 @@ void uidl_text_add(struct uidl_text *t, uint64_t key, uint64_t sub, bool going, 
 	buf_put(&b, uidl);
 	buf_char(&b, '\n');
 	t->n += b.len;
-	t->count++;
+	room_pass(t->count++);
 }
 
 /* As if nothing was marked. */
 static uint32_t text_crc(const struct uidl_text *t)
 {
 	uint32_t crc = 0;
+	size_t lines = 0;
 
-	for (struct slice rest = {t->p, t->n}; rest.n > 0;) {
+	for (struct slice rest = {t->p, t->n}; rest.n > 0; room_pass(lines++)) {
 		struct slice line = rest, words;
 
 		slice_take(&rest, '\n');
@@ -357,14 +366,14 @@ void uidl_text_end(struct uidl_text *t)
 
 void uidl_text_done(struct uidl_text *t)
 {
-	free(t->p);
+	room_done(&t->room);
 	*t = (struct uidl_text){0};
 }
 
 static bool write_all(int fd, const char *p, size_t n)
 {
 	while (n > 0) {
-		ssize_t put = write(fd, p, n);
+		ssize_t put = write(fd, p, n < PIECE ? n : PIECE);
 
 		if (put < 0 && errno == EINTR)
 			continue;
@@ -372,6 +381,8 @@ static bool write_all(int fd, const char *p, size_t n)
 			return false;
 		p += put;
 		n -= (size_t)put;
+		if (n > 0)
+			room_shed_all();
 	}
 	return true;
 }

@@ -18,6 +18,7 @@
 
 #include "base/slice.h"
 #include "base/why.h"
+#include "store/room.h"
 #include "store/scan.h"
 
 enum {
@@ -39,14 +40,16 @@ struct uidl_entry {
 	uint32_t at; /* of the UIDL, in the octets */
 	uint8_t len; /* of it */
 	bool going;
+	bool twin; /* another entry has the same key; private to uidl_marks.c */
 };
 
 struct uidl_file {
 	bool there;
 	struct uidl_entry *entry;
-	uint32_t count, cap;
-	uint64_t validity, next; /* numbers; 0: none have been given */
-	char *text;              /* the file; owned */
+	uint32_t count;
+	uint64_t validity, next;   /* numbers; 0: none have been given */
+	char *text;                /* the file */
+	struct room entries, room; /* what entry and text point into; owned */
 };
 
 /* OK with `there` false: no such file. ERR_PERM: it is damaged, or of a version that is not known, which *unknown says. After an error there is
@@ -67,8 +70,9 @@ enum err uidl_file_set_aside(const struct uidl_place *place, char aside[static N
 
 /* A file in the making. `failed`: no memory, and nothing else happens any more. */
 struct uidl_text {
-	char *p; /* owned */
-	size_t n, cap;
+	char *p;
+	size_t n;
+	struct room room; /* what p points into; owned */
 	uint32_t count;
 	bool failed;
 };

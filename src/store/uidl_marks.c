@@ -1,49 +1,91 @@
 /* store/uidl_marks.c - which of several identical messages a commit deletes. See uidl_settle.h */
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "store/uidl_settling.h"
 
-/* Whether another message has the key of this one. */
-static bool has_twin(const struct uidl_chains *c, const struct uidl_file *f, uint32_t entry)
+static bool count_keys(const struct uidl_file *f, struct ids *t)
 {
-	return uidl_chains_first(c, f->entry[entry].key) != entry || uidl_chains_next(c, entry) != UIDL_NONE;
+	for (uint32_t k = 0; k < f->count; k++, room_pass(k)) {
+		struct ids_slot *slot = ids_has(t, f->entry[k].key) ? ids_at(t, f->entry[k].key) : NULL;
+
+		if (slot)
+			slot->count++;
+		else if (ids_has(t, f->entry[k].key))
+			return false;
+	}
+	return true;
+}
+
+/* Entries whose key others have. False: no memory. */
+static bool find_twins(const struct uidl_file *f, bool *any)
+{
+	struct ids t;
+	bool done = true;
+
+	ids_init(&t, f->count);
+	for (uint32_t part = 0; part < t.parts && done; part++) {
+		done = ids_part(&t, part) && count_keys(f, &t);
+		for (uint32_t k = 0; k < f->count && done; k++, room_pass(k)) {
+			struct uidl_entry *e = &f->entry[k];
+
+			if (!ids_has(&t, e->key))
+				continue;
+			e->twin = ids_find(&t, e->key)->count > 1;
+			*any |= e->twin;
+		}
+	}
+	ids_done(&t);
+	return done;
+}
+
+/* Twins by their ids; of one that comes twice the first counts. */
+static bool index_twins(const struct uidl_file *f, struct ids *t)
+{
+	for (uint32_t k = 0; k < f->count; k++, room_pass(k)) {
+		uint64_t hash = f->entry[k].twin ? settle_hash(t->seed, uidl_file_uidl(f, k)) : 0;
+
+		if (!f->entry[k].twin || !ids_has(t, hash))
+			continue;
+		struct ids_slot *slot = ids_at(t, hash);
+
+		if (!slot)
+			return false;
+		if (slot->count++ == 0)
+			slot->first = k;
+	}
+	return true;
 }
 
 static void choose_going(struct uidl_marks *marks, const struct maildrop *md, const struct changes *ch,
-			 const struct uidl_table *by_uidl, const struct uidl_chains *by_key)
+			 const struct ids *t)
 {
 	struct changes_walk walk = {0};
 	struct message m;
 	enum err err = OK;
 
 	while (changes_next(md, ch, &walk, &m, &err, NULL)) {
-		uint32_t k = err == OK ? uidl_table_find(by_uidl, listing_uidl(&m.rec)) : UIDL_NONE;
+		uint64_t hash = err == OK ? settle_hash(t->seed, listing_uidl(&m.rec)) : 0;
+		const struct ids_slot *slot = err == OK && ids_has(t, hash) ? ids_find(t, hash) : NULL;
 
-		if (k == UIDL_NONE || !has_twin(by_key, &marks->file, k))
+		if (!slot)
 			continue;
-		marks->file.entry[k].going = true;
-		marks->made++;
+		marks->file.entry[slot->first].going = true;
+		room_pass(marks->made++);
 	}
 }
 
 static void find_going(struct uidl_marks *marks, const struct maildrop *md, const struct changes *ch)
 {
-	struct uidl_file *f = &marks->file;
-	struct uidl_table by_uidl = {0};
-	struct uidl_chains by_key = {0};
-	uint64_t *key = calloc((size_t)f->count + 1, sizeof *key);
+	const struct uidl_file *f = &marks->file;
+	bool twins = false, done = find_twins(f, &twins);
+	struct ids t;
 
-	for (uint32_t k = 0; key && k < f->count; k++)
-		key[k] = f->entry[k].key;
-	if (key && uidl_table_init(&by_uidl, f->count) && uidl_chains_init(&by_key, key, f->count)) {
-		for (uint32_t k = 0; k < f->count; k++)
-			(void)uidl_table_add(&by_uidl, uidl_file_uidl(f, k), k);
-		choose_going(marks, md, ch, &by_uidl, &by_key);
+	ids_init(&t, f->count);
+	for (uint32_t part = 0; part < t.parts && done && twins; part++) {
+		done = ids_part(&t, part) && index_twins(f, &t);
+		if (done)
+			choose_going(marks, md, ch, &t);
 	}
-	uidl_table_done(&by_uidl);
-	uidl_chains_done(&by_key);
-	free(key);
+	ids_done(&t);
 }
 
 void uidl_marks_make(struct uidl_marks *marks, const struct maildrop *md, const struct changes *ch)
@@ -74,7 +116,7 @@ void uidl_marks_end(struct uidl_marks *marks, bool all)
 
 	if (marks->made > 0 && all) {
 		uidl_text_begin(&t, marks->path, f->validity, f->next);
-		for (uint32_t k = 0; k < f->count; k++)
+		for (uint32_t k = 0; k < f->count; k++, room_pass(k))
 			if (!f->entry[k].going)
 				uidl_text_add(&t, f->entry[k].key, f->entry[k].sub, false, uidl_file_uidl(f, k));
 		uidl_text_end(&t);

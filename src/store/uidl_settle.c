@@ -1,18 +1,19 @@
-/* store/uidl_settle.c - see uidl_settle.h */
+/* store/uidl_settle.c - behind a scan: which id each message has, and what must be durable of that. See uidl_settle.h */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "store/lock.h"
 #include "store/uidl.h"
 #include "store/uidl_settling.h"
 
 enum {
 	STALE_FEW = 64,       /* entries of messages that are gone: not worth a write */
-	LOOKS_MOST = 1000000, /* at entries, before tables are better */
+	LOOKS_MOST = 1000000, /* at entries, before settling all is better */
 };
 
 /* ---- where ---- */
@@ -41,8 +42,7 @@ enum err uidl_place_of(const struct maildrop *md, char path[static PATH_MAX], st
 }
 
 /* What is damaged is kept for people; ids are then what index and mail say. One of a later version is not touched. */
-enum err settle_read(struct uidl_file *file, const struct uidl_place *place, const struct maildrop *md,
-			  struct why *why)
+enum err settle_read(struct uidl_file *file, const struct uidl_place *place, const struct maildrop *md, struct why *why)
 {
 	char aside[NAME_OCTETS + 1];
 	struct why reason = {""};
@@ -63,145 +63,41 @@ enum err settle_read(struct uidl_file *file, const struct uidl_place *place, con
 void settle_done(struct settle *s)
 {
 	uidl_file_done(&s->file);
-	uidl_chains_done(&s->messages);
-	uidl_chains_done(&s->entries);
-	uidl_table_done(&s->uidls);
-	free(s->key);
-	free(s->sub);
-	free(s->entry_key);
-	free(s->entry_of);
-	free(s->message_of);
-	free(s->known);
+	room_done(&s->rows);
 }
 
-static bool find_lasting(struct settle *s)
+uint64_t settle_hash(uint64_t seed, struct slice uidl)
+{
+	return lock_key_named(seed, uidl.n, uidl);
+}
+
+static bool begin_row(struct settle *s, uint32_t i)
 {
 	const struct scan *now = s->now;
 	const struct store_driver *driver = s->md->driver;
+	struct uidl_row *r = room_row(&s->rows, i, sizeof *r);
 
-	for (uint32_t i = 0; i < now->count; i++) {
-		s->key[i] = now->entry[i].id;
-		if (driver->lasting &&
-		    !driver->lasting(&now->rec[i], &now->entry[i], scan_name(now, i), &s->key[i], &s->sub[i]))
-			return false;
-		s->known[i] = (now->rec[i].flags & UIDL_SETTLED) != 0;
-		s->entry_of[i] = UIDL_NONE;
-	}
-	return true;
-}
-
-/* The file has been read. */
-bool settle_tables(struct settle *s)
-{
-	size_t messages = (size_t)s->now->count + 1, entries = (size_t)s->file.count + 1;
-
-	s->key = calloc(messages, sizeof *s->key);
-	s->sub = calloc(messages, sizeof *s->sub);
-	s->entry_of = calloc(messages, sizeof *s->entry_of);
-	s->known = calloc(messages, sizeof *s->known);
-	s->entry_key = calloc(entries, sizeof *s->entry_key);
-	s->message_of = calloc(entries, sizeof *s->message_of);
-	if (!s->key || !s->sub || !s->entry_of || !s->known || !s->entry_key || !s->message_of || !find_lasting(s))
+	if (!r)
 		return false;
-	for (uint32_t k = 0; k < s->file.count; k++) {
-		s->entry_key[k] = s->file.entry[k].key;
-		s->message_of[k] = UIDL_NONE;
-	}
-	return uidl_chains_init(&s->messages, s->key, s->now->count) &&
-	       uidl_chains_init(&s->entries, s->entry_key, s->file.count) && uidl_table_init(&s->uidls, messages);
+	*r = (struct uidl_row){.key = now->entry[i].id,
+			       .hash = settle_hash(s->seed, listing_uidl(&now->rec[i])),
+			       .entry = UIDL_NO_ENTRY,
+			       .known = (now->rec[i].flags & UIDL_SETTLED) != 0};
+	room_pass(i);
+	return !driver->lasting || driver->lasting(&now->rec[i], &now->entry[i], scan_name(now, i), &r->key, &r->sub);
 }
 
-/* ---- which entry is whose: group by group of one key ---- */
-
-static void match(struct settle *s, uint32_t message, uint32_t entry)
+enum err settle_begin(struct settle *s, struct why *why)
 {
-	s->entry_of[message] = entry;
-	s->message_of[entry] = message;
+	bool done = true;
+
+	s->seed = (uint64_t)clock_wall_ns();
+	for (uint32_t i = 0; i < s->now->count && done; i++)
+		done = begin_row(s, i);
+	return done ? OK : fail(why, ERR_TEMP, "no memory for unique-ids");
 }
 
-static bool is_free(const struct settle *s, uint32_t entry, bool going)
-{
-	return s->message_of[entry] == UIDL_NONE && s->file.entry[entry].going == going;
-}
-
-static bool has_going(const struct settle *s, uint32_t entry)
-{
-	for (; entry != UIDL_NONE; entry = uidl_chains_next(&s->entries, entry))
-		if (s->file.entry[entry].going)
-			return true;
-	return false;
-}
-
-/* Those whose id was known before keep it, unless a commit was about to delete that message. False: none is known. */
-static bool match_known(struct settle *s, uint32_t first, const struct uidl_table *by_uidl)
-{
-	bool any = false;
-
-	for (uint32_t i = first; i != UIDL_NONE; i = uidl_chains_next(&s->messages, i)) {
-		uint32_t k = s->known[i] ? uidl_table_find(by_uidl, listing_uidl(&s->now->rec[i])) : UIDL_NONE;
-
-		any |= s->known[i];
-		if (k != UIDL_NONE && s->entry_key[k] == s->key[i] && is_free(s, k, false))
-			match(s, i, k);
-	}
-	return any;
-}
-
-/* Those that something tells apart. */
-static void match_sub(struct settle *s, uint32_t first, uint32_t entry, bool going)
-{
-	for (uint32_t i = first; i != UIDL_NONE; i = uidl_chains_next(&s->messages, i))
-		for (uint32_t k = entry; k != UIDL_NONE && s->sub[i] != 0 && s->entry_of[i] == UIDL_NONE;
-		     k = uidl_chains_next(&s->entries, k))
-			if (is_free(s, k, going) && s->file.entry[k].sub == s->sub[i])
-				match(s, i, k);
-}
-
-/* The others, one after the other; `known': of them those that are known. */
-static void match_rest(struct settle *s, uint32_t first, uint32_t entry, bool known, bool going)
-{
-	for (uint32_t i = first; i != UIDL_NONE; i = uidl_chains_next(&s->messages, i)) {
-		if (s->entry_of[i] != UIDL_NONE || (known && !s->known[i]))
-			continue;
-		while (entry != UIDL_NONE && !is_free(s, entry, going))
-			entry = uidl_chains_next(&s->entries, entry);
-		if (entry == UIDL_NONE)
-			return;
-		match(s, i, entry);
-	}
-}
-
-/* Where a message of the group is known, the others are new: what is left over was of messages that are gone. But where a commit was
- * interrupted, the index may be older than file and mail: then these tell which of those that it knows are left. */
-static void match_group(struct settle *s, uint32_t first, const struct uidl_table *by_uidl)
-{
-	uint32_t entry = uidl_chains_first(&s->entries, s->key[first]);
-	bool marked = has_going(s, entry), any = entry != UIDL_NONE && match_known(s, first, by_uidl);
-
-	if (entry == UIDL_NONE)
-		return;
-	for (int going = 0; going <= (int)marked && !any; going++)
-		match_sub(s, first, entry, going);
-	for (int going = 0; going <= (int)marked; going++)
-		match_rest(s, first, entry, any, going);
-}
-
-enum err settle_match(struct settle *s, struct why *why)
-{
-	struct uidl_table by_uidl;
-	bool sane = uidl_table_init(&by_uidl, s->file.count);
-
-	for (uint32_t k = 0; k < s->file.count && sane; k++)
-		(void)uidl_table_add(&by_uidl, uidl_file_uidl(&s->file, k),
-				     k); /* of one that comes twice the first counts */
-	for (uint32_t i = 0; i < s->now->count && sane; i++)
-		if (uidl_chains_first(&s->messages, s->key[i]) == i)
-			match_group(s, i, &by_uidl);
-	uidl_table_done(&by_uidl);
-	return sane ? OK : fail(why, ERR_TEMP, "no memory for unique-ids");
-}
-
-/* ---- ids ---- */
+/* ---- what must have an entry ---- */
 
 /* Whether it is what the driver computes, so that nothing needs to be kept of it. */
 static bool is_plain(const struct settle *s, uint32_t i)
@@ -209,60 +105,28 @@ static bool is_plain(const struct settle *s, uint32_t i)
 	struct slice uidl = listing_uidl(&s->now->rec[i]);
 	char digits[17];
 
-	(void)snprintf(digits, sizeof digits, "%016llx", (unsigned long long)s->key[i]);
+	(void)snprintf(digits, sizeof digits, "%016llx", (unsigned long long)settle_row(s, i)->key);
 	return uidl.n == UIDL_DIGITS && memcmp(uidl.p, digits, 16) == 0;
-}
-
-static bool is_alone(const struct settle *s, uint32_t i)
-{
-	return uidl_chains_first(&s->messages, s->key[i]) == i && uidl_chains_next(&s->messages, i) == UIDL_NONE;
 }
 
 static bool is_kept(const struct settle *s, uint32_t i)
 {
-	return !uidl_format_is_computed(s->md->setup) || s->now->rec[i].flags & UIDL_RIVALLED || !is_plain(s, i) ||
-	       !is_alone(s, i);
+	return !uidl_format_is_computed(s->md->setup) || s->now->rec[i].flags & UIDL_RIVALLED ||
+	       !settle_row(s, i)->alone || !is_plain(s, i);
 }
 
-/* Where it is taken: another one. */
-static bool make_unique(struct settle *s, uint32_t i)
+/* Where ids are what they shall be. */
+void settle_find_kept(struct settle *s)
 {
-	struct listing_rec *r = &s->now->rec[i];
-	char digits[17];
+	s->now->specials = 0;
+	for (uint32_t i = 0; i < s->now->count; i++, room_pass(i)) {
+		uint32_t *flags = &s->now->rec[i].flags;
+		bool kept = is_kept(s, i);
 
-	(void)snprintf(digits, sizeof digits, "%016llx", (unsigned long long)s->key[i]);
-	while (!uidl_table_add(&s->uidls, listing_uidl(r), i))
-		if (!uidl_copy(r, slice_str(digits), ++s->copies))
-			return false;
-	return true;
-}
-
-/* First those that have been given, which nobody else gets any more; then the new ones. */
-static enum err name_all(struct settle *s, struct why *why)
-{
-	bool made = true;
-
-	for (uint32_t i = 0; i < s->now->count; i++) {
-		uint32_t k = s->entry_of[i];
-
-		if (k != UIDL_NONE)
-			uidl_set(&s->now->rec[i], uidl_file_uidl(&s->file, k));
-		if ((k != UIDL_NONE || s->known[i]) && uidl_table_add(&s->uidls, listing_uidl(&s->now->rec[i]), i))
-			continue;
-		s->known[i] = false; /* or never was; or another has its id */
-		if (k != UIDL_NONE)
-			s->message_of[k] = UIDL_NONE;
-		s->entry_of[i] = UIDL_NONE;
+		settle_row(s, i)->kept = kept;
+		*flags = (*flags & ~(uint32_t)UIDL_SPECIAL) | (kept ? UIDL_SPECIAL : 0);
+		s->now->specials += kept;
 	}
-	for (uint32_t i = 0; i < s->now->count && made; i++)
-		if (s->entry_of[i] == UIDL_NONE && !s->known[i]) {
-			enum err err = uidl_format_name(s->md, s->now, i, &s->numbers, why);
-
-			if (err != OK)
-				return err;
-			made = make_unique(s, i);
-		}
-	return made ? OK : fail(why, ERR_TEMP, "compute a unique-id: no memory");
 }
 
 /* ---- making it durable ---- */
@@ -278,9 +142,12 @@ enum err settle_write(struct settle *s, struct why *why)
 	struct uidl_text t;
 
 	uidl_text_begin(&t, s->path, s->numbers.validity, s->numbers.next);
-	for (uint32_t i = 0; i < s->now->count; i++)
-		if (is_kept(s, i))
-			uidl_text_add(&t, s->key[i], s->sub[i], false, listing_uidl(&s->now->rec[i]));
+	for (uint32_t i = 0; i < s->now->count; i++, room_pass(i)) {
+		const struct uidl_row *r = settle_row(s, i);
+
+		if (r->kept)
+			uidl_text_add(&t, r->key, r->sub, false, listing_uidl(&s->now->rec[i]));
+	}
 	uidl_text_end(&t);
 	enum err err = settle_put(&s->place, &t, s->numbers.next, why);
 
@@ -297,20 +164,20 @@ struct need {
 static struct need find_need(const struct settle *s)
 {
 	struct need need = {0};
-	uint32_t stale = 0;
+	uint32_t used = 0;
 
-	for (uint32_t i = 0; i < s->now->count; i++) {
-		bool kept = is_kept(s, i);
+	for (uint32_t i = 0; i < s->now->count; i++, room_pass(i)) {
+		const struct uidl_row *r = settle_row(s, i);
+		bool has = r->entry != UIDL_NO_ENTRY;
 
-		need.missing += kept && s->entry_of[i] == UIDL_NONE;
-		need.relied += kept && s->entry_of[i] != UIDL_NONE && !s->known[i];
+		need.missing += r->kept && !has;
+		need.relied += r->kept && has && !r->known;
+		used += r->kept && has;
 	}
-	for (uint32_t k = 0; k < s->file.count; k++) {
-		uint32_t i = s->message_of[k];
-
-		stale += i == UIDL_NONE || !is_kept(s, i);
+	for (uint32_t k = 0; k < s->file.count; k++, room_pass(k))
 		need.tidy |= s->file.entry[k].going;
-	}
+	uint32_t stale = s->file.count - used;
+
 	need.tidy |= stale > 0 && (stale == s->file.count || (stale > STALE_FEW && stale > s->file.count / 2));
 	return need;
 }
@@ -338,11 +205,14 @@ static bool mark_waiting(struct settle *s)
 {
 	bool any = false;
 
-	for (uint32_t i = 0; i < s->now->count; i++)
-		if (is_kept(s, i) && s->entry_of[i] == UIDL_NONE && !s->known[i]) {
+	for (uint32_t i = 0; i < s->now->count; i++, room_pass(i)) {
+		const struct uidl_row *r = settle_row(s, i);
+
+		if (r->kept && r->entry == UIDL_NO_ENTRY && !r->known) {
 			s->now->rec[i].flags |= UIDL_WAITS;
 			any = true;
 		}
+	}
 	return any;
 }
 
@@ -367,27 +237,21 @@ static enum err make_durable(struct settle *s, struct why *why)
 
 /* ---- all of it ---- */
 
-static void set_flags(struct settle *s)
-{
-	for (uint32_t i = 0; i < s->now->count; i++) {
-		uint32_t *flags = &s->now->rec[i].flags;
-
-		*flags = (*flags & ~(uint32_t)UIDL_SPECIAL) | (is_kept(s, i) ? UIDL_SPECIAL : 0);
-	}
-}
-
+/* First those that have been given, which nobody else gets any more; then the new ones. */
 static enum err settle_special(struct settle *s, struct why *why)
 {
-	s->numbers = (struct uidl_numbers){s->file.validity, s->file.next};
-	if (!settle_tables(s))
-		return fail(why, ERR_TEMP, "no memory for unique-ids");
-	enum err err = settle_match(s, why);
+	enum err err = settle_begin(s, why);
 
+	s->numbers = (struct uidl_numbers){s->file.validity, s->file.next};
 	if (err == OK)
-		err = name_all(s, why);
+		err = settle_match(s, why);
+	if (err == OK)
+		err = settle_keep(s, why);
+	if (err == OK)
+		err = settle_name(s, why);
 	if (err != OK)
 		return err;
-	set_flags(s);
+	settle_find_kept(s);
 	return make_durable(s, why);
 }
 
@@ -418,12 +282,12 @@ static bool is_silent(const struct uidl_file *f, const struct store_driver *driv
 {
 	bool silent = (uint64_t)f->count * more->count <= LOOKS_MOST;
 
-	for (uint32_t i = 0; i < more->count && silent; i++) {
+	for (uint32_t i = 0; i < more->count && silent; i++, room_shed_all()) {
 		uint64_t key = more->entry[i].id, sub;
 
 		silent = !driver->lasting ||
 			 driver->lasting(&more->rec[i], &more->entry[i], scan_name(more, i), &key, &sub);
-		for (uint32_t k = 0; k < f->count && silent; k++)
+		for (uint32_t k = 0; k < f->count && silent; k++, room_pass(k))
 			silent = !has_to_do(f, k, key, listing_uidl(&more->rec[i]));
 	}
 	return silent;

@@ -15,8 +15,6 @@ static size_t mask_for(size_t most)
 	return slots - 1;
 }
 
-/* ---- ids ---- */
-
 bool uidl_table_init(struct uidl_table *t, size_t most)
 {
 	*t = (struct uidl_table){.mask = mask_for(most), .seed = (uint64_t)clock_wall_ns()};
@@ -54,52 +52,4 @@ bool uidl_table_add(struct uidl_table *t, struct slice uidl, uint32_t value)
 		return false;
 	*s = (struct uidl_slot){uidl, value};
 	return true;
-}
-
-/* ---- keys ---- */
-
-static uint32_t *head_of(const struct uidl_chains *c, uint64_t key)
-{
-	return &c->head[lock_key(c->seed, key) & c->mask];
-}
-
-/* From the last to the first, so that the first comes first. */
-bool uidl_chains_init(struct uidl_chains *c, const uint64_t *key, uint32_t count)
-{
-	*c = (struct uidl_chains){.key = key, .mask = mask_for(count), .seed = (uint64_t)clock_wall_ns()};
-	c->head = malloc((c->mask + 1) * sizeof *c->head);
-	c->next = calloc((size_t)count + 1, sizeof *c->next);
-	if (!c->head || !c->next)
-		return false;
-	for (size_t i = 0; i <= c->mask; i++)
-		c->head[i] = UIDL_NONE;
-	for (uint32_t i = count; i-- > 0;) {
-		c->next[i] = *head_of(c, key[i]);
-		*head_of(c, key[i]) = i;
-	}
-	return true;
-}
-
-void uidl_chains_done(struct uidl_chains *c)
-{
-	free(c->head);
-	free(c->next);
-	*c = (struct uidl_chains){0};
-}
-
-static uint32_t with_key(const struct uidl_chains *c, uint32_t i, uint64_t key)
-{
-	while (i != UIDL_NONE && c->key[i] != key)
-		i = c->next[i];
-	return i;
-}
-
-uint32_t uidl_chains_first(const struct uidl_chains *c, uint64_t key)
-{
-	return with_key(c, *head_of(c, key), key);
-}
-
-uint32_t uidl_chains_next(const struct uidl_chains *c, uint32_t i)
-{
-	return with_key(c, c->next[i], c->key[i]);
 }
