@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +285,14 @@ static void set_up_maildrops(struct store *st)
 	}
 }
 
+/* What is large goes back to the system as soon as it is freed, and not into the heap, which would keep it: workers wait for long. */
+static void set_up_memory(void)
+{
+	enum { LARGE = 128 * 1024 };
+
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
+}
+
 /* Journals, and what they tell of: nobody is served before that is done. */
 static void set_up_journals(struct store *st)
 {
@@ -338,6 +347,7 @@ int store_main(const struct role_env *env)
 	external_init(&st->external, st->loop, &st->master);
 	set_up_maildrops(st);
 	set_up_uidls(st);
+	set_up_memory();
 	set_up_journals(st);
 	set_up_loop(st);
 	role_log_tell(&st->master);

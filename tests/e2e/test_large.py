@@ -12,6 +12,8 @@ from test_counts import SANITIZED
 GIB = 1 << 30
 PIECE = 1 << 20
 MORE_KIB = 16 * 1024  # of all processes together, over what they have without a message
+STORE_KIB = 16 * 1024  # of a store process, all in all
+MESSAGES = 100_000
 
 
 @pytest.fixture(params=[Maildir, Mbox])
@@ -66,6 +68,47 @@ def test_memory_does_not_grow_with_a_message(daemon, user, command):
     assert seen == octets + 3 and tail.endswith(b"\r\nend\r\n.\r\n")
     c.quit()
     assert most_kib(daemon) - before < MORE_KIB
+
+
+def fill(user):
+    """Small messages, all different but for the last one, which is there twice. Their number."""
+    inbox = user.inbox
+    numbers = [*range(MESSAGES), MESSAGES - 1]
+    if isinstance(inbox, Mbox):
+        with open(inbox.path, "wb") as f:
+            f.writelines(inbox.FROM + b"Subject: %d\n\n%d\n\n" % (n, n) for n in numbers)
+    else:
+        for place, n in enumerate(numbers):
+            file = inbox.path / "cur" / f"{1700000000 + place}.M{place}P1.a-host.example.org:2,S"
+            file.write_bytes(b"Subject: %d\n\n%d\n" % (n, n))
+            os.chown(file, inbox.uid, inbox.gid)
+    return len(numbers)
+
+
+def store_kib(daemon):
+    """The most that a store process ever had, libraries included."""
+    status = [Path(f"/proc/{pid}/status").read_text() for pid in daemon.role_pids("pop3d-store")]
+    return max(int(re.search(r"VmHWM:\s+(\d+)", text)[1]) for text in status)
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers have a memory of their own")
+def test_memory_does_not_grow_with_a_mailbox(daemon, user):
+    """Opened without an index, with one, when a message has come, and when every second one was deleted."""
+    count = fill(user)
+    daemon.login(user).quit()
+    user.inbox.deliver("Subject: one more\n\n")
+    c = daemon.login(user)
+    assert c.stat()[0] == count + 1
+    for first in range(1, count + 1, 1000):
+        numbers = range(first, min(first + 1000, count + 1), 2)
+        c.send("".join(f"DELE {n}\r\n" for n in numbers))
+        for _ in numbers:
+            assert c.line().startswith(b"+OK")
+    c.quit()
+    c = daemon.login(user)
+    assert c.stat()[0] == count + 1 - (count + 1) // 2
+    c.quit()
+    assert store_kib(daemon) < STORE_KIB
 
 
 def test_file_is_cut_under_a_session(daemon, user):
