@@ -1,11 +1,6 @@
 /* store/dotmail.c - the dotmail driver: all mail in one file, each message before a line that is a dot. See dotmail.h */
 #include "store/dotmail.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "store/mbox.h"
 
 enum { DOTMAIL_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS | WIRE_UNDOT, NAME_MOST = 256 };
@@ -24,22 +19,17 @@ static bool is_header(struct slice text)
 /* What does not end with a dot may still be one, whose last message has no end; unless it is an mbox without a beginning. */
 static enum err dotmail_detect(int fd, bool *is, struct why *why)
 {
-	char text[NAME_MOST];
+	struct onefile_head head;
+	enum err err = onefile_head(fd, &head, why);
 	bool mbox = false;
-	struct stat st;
 
 	*is = false;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (err != OK || !head.is)
+		return err;
+	*is = head.n == 0 || is_header((struct slice){head.text, head.n < NAME_MOST ? head.n : NAME_MOST});
+	if (!*is || head.n == 0 || dotmail_format.begins(fd, head.octets))
 		return OK;
-	ssize_t got = pread(fd, text, sizeof text, 0);
-
-	if (got < 0)
-		return fail_errno(why, storage_err(errno), "read the mailbox");
-	*is = got == 0 || is_header((struct slice){text, (size_t)got});
-	if (!*is || got == 0 || dotmail_format.begins(fd, (uint64_t)st.st_size))
-		return OK;
-	enum err err = mbox_has_from(fd, &mbox, why);
-
+	err = mbox_has_from(fd, &mbox, why);
 	*is = err == OK && !mbox;
 	return err;
 }
@@ -51,6 +41,7 @@ const struct store_driver dotmail_driver = {
 	.detect = dotmail_detect,
 	.stamp = onefile_stamps,
 	.scan = onefile_scan,
+	.grow = onefile_grow,
 	.body = onefile_body,
 	.commit = onefile_commit,
 	.close = onefile_forget,

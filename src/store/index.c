@@ -258,6 +258,15 @@ static bool walk(const struct index *ix, bool (*each)(void *arg, const struct me
 	return sum == ix->sum && octets == ix->octets;
 }
 
+enum err index_last(const struct index *ix, struct message *m, struct why *why)
+{
+	enum err err = index_read(ix, ix->count - 1, 1, &walked, why);
+
+	if (err == OK)
+		index_message(&walked, ix->count - 1, m);
+	return err;
+}
+
 static bool load_one(void *arg, const struct message *m)
 {
 	return scan_add(arg, &m->rec, &m->entry, slice_str(m->name), NULL) == OK;

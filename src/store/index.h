@@ -109,6 +109,9 @@ struct index_window {
 /* Reads messages from position `from` on, `n` at most INDEX_WINDOW, all of them below ix->count. */
 enum err index_read(const struct index *ix, uint32_t from, uint32_t n, struct index_window *w, struct why *why);
 
+/* The last message; there is one. */
+enum err index_last(const struct index *ix, struct message *m, struct why *why);
+
 /* The message at position `i`, which is in the window. */
 void index_message(const struct index_window *w, uint32_t i, struct message *m);
 

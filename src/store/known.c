@@ -232,3 +232,61 @@ enum err known_end(struct known *k, known_right *right, void *arg, struct why *w
 {
 	return k->read == 0 || (match_all(k) && name_all(k, right, arg)) ? OK : no_memory(why);
 }
+
+/* ---- what has come ---- */
+
+enum {
+	COME_MOST = 64 * 1024
+}; /* what more have come is the scan's business, too, for their identities are all in memory here */
+
+enum err known_add_new(struct scan *more, struct digest *m, int64_t at, struct slice name, bool *new, struct why *why)
+{
+	*new = m->xuidl[0] == '\0' && more->count < COME_MOST;
+	if (!*new)
+		return OK;
+	uidl_set(&m->rec, slice_str(m->digits));
+	return scan_add(more, &m->rec, &(struct scan_entry){.id = m->id, .at = at}, name, why);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return (x > y) - (x < y);
+}
+
+struct come {
+	uint64_t *id; /* of what has come, sorted */
+	size_t n;
+	bool known; /* one of them was there */
+};
+
+static void look_for(void *arg, uint64_t id)
+{
+	struct come *ids = arg;
+
+	if (ids->n == 1) /* mostly */
+		ids->known |= *ids->id == id;
+	else if (!ids->known)
+		ids->known = bsearch(&id, ids->id, ids->n, sizeof id, compare_ids) != NULL;
+}
+
+enum err known_are_new(const struct index *known, const struct scan *more, bool *new, struct why *why)
+{
+	struct come ids = {.id = malloc((size_t)more->count * sizeof *ids.id + 1), .n = more->count};
+
+	if (!ids.id)
+		return fail(why, ERR_TEMP, "no memory for new messages");
+	for (uint32_t i = 0; i < more->count; i++)
+		ids.id[i] = more->entry[i].id;
+	qsort(ids.id, ids.n, sizeof *ids.id, compare_ids);
+	for (size_t i = 1; i < ids.n; i++)
+		ids.known |= ids.id[i] == ids.id[i - 1];
+	enum err err = ids.known ? OK : index_ids(known, look_for, &ids, why);
+
+	*new = !ids.known;
+	free(ids.id);
+	return err;
+}

@@ -4,7 +4,7 @@
  * known of all identities at a time (store/ids.h). */
 #pragma once
 #include "store/digest.h"
-#include "store/scan.h"
+#include "store/index.h"
 
 #define KNOWN_NONE UINT32_MAX
 
@@ -40,3 +40,14 @@ static inline uint32_t *known_where(const struct room *where)
 {
 	return (void *)where->p;
 }
+
+/* ---- of a maildrop that only grew ----
+ *
+ * What is known is not looked at, but for its identities: a copy of a message that is there already needs to know how many there are, and is
+ * left to the scan. So is one that has an X-UIDL, for another may have the same. All others have a hash for a UIDL that nobody else has. */
+
+/* Appends a message that has come to `more`. *new false: it needs the scan, and nothing was done. */
+enum err known_add_new(struct scan *more, struct digest *m, int64_t at, struct slice name, bool *new, struct why *why);
+
+/* *new: all that has come is unlike each other, and unlike what is known. */
+enum err known_are_new(const struct index *known, const struct scan *more, bool *new, struct why *why);

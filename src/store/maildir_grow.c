@@ -11,37 +11,9 @@
 #include "store/maildrop.h"
 #include "store/uidl.h"
 
-enum { NOTE_COUNT, NOTE_SUM, NOTES_OF_DIR };
-
-static uint64_t mix(uint64_t h)
-{
-	h *= 0x9E3779B97F4A7C15u;
-	return h ^ h >> 29;
-}
-
-static uint64_t hash_name(struct slice name, uint64_t ino)
-{
-	uint64_t h = mix(ino ^ name.n), word = 0;
-
-	for (; name.n >= sizeof word; name = (struct slice){name.p + sizeof word, name.n - sizeof word}) {
-		memcpy(&word, name.p, sizeof word);
-		h = mix(h ^ word);
-	}
-	word = 0;
-	if (name.n > 0)
-		memcpy(&word, name.p, name.n);
-	return mix(mix(h ^ word));
-}
-
-static void note(uint64_t notes[NOTES], unsigned dir, struct slice name, uint64_t ino)
-{
-	notes[dir * NOTES_OF_DIR + NOTE_COUNT]++;
-	notes[dir * NOTES_OF_DIR + NOTE_SUM] += hash_name(name, ino);
-}
-
 void maildir_note(struct scan *now, unsigned dir, struct slice name, uint64_t ino)
 {
-	note(now->notes, dir, name, ino);
+	scan_note(now->notes + dir * NOTES_OF_DIR, name, ino);
 }
 
 /* ---- what is found ---- */
@@ -71,25 +43,22 @@ static bool on_found(void *arg, unsigned dir, uint64_t ino, struct slice name)
 
 	if (is_behind(g, name))
 		return maildir_list_add(&g->list, dir, ino, name);
-	note(g->notes, dir, name, ino);
+	scan_note(g->notes + dir * NOTES_OF_DIR, name, ino);
 	return true;
 }
 
 static enum err read_last(struct growth *g, const struct index *known, struct why *why)
 {
-	static struct index_window w; /* a process does one thing at a time */
 	struct message m;
 
 	g->none_known = known->count == 0;
 	if (g->none_known)
 		return OK;
-	enum err err = index_read(known, known->count - 1, 1, &w, why);
+	enum err err = index_last(known, &m, why);
 
-	if (err != OK)
-		return err;
-	index_message(&w, known->count - 1, &m);
-	maildir_name_parse(&g->last, slice_str(m.name));
-	return OK;
+	if (err == OK)
+		maildir_name_parse(&g->last, slice_str(m.name));
+	return err;
 }
 
 /* *same: the directory has all that was known of it, with the same names. */

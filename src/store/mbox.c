@@ -1,26 +1,21 @@
 /* store/mbox.c - the mbox driver: all mail in one file, each message behind a From_ line. See mbox.h */
 #include "store/mbox.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <assert.h>
 
 enum { MBOX_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS | WIRE_UNQUOTE };
 
+static_assert(sizeof((struct onefile_head *)0)->text > MBOX_FROM_MOST + 1, "a From_ line, and its end");
+
 static enum err mbox_detect(int fd, bool *is, struct why *why)
 {
-	char text[MBOX_FROM_MOST + 2];
-	struct stat st;
+	struct onefile_head head;
+	enum err err = onefile_head(fd, &head, why);
+	struct slice all = {head.text, head.n}, rest = all, line = slice_take(&rest, '\n');
 
 	*is = false;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return OK;
-	ssize_t got = pread(fd, text, sizeof text, 0);
-
-	if (got < 0)
-		return fail_errno(why, storage_err(errno), "read the mailbox");
-	struct slice all = {text, (size_t)got}, rest = all, line = slice_take(&rest, '\n');
-
+	if (err != OK || !head.is)
+		return err;
 	*is = mbox_is_from_begun(all) || mbox_is_from(line);
 	return *is ? OK : mbox_has_from(fd, is, why);
 }

@@ -200,6 +200,17 @@ static enum taken give_back(const struct maildrop *md, const char *backup, const
 	return FAILED;
 }
 
+/* It cannot be removed, so it is a message again; or stays as a backup, which is none. */
+static enum taken keep(const struct maildrop *md, const char *backup, const char *name, struct why *why)
+{
+	int error = errno;
+
+	if (renameat2(md->fd, backup, md->fd, name, RENAME_NOREPLACE) < 0)
+		return TAKEN;
+	errno = error;
+	return failed(why, "remove message", name);
+}
+
 /* Takes the file away that *st says, if `name` is still its name: MH and Mailutils leave a message as `,NUMBER'. No lock keeps all
  * programs from putting another one there in this moment: then it is not taken. */
 static enum taken take_away(const struct maildrop *md, const char *name, const struct stat *st, struct why *why)
@@ -219,7 +230,7 @@ static enum taken take_away(const struct maildrop *md, const char *name, const s
 	    taken.st_dev != st->st_dev)
 		return give_back(md, backup, name, why);
 	if (!md->setup->mh_backup && unlinkat(md->fd, backup, 0) < 0 && errno != ENOENT)
-		return failed(why, "remove", backup);
+		return keep(md, backup, name, why);
 	return TAKEN;
 }
 
@@ -304,15 +315,17 @@ static enum err sync_folder(const struct maildrop *md, struct why *why)
 	return err;
 }
 
-/* All but what was deleted, so that no copy of that gets its UIDL. How the folder looks now only a reading tells, and that costs little. */
+/* All but what was deleted, so that no copy of that gets its UIDL. Whether the folder is that now only a reading tells (mh_grow). */
 static void tell_left(const struct maildrop *md, const uint8_t *gone, struct scan *left)
 {
 	struct scan known = {0};
 	enum err err = gone ? index_load(&md->index, &known, NULL) : ERR_TEMP;
 
 	for (uint32_t i = 0; i < known.count && err == OK; i++)
-		if (!gone[i])
+		if (!gone[i]) {
+			mh_note(left->notes, scan_name(&known, i), known.entry[i].at);
 			err = scan_add(left, &known.rec[i], &known.entry[i], scan_name(&known, i), NULL);
+		}
 	if (err != OK)
 		scan_done(left);
 	scan_done(&known);
@@ -359,6 +372,7 @@ const struct store_driver mh_driver = {
 	.create = mh_create,
 	.stamp = mh_stamp,
 	.scan = mh_scan,
+	.grow = mh_grow,
 	.body = mh_body,
 	.commit = mh_commit,
 	.close = forget,

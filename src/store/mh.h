@@ -3,6 +3,7 @@
  *	mh.c		the driver: what is an MH folder, where a message is, what goes
  *	mh_list.c	what lies in it
  *	mh_scan.c	what is to be known of a file, and all messages
+ *	mh_grow.c	only those that have come
  *
  * An MH folder is a directory. A file whose name is a decimal number without leading zeros is a message; everything else is not: `,5' is
  * what MH and Mailutils leave of message 5 when they delete it, .mh_sequences is MH's, .mu-prop Mailutils'. The number is a
@@ -42,14 +43,25 @@ struct mh_list {
 /* Whether a name is a message's. */
 bool mh_is_number(struct slice name);
 
+/* Below, at or above 0: in the order of numbers. */
+int mh_compare(struct slice a, struct slice b);
+
 /* A file as it is: a hash of its inode, size and time. */
 int64_t mh_file(const struct stat *st);
 
 enum err mh_stamp(const struct maildrop *md, struct stamp stamp[STAMPS], struct why *why);
 
+/* Calls `each` for all messages that lie in the folder, in no order, until it says false: no memory. *vanished: one was there and was gone. */
+enum err mh_each(const struct maildrop *md, bool (*each)(void *arg, struct slice name, int64_t file), void *arg,
+		 bool *vanished, struct why *why);
+
 /* Reads the directory into an empty list, until it is certainly whole: nothing changed meanwhile, or two readings agree. */
 enum err mh_list_read(struct mh_list *l, const struct maildrop *md, struct why *why);
 void mh_list_done(struct mh_list *l);
+
+/* Or one by one, and then sorted. False: no memory. */
+bool mh_list_add(void *list, struct slice name, int64_t file);
+bool mh_list_sort(struct mh_list *l);
 
 struct slice mh_list_name(const struct mh_list *l, const struct mh_found *f);
 
@@ -68,5 +80,19 @@ int mh_open(const struct maildrop *md, const char *name, struct stat *st);
 /* Reads a whole file of st->st_size octets. */
 enum err mh_digest(int fd, const struct stat *st, struct digest *d, struct why *why);
 
+enum { MH_CHANGES = 0 }; /* an mh_file that no file has */
+
+/* The same by its name. The caller closes *fd; -1: there is no such message. *file is what was read, MH_CHANGES where it was changed meanwhile. */
+enum err mh_read(const struct maildrop *md, struct slice name, struct digest *d, int *fd, int64_t *file,
+		 struct why *why);
+
+/* To be called for each message that is added to a scan. */
+void mh_note(uint64_t notes[NOTES], struct slice name, int64_t file);
+
 /* The driver's scan. */
 enum err mh_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);
+
+/* ---- mh_grow.c ---- */
+
+/* The driver's grow. */
+enum err mh_grow(const struct maildrop *md, const struct index *known, struct scan *more, bool *grown, struct why *why);

@@ -22,6 +22,11 @@ bool mh_is_number(struct slice name)
 	return true;
 }
 
+int mh_compare(struct slice a, struct slice b)
+{
+	return a.n != b.n ? (a.n > b.n) - (a.n < b.n) : memcmp(a.p, b.p, a.n);
+}
+
 int64_t mh_file(const struct stat *st)
 {
 	uint64_t h = (uint64_t)st->st_ino * 0x9E3779B97F4A7C15u;
@@ -48,19 +53,9 @@ enum err mh_stamp(const struct maildrop *md, struct stamp stamp[STAMPS], struct 
 
 /* ---- one reading ---- */
 
-static bool add(struct mh_list *l, struct slice name, int64_t file)
-{
-	const struct mh_found f = {.file = file};
-
-	l->pile.size = sizeof f;
-	if (!pile_add(&l->pile, &f, name, (struct slice){0}))
-		return false;
-	l->count++;
-	return true;
-}
-
 struct reading {
-	struct mh_list *list;
+	bool (*each)(void *arg, struct slice name, int64_t file);
+	void *arg;
 	bool vanished;
 	uint32_t odd; /* numbers that are no files */
 	char first_odd[NAME_OCTETS + 1];
@@ -78,7 +73,7 @@ static enum err take(struct reading *r, int fd, const char *name, struct why *wh
 		return errno == ENOENT ? OK : fail_errno(why, storage_err(errno), "stat %s", name);
 	}
 	if (S_ISREG(st.st_mode))
-		return add(r->list, slice_str(name), mh_file(&st))
+		return r->each(r->arg, slice_str(name), mh_file(&st))
 			       ? OK
 			       : fail(why, ERR_TEMP, "no memory for a list of messages");
 	if (r->odd++ == 0)
@@ -117,12 +112,52 @@ static void tell_odd(const struct reading *r, const struct maildrop *md)
 	event_log(&e, LOG_NOTICE);
 }
 
+enum err mh_each(const struct maildrop *md, bool (*each)(void *arg, struct slice name, int64_t file), void *arg,
+		 bool *vanished, struct why *why)
+{
+	struct reading r = {.each = each, .arg = arg};
+	int fd = openat(md->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	enum err err = dir ? read_dir(&r, dir, why) : fail_errno(why, storage_err(errno), "open the folder");
+
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	if (err == OK)
+		tell_odd(&r, md);
+	*vanished = r.vanished;
+	return err;
+}
+
+/* ---- a list ---- */
+
+bool mh_list_add(void *list, struct slice name, int64_t file)
+{
+	const struct mh_found f = {.file = file};
+	struct mh_list *l = list;
+
+	l->pile.size = sizeof f;
+	if (!pile_add(&l->pile, &f, name, (struct slice){0}))
+		return false;
+	l->count++;
+	return true;
+}
+
 static int compare(const void *left, const void *right, void *texts)
 {
 	const struct pile_text *a = left, *b = right;
 	const char *text = texts;
 
-	return a->n != b->n ? (a->n > b->n) - (a->n < b->n) : memcmp(text + a->at, text + b->at, a->n);
+	return mh_compare((struct slice){text + a->at, a->n}, (struct slice){text + b->at, b->n});
+}
+
+bool mh_list_sort(struct mh_list *l)
+{
+	if (!pile_sort(&l->pile, compare))
+		return false;
+	l->found = (void *)l->pile.row.p;
+	return true;
 }
 
 /* A file that was renamed meanwhile may have been seen under both numbers: readings until two agree will tell. */
@@ -145,30 +180,20 @@ static bool is_recent(const struct stamp *s)
 
 static enum err read_once(struct mh_list *l, const struct maildrop *md, struct why *why)
 {
-	struct reading r = {.list = l};
 	struct stamp behind[STAMPS];
+	bool vanished;
 	enum err err = mh_stamp(md, l->stamp, why);
-	int fd = openat(md->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 
-	if (err == OK && !dir)
-		err = fail_errno(why, storage_err(errno), "open the folder");
-	if (err == OK && dir)
-		err = read_dir(&r, dir, why);
-	if (dir)
-		closedir(dir);
-	else if (fd >= 0)
-		close(fd);
+	if (err == OK)
+		err = mh_each(md, mh_list_add, l, &vanished, why);
 	if (err == OK)
 		err = mh_stamp(md, behind, why);
 	if (err != OK)
 		return err;
-	if (!pile_sort(&l->pile, compare))
+	if (!mh_list_sort(l))
 		return fail(why, ERR_TEMP, "no memory for a list of messages");
-	l->found = (void *)l->pile.row.p;
-	l->quiet = !r.vanished && memcmp(l->stamp, behind, sizeof behind) == 0 && !is_recent(&l->stamp[0]);
+	l->quiet = !vanished && memcmp(l->stamp, behind, sizeof behind) == 0 && !is_recent(&l->stamp[0]);
 	l->fingerprint = fingerprint(l);
-	tell_odd(&r, md);
 	return OK;
 }
 

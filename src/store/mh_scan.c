@@ -40,6 +40,40 @@ enum err mh_digest(int fd, const struct stat *st, struct digest *d, struct why *
 	return digest_end(d) ? OK : fail(why, ERR_TEMP, "no memory to read a message");
 }
 
+static enum err read_whole(int fd, const struct stat *st, struct digest *d, int64_t *file, struct why *why)
+{
+	struct stat behind;
+	enum err err = mh_digest(fd, st, d, why);
+
+	if (err == OK && fstat(fd, &behind) < 0)
+		err = fail_errno(why, ERR_TEMP, "stat a message");
+	if (err == OK)
+		*file = mh_file(st) == mh_file(&behind) ? mh_file(st) : MH_CHANGES;
+	return err;
+}
+
+enum err mh_read(const struct maildrop *md, struct slice name, struct digest *d, int *fd, int64_t *file,
+		 struct why *why)
+{
+	char path[NAME_OCTETS + 1];
+	struct why reason = {""};
+	struct stat st;
+
+	(void)slice_cstr(name, path, sizeof path);
+	*fd = mh_open(md, path, &st);
+	if (*fd < 0 && (errno == ENOENT || errno == ELOOP))
+		return OK;
+	enum err err = *fd >= 0 ? read_whole(*fd, &st, d, file, &reason)
+				: fail_errno(&reason, storage_err(errno), "open a message");
+
+	return err == OK ? OK : fail(why, err, "%.120s: %s", reason.text, path);
+}
+
+void mh_note(uint64_t notes[NOTES], struct slice name, int64_t file)
+{
+	scan_note(notes, name, (uint64_t)file);
+}
+
 /* ---- all: files that are as they were first, then what is new ---- */
 
 struct pass {
@@ -106,31 +140,28 @@ static bool match_files(struct pass *p)
 static enum err read_new(struct pass *p, uint32_t i, struct why *why)
 {
 	const struct mh_found *f = &p->list.found[i];
-	char name[NAME_OCTETS + 1];
+	struct slice name = mh_list_name(&p->list, f);
 	struct digest d;
-	struct stat st, behind;
-	struct why reason = {""};
-	enum err err = OK;
+	int64_t file;
+	int fd;
+	enum err err = mh_read(p->md, name, &d, &fd, &file, why);
 
-	(void)slice_cstr(mh_list_name(&p->list, f), name, sizeof name);
-	int fd = mh_open(p->md, name, &st);
-
-	if (fd < 0 && (errno == ENOENT || errno == ELOOP)) {
-		p->vanished = true;
-		return OK;
-	}
-	if (fd < 0)
-		err = fail_errno(&reason, storage_err(errno), "open a message");
-	else
-		err = mh_digest(fd, &st, &d, &reason);
-	if (err == OK && fstat(fd, &behind) < 0)
-		err = fail_errno(&reason, ERR_TEMP, "stat a message");
-	p->vanished |= err == OK && (mh_file(&st) != f->file || mh_file(&behind) != f->file);
+	if (err == OK)
+		p->vanished |= fd < 0 || file != f->file;
 	if (fd >= 0)
 		close(fd);
-	if (err != OK)
-		return fail(why, err, "%.120s: %s", reason.text, name);
-	return known_add(&p->which, &d, mh_file(&behind), slice_str(name), why);
+	if (err != OK || fd < 0)
+		return err;
+	mh_note(p->now->notes, name, file);
+	return known_add(&p->which, &d, file, name, why);
+}
+
+static enum err take_known(struct pass *p, uint32_t i, uint32_t k, struct why *why)
+{
+	struct slice name = mh_list_name(&p->list, &p->list.found[i]);
+
+	mh_note(p->now->notes, name, p->known->entry[k].at);
+	return known_take(&p->which, k, &p->known->entry[k], name, why);
 }
 
 /* A file that is another one by now has no right one. */
@@ -154,11 +185,7 @@ static enum err add_all(struct pass *p, struct why *why)
 	for (uint32_t i = 0; i < p->list.count && err == OK; i++) {
 		uint32_t k = *is_of(p, i);
 
-		if (k == KNOWN_NONE)
-			err = read_new(p, i, why);
-		else
-			err = known_take(&p->which, k, &p->known->entry[k], mh_list_name(&p->list, &p->list.found[i]),
-					 why);
+		err = k == KNOWN_NONE ? read_new(p, i, why) : take_known(p, i, k, why);
 	}
 	return err == OK ? known_end(&p->which, is_right, p, why) : err;
 }

@@ -4,7 +4,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum err onefile_head(int fd, struct onefile_head *head, struct why *why)
+{
+	struct stat st;
+
+	head->is = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	head->n = 0;
+	if (!head->is)
+		return OK;
+	ssize_t got = pread(fd, head->text, sizeof head->text, 0);
+
+	if (got < 0)
+		return fail_errno(why, storage_err(errno), "read the mailbox");
+	head->octets = (uint64_t)st.st_size;
+	head->n = (size_t)got;
+	return OK;
+}
 
 enum err onefile_stamps(const struct maildrop *md, struct stamp stamp[STAMPS], struct why *why)
 {

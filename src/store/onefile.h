@@ -49,6 +49,15 @@ enum err onefile_digest(struct text *t, const struct onefile_format *f, uint32_t
 
 /* ---- onefile.c ---- */
 
+/* For detect: what a file begins with. */
+struct onefile_head {
+	bool is; /* a regular file */
+	uint64_t octets;
+	char text[1024];
+	size_t n;
+};
+enum err onefile_head(int fd, struct onefile_head *head, struct why *why);
+
 /* Whether the message is in the file where it was when it was listed, to the octet. */
 bool onefile_is_at(int fd, const struct onefile_format *f, const struct listing_rec *rec, const struct scan_entry *e);
 

@@ -83,6 +83,32 @@ struct slice scan_name(const struct scan *s, uint32_t i)
 	return n > 0 ? (struct slice){s->names + s->entry[i].name_at, n} : (struct slice){0};
 }
 
+static uint64_t mix(uint64_t h)
+{
+	h *= 0x9E3779B97F4A7C15u;
+	return h ^ h >> 29;
+}
+
+static uint64_t hash_name(struct slice name, uint64_t file)
+{
+	uint64_t h = mix(file ^ name.n), word = 0;
+
+	for (; name.n >= sizeof word; name = (struct slice){name.p + sizeof word, name.n - sizeof word}) {
+		memcpy(&word, name.p, sizeof word);
+		h = mix(h ^ word);
+	}
+	word = 0;
+	if (name.n > 0)
+		memcpy(&word, name.p, name.n);
+	return mix(mix(h ^ word));
+}
+
+void scan_note(uint64_t notes[static NOTES_OF_DIR], struct slice name, uint64_t file)
+{
+	notes[NOTE_COUNT]++;
+	notes[NOTE_SUM] += hash_name(name, file);
+}
+
 void scan_done(struct scan *s)
 {
 	for (int i = 0; i < SCAN_ROOMS; i++)

@@ -47,6 +47,10 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 
 struct slice scan_name(const struct scan *s, uint32_t i);
 
+/* What a driver may note of a directory: how many files are in it, and the sum of hashes of what they are. Adds one. */
+enum { NOTE_COUNT, NOTE_SUM, NOTES_OF_DIR };
+void scan_note(uint64_t notes[static NOTES_OF_DIR], struct slice name, uint64_t file);
+
 /* Whoever goes through all of a scan calls it for each message: once in a while it lets go of the memory behind (store/room.h). */
 void scan_pass(uint32_t i);
 

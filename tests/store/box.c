@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "check.h"
 #include "mail/wire.h"
+#include "store/mh.h"
 
 static void path_of(const struct box *b, const char *name, char path[512])
 {
@@ -83,6 +84,12 @@ void box_new(struct box *b)
 void box_new_mh(struct box *b)
 {
 	new_directory(b, "mh");
+}
+
+void box_new_mh_without(struct box *b)
+{
+	box_new_mh(b);
+	b->setup.mh_backup = false;
 }
 
 static void new_file(struct box *b, const char *type)
@@ -228,6 +235,23 @@ unsigned box_count(const struct box *b, const char *dir)
 		n += e->d_name[0] != '.';
 	closedir(d);
 	return n;
+}
+
+unsigned box_mh_next(const struct box *b)
+{
+	DIR *d = opendir(b->path);
+	const struct dirent *e;
+	unsigned last = 0;
+
+	check(d != NULL);
+	/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
+	while ((e = readdir(d))) {
+		unsigned n = mh_is_number(slice_str(e->d_name)) ? (unsigned)strtoul(e->d_name, NULL, 10) : 0;
+
+		last = n > last ? n : last;
+	}
+	closedir(d);
+	return last + 1;
 }
 
 void box_message(const struct box *b, uint32_t i, struct message *m)

@@ -21,6 +21,12 @@ void box_new(struct box *b);
 /* A new MH folder, without mail. */
 void box_new_mh(struct box *b);
 
+/* The same, where what is deleted leaves nothing. */
+void box_new_mh_without(struct box *b);
+
+/* The number behind the last one: whoever delivers takes it. */
+unsigned box_mh_next(const struct box *b);
+
 /* A new mbox, without mail. */
 void box_new_mbox(struct box *b);
 

@@ -110,6 +110,8 @@ WRAP(int, fstat64, (int fd, struct stat *st))
 WRAP(ssize_t, pread64, (int fd, void *p, size_t n, off_t at))
 {
 	shim.calls++;
+	if (shim.before_read)
+		shim.before_read();
 	ssize_t got = __real_pread64(fd, p, n, at);
 
 	shim.octets += got > 0 ? (size_t)got : 0;

@@ -32,6 +32,7 @@ struct shim {
 	const char *path; /* every openat of a path that contains this fails with path_error */
 	int path_error;
 	void (*before_open)(const char *path);  /* called before every openat of a path: other programs at work */
+	void (*before_read)(void);              /* and before every pread */
 	void (*made)(const struct shim_op *op); /* called behind every change */
 	void (*before)(void);                   /* and before it */
 	bool no_sync;                           /* fsync and fdatasync do nothing: the machine will not crash really */

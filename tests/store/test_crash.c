@@ -1,7 +1,7 @@
 /* tests/store/test_crash.c - a commit, and the scan before it, that die or fail at every call that changes something
  *
- * Whatever happens when: mail that was not deleted is there, once, and keeps its unique-id; mail that was deleted is
- * there whole, or not at all; and what is answered is true. */
+ * Whatever happens when, and whether mail comes before the next session or not: mail that was not deleted is there, once, and keeps its
+ * unique-id; mail that was deleted is there whole, or not at all; and what is answered is true. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,12 +28,6 @@ static void mh_name(char name[32], int i)
 	check(snprintf(name, 32, "%d", 10 + i) > 0);
 }
 
-static void box_new_mh_without(struct box *b)
-{
-	box_new_mh(b);
-	b->setup.mh_backup = false;
-}
-
 /* Formats with a file for each message, and what message 1 is renamed to. */
 static const struct format {
 	const char *about;
@@ -45,16 +39,20 @@ static const struct format {
 	       {"MH", box_new_mh, mh_name, "200", MH_INDEX_DIR "/listing", 7},
 	       {"MH without backups", box_new_mh_without, mh_name, "200", MH_INDEX_DIR "/listing", 12}};
 
+static void deliver(const struct box *b, const struct format *f, int i)
+{
+	char name[32], text[32];
+
+	f->name(name, i);
+	check(snprintf(text, sizeof text, "A: %d\n\nbody\n", i) > 0);
+	box_put(b, name, text);
+}
+
 static void fill(struct box *b, const struct format *f)
 {
 	f->box(b);
-	for (int i = 0; i < MESSAGES; i++) {
-		char name[32], text[32];
-
-		f->name(name, i);
-		check(snprintf(text, sizeof text, "A: %d\n\nbody\n", i) > 0);
-		box_put(b, name, text);
-	}
+	for (int i = 0; i < MESSAGES; i++)
+		deliver(b, f, i);
 	check(box_open(b) == OK && b->md.index.count == MESSAGES);
 	for (uint32_t i = 0; i < MESSAGES; i++) {
 		struct message m;
@@ -93,10 +91,10 @@ static int run_child(struct box *b, const struct format *f, enum shim_what what,
 }
 
 /* Which messages there are; each whole, once, and called as before. */
-static void check_mail(struct box *b, bool there[MESSAGES], unsigned at)
+static void check_mail(struct box *b, bool there[MESSAGES + 1], unsigned at)
 {
 	check_row(at, b->why.text, box_open(b) == OK);
-	memset(there, 0, MESSAGES);
+	memset(there, 0, MESSAGES + 1);
 	for (uint32_t i = 0; i < b->md.index.count; i++) {
 		const char *text = box_text(b, i);
 		struct message m;
@@ -104,9 +102,9 @@ static void check_mail(struct box *b, bool there[MESSAGES], unsigned at)
 		check_row(at, text, strlen(text) == strlen("A: 0\n\nbody\n"));
 		int n = text[3] - '0';
 
-		check_row(at, text, n >= 0 && n < MESSAGES && !there[n]);
+		check_row(at, text, n >= 0 && n <= MESSAGES && !there[n]);
 		box_message(b, i, &m);
-		check_row(at, text, strncmp(uidls[n], m.rec.uidl, UIDL_MOST) == 0);
+		check_row(at, text, n == MESSAGES || strncmp(uidls[n], m.rec.uidl, UIDL_MOST) == 0);
 		there[n] = true;
 	}
 }
@@ -127,20 +125,23 @@ static unsigned count_steps(const struct format *f)
 	return steps;
 }
 
-static void check_format(const struct format *f, enum shim_what what, int error)
+static void check_format(const struct format *f, enum shim_what what, int error, bool delivered)
 {
 	unsigned steps = count_steps(f);
 
 	check_row(steps, f->about, steps > (indexed ? 6 : f->least));
 	for (unsigned at = 1; at <= steps + 2; at++) {
-		bool there[MESSAGES];
+		bool there[MESSAGES + 1];
 		struct box b;
 
 		shim_reset();
 		fill(&b, f);
 		int result = run_child(&b, f, what, at, error);
 
+		if (delivered)
+			deliver(&b, f, MESSAGES);
 		check_mail(&b, there, at);
+		check_row(at, "what has come", there[MESSAGES] == delivered);
 		for (int n = 0; n < MESSAGES; n++) {
 			check_row(at, uidls[n], there[n] || marks[n] == 'd');
 			check_row(at, "answered as done", result != 40 || there[n] == (marks[n] == '-'));
@@ -151,10 +152,10 @@ static void check_format(const struct format *f, enum shim_what what, int error)
 	}
 }
 
-static void check_all(enum shim_what what, int error)
+static void check_all(enum shim_what what, int error, bool delivered)
 {
 	for (size_t i = 0; i < TABLE_ROWS(formats); i++)
-		check_format(&formats[i], what, error);
+		check_format(&formats[i], what, error, delivered);
 }
 
 static void test_killed(void **state)
@@ -162,8 +163,8 @@ static void test_killed(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		indexed = i == 1;
-		check_all(SHIM_KILL, 0);
-		check_all(SHIM_KILL_BEHIND, 0);
+		check_all(SHIM_KILL, 0, false);
+		check_all(SHIM_KILL_BEHIND, 0, true);
 	}
 }
 
@@ -174,7 +175,7 @@ static void test_failed(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2 * TABLE_ROWS(errors); i++) {
 		indexed = i % 2 == 1;
-		check_all(SHIM_ERROR, errors[i / 2]);
+		check_all(SHIM_ERROR, errors[i / 2], false);
 	}
 }
 
@@ -182,5 +183,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed), cmocka_unit_test(test_failed)};
 
+	box_in_memory();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

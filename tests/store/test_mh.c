@@ -367,6 +367,50 @@ static void test_renumbered_while_it_is_read(void **state)
 	box_free(&b);
 }
 
+static unsigned reads_left;
+
+/* Somebody writes a message under its number, and is not done when it has been opened. */
+static void write_more(void)
+{
+	if (reads_left-- > 0)
+		return;
+	shim.before_read = NULL;
+	put(raced, 2, "A: b\n\nb\nand more\n");
+}
+
+/* What was read while it was written is not what is there, and is read again. */
+static void test_written_while_it_is_read(void **state)
+{
+	struct box b;
+
+	(void)state;
+	fill(&b, 3);
+	raced = &b;
+	reads_left = 1;
+	shim.before_read = write_more;
+	check(box_open(&b) == OK && b.md.index.count == 3 && !shim.before_read && shim.reads > 3);
+	check(strcmp(box_text(&b, 1), "A: b\n\nb\nand more\n") == 0);
+	box_free(&b);
+}
+
+/* Behind a commit, and behind a delivery, each file is looked at, and none is read that is known. */
+static void test_grows(void **state)
+{
+	struct outcome out;
+	struct box b;
+
+	(void)state;
+	fill(&b, 6);
+	check(box_open(&b) == OK && box_commit(&b, "--d-d-", &out) == OK && out.deleted == 2);
+	box_close(&b);
+	put(&b, 7, "A: g\n\ng\n");
+	shim_reset();
+	check(box_open(&b) == OK && b.md.index.count == 5 && shim.reads == 1);
+	check(shim.changes == 4); /* its record, its entry, its name, and the head of the index */
+	check(strcmp(box_text(&b, 4), "A: g\n\ng\n") == 0 && strcmp(box_text(&b, 2), "A: d\n\nd\n") == 0);
+	box_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -383,6 +427,8 @@ int main(void)
 		cmocka_unit_test(test_hard_links),
 		cmocka_unit_test(test_index),
 		cmocka_unit_test(test_renumbered_while_it_is_read),
+		cmocka_unit_test(test_written_while_it_is_read),
+		cmocka_unit_test(test_grows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
