@@ -58,6 +58,18 @@ static ino_t dir_of(const struct shim_op *s, const char **name)
 	return st.st_ino;
 }
 
+/* The second name of a change: from one directory to another nobody does yet. */
+static const char *name_beside(const struct shim_op *s)
+{
+	const char *slash = s->name2 ? strrchr(s->name, '/') : NULL;
+	size_t dir = slash ? (size_t)(slash + 1 - s->name) : 0;
+
+	if (!s->name2)
+		return "";
+	check(strncmp(s->name, s->name2, dir) == 0 && !strchr(s->name2 + dir, '/'));
+	return s->name2 + dir;
+}
+
 static void on_made(const struct shim_op *s)
 {
 	const char *name;
@@ -69,8 +81,7 @@ static void on_made(const struct shim_op *s)
 	if (s->kind == OP_CREATE)
 		o->made = ours_new(ino_of(s->made));
 	check(snprintf(o->name, sizeof o->name, "%s", name ? name : "") < (int)sizeof o->name);
-	check(snprintf(o->name2, sizeof o->name2, "%s", s->name2 ? s->name2 : "") < (int)sizeof o->name2);
-	check(!strchr(o->name2, '/')); /* from one directory to another: nobody does that yet */
+	check(snprintf(o->name2, sizeof o->name2, "%s", name_beside(s)) < (int)sizeof o->name2);
 	if (s->kind == OP_WRITE) {
 		o->data = malloc(s->n);
 		check(o->data != NULL);

@@ -1,7 +1,8 @@
 /* tests/store/test_mbox_crash.c - a commit of a mailbox in one file, and the scan before it, that die or fail at every call that changes something
  *
- * Whatever happens when: mail that was not deleted is there, once, and keeps its unique-id; mail that was deleted is there whole, or not at all;
- * what is answered is true; and the next session finds a mailbox. In each way that a file is cut: a tail, written anew, and in place. */
+ * Whatever happens when, and whether mail comes before the next session or not: mail that was not deleted is there, once, and keeps its
+ * unique-id; mail that was deleted is there whole, or not at all; what is answered is true; and the next session finds a mailbox. In each way that a
+ * file is cut: a tail, written anew, and in place. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,32 +24,35 @@ static const struct way {
 	const char *about, *marks;
 	bool linked; /* a second name: changed in place */
 	bool dotmail;
-} ways[] = {{"a tail", "---ddd", false, false},       {"all", "dddddd", false, false},
-	    {"anew", "d-dd--", false, false},         {"in place", "d-dd-d", true, false},
-	    {"dotmail, anew", "d-dd--", false, true}, {"dotmail, in place", "d-dd-d", true, true}};
+} ways[] = {{"a tail", "---ddd", false, false},         {"all", "dddddd", false, false},
+	    {"anew", "d-dd--", false, false},           {"in place", "d-dd-d", true, false},
+	    {"dotmail, a tail", "---ddd", false, true}, {"dotmail, all", "dddddd", false, true},
+	    {"dotmail, anew", "d-dd--", false, true},   {"dotmail, in place", "d-dd-d", true, true}};
 
 static char uidls[MESSAGES][UIDL_MOST + 1]; /* as they were before */
 
-static void fill(struct box *b, const struct way *w)
+static void deliver(const struct box *b, const struct way *w, int i)
 {
-	char text[4096];
+	char text[256] = "", name[] = "A: 0\n\nbody";
 	struct buf out = BUF(text);
 
-	shim_reset();
-	(w->dotmail ? box_new_dotmail : box_new_mbox)(b);
-	for (int i = 0; i < MESSAGES; i++) {
-		char name[] = "A: 0\n\nbody";
-
-		name[3] = (char)('0' + i);
-		buf_str(&out, w->dotmail ? "" : "From a@example.org Mon Jan  5 10:00:00 2026\n");
-		buf_str(&out, name);
-		for (int k = 0; k < 10 * (MESSAGES - i); k++)
-			buf_char(&out, name[3]);
-		buf_str(&out, w->dotmail ? "\n.\n" : "\n\n");
-	}
+	name[3] = (char)('0' + i);
+	buf_str(&out, w->dotmail ? "" : "From a@example.org Mon Jan  5 10:00:00 2026\n");
+	buf_str(&out, name);
+	for (int k = 0; k < 10 * (MESSAGES - i); k++)
+		buf_char(&out, name[3]);
+	buf_str(&out, w->dotmail ? "\n.\n" : "\n\n");
 	buf_char(&out, '\0');
 	check(!out.full);
-	box_write(b, text);
+	box_append(b, text);
+}
+
+static void fill(struct box *b, const struct way *w)
+{
+	shim_reset();
+	(w->dotmail ? box_new_dotmail : box_new_mbox)(b);
+	for (int i = 0; i < MESSAGES; i++)
+		deliver(b, w, i);
 	if (w->linked) {
 		char other[128];
 
@@ -99,9 +103,9 @@ static int run_child(struct box *b, const struct way *w, enum shim_what what, un
 	return WEXITSTATUS(status);
 }
 
-static void check_mail(struct box *b, const struct way *w, unsigned at, int result)
+static void check_mail(struct box *b, const struct way *w, unsigned at, int result, bool delivered)
 {
-	bool there[MESSAGES] = {false};
+	bool there[MESSAGES + 1] = {false};
 	int previous = -1;
 
 	check_row(at, b->why.text, box_open(b) == OK);
@@ -112,20 +116,21 @@ static void check_mail(struct box *b, const struct way *w, unsigned at, int resu
 		check_row(at, text, strncmp(text, "A: ", 3) == 0);
 		int n = text[3] - '0';
 
-		check_row(at, text, n > previous && n < MESSAGES);
+		check_row(at, text, n > previous && n <= MESSAGES);
 		check_row(at, text, strlen(text) == strlen("A: 0\n\nbody\n") + 10 * (size_t)(MESSAGES - n));
 		box_message(b, i, &m);
-		check_row(at, text, memcmp(uidls[n], m.rec.uidl, sizeof uidls[n]) == 0);
+		check_row(at, text, n == MESSAGES || memcmp(uidls[n], m.rec.uidl, sizeof uidls[n]) == 0);
 		there[n] = true;
 		previous = n;
 	}
+	check_row(at, "what has come", there[MESSAGES] == delivered);
 	for (int n = 0; n < MESSAGES; n++) {
 		check_row(at, w->about, there[n] || w->marks[n] == 'd');
 		check_row(at, "answered as done", result != 40 || there[n] == (w->marks[n] == '-'));
 	}
 }
 
-static void check_all(enum shim_what what, int error)
+static void check_all(enum shim_what what, int error, bool delivered)
 {
 	for (const struct way *w = ways; w < ways + TABLE_ROWS(ways); w++) {
 		unsigned changes = 0, at = 0;
@@ -136,7 +141,9 @@ static void check_all(enum shim_what what, int error)
 			fill(&b, w);
 			int result = run_child(&b, w, what, ++at, error, &changes);
 
-			check_mail(&b, w, at, result);
+			if (delivered)
+				deliver(&b, w, MESSAGES);
+			check_mail(&b, w, at, result, delivered);
 			box_free(&b);
 			if (result == 99)
 				changes = at;
@@ -148,8 +155,8 @@ static void check_all(enum shim_what what, int error)
 static void test_killed(void **state)
 {
 	(void)state;
-	check_all(SHIM_KILL, 0);
-	check_all(SHIM_KILL_BEHIND, 0);
+	check_all(SHIM_KILL, 0, false);
+	check_all(SHIM_KILL_BEHIND, 0, true);
 }
 
 static void test_failed(void **state)
@@ -158,7 +165,7 @@ static void test_failed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < TABLE_ROWS(errors); i++)
-		check_all(SHIM_ERROR, errors[i]);
+		check_all(SHIM_ERROR, errors[i], false);
 }
 
 /* ---- a journal of which processes die ---- */
@@ -267,5 +274,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed), cmocka_unit_test(test_failed),
 					   cmocka_unit_test(test_poisoned), cmocka_unit_test(test_swept)};
 
+	box_in_memory();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,8 +44,9 @@ struct sequence {
 struct letter {
 	int number;
 	bool there;
-	char status;   /* what another program has written; 0: nothing */
-	char name[48]; /* Maildir: "cur/1.M1.h:2,S" */
+	char status;    /* what another program has written; 0: nothing */
+	char name[48];  /* Maildir: "cur/1.M1.h:2,S"; MH: "7" */
+	unsigned place; /* in the order of messages */
 	char uidl[UIDL_MOST + 1];
 };
 
@@ -109,9 +110,20 @@ static void let_time_pass(void)
 
 /* ---- formats ---- */
 
-#define FROM "From a@example.org Mon Jan  5 10:00:00 2026\n"
+struct format {
+	const char *name, *index;
+	void (*make)(struct box *b);
+	void (*prepare)(void);
+	void (*deliver)(struct letter *l);
+	void (*edit)(uint32_t dice);
+	void (*look)(void);          /* the mail is what the model says, as other programs see it */
+	bool at_once;                /* a commit that is interrupted has done all or nothing */
+	const char *before, *behind; /* a message of a mailbox in one file */
+};
+static const struct format *format(void); /* of the running sequence */
 
-static void mbox_whole(char *out, size_t cap)
+/* All mail, in one file. */
+static void file_whole(char *out, size_t cap)
 {
 	struct buf b = {.p = out, .cap = cap - 1};
 
@@ -121,26 +133,26 @@ static void mbox_whole(char *out, size_t cap)
 		if (!model.letter[i].there)
 			continue;
 		letter_text(&model.letter[i], text);
-		buf_str(&b, FROM);
+		buf_str(&b, format()->before);
 		buf_str(&b, text);
-		buf_char(&b, '\n');
+		buf_str(&b, format()->behind);
 	}
 	check(!b.full);
 	out[b.len] = '\0';
 }
 
-static void mbox_deliver(struct letter *l)
+static void file_deliver(struct letter *l)
 {
 	char text[TEXT_MOST];
 
 	letter_text(l, text);
-	box_append(&box, FROM);
+	box_append(&box, format()->before);
 	box_append(&box, text);
-	box_append(&box, "\n");
+	box_append(&box, format()->behind);
 }
 
 /* Another program writes a header, or removes a message, or nothing: in the same file, or a new one in its place. */
-static void mbox_edit(uint32_t dice)
+static void file_edit(uint32_t dice)
 {
 	struct letter *l = letter_any(dice / 16);
 	char text[MESSAGES_MOST * TEXT_MOST], beside[128];
@@ -151,7 +163,7 @@ static void mbox_edit(uint32_t dice)
 		l->there = false;
 	else if (l && dice % 4 == 1)
 		l->status = l->status == 'O' ? 'R' : 'O';
-	mbox_whole(text, sizeof text);
+	file_whole(text, sizeof text);
 	if (dice / 4 % 2 == 0) {
 		box_write(&box, text);
 		return;
@@ -163,11 +175,11 @@ static void mbox_edit(uint32_t dice)
 }
 
 /* Octet for octet. */
-static void mbox_look(void)
+static void file_look(void)
 {
 	char text[MESSAGES_MOST * TEXT_MOST];
 
-	mbox_whole(text, sizeof text);
+	file_whole(text, sizeof text);
 	check_row(0, box_mbox(&box), strcmp(text, box_mbox(&box)) == 0);
 }
 
@@ -213,6 +225,127 @@ static void maildir_look(void)
 	check(box_count(&box, "new") + box_count(&box, "cur") == there);
 }
 
+/* ---- MH: a message comes with the number behind the last one ---- */
+
+static void mh_place(struct letter *l, unsigned number)
+{
+	l->place = number;
+	check(snprintf(l->name, sizeof l->name, "%u", number) > 0);
+}
+
+static void mh_deliver(struct letter *l)
+{
+	char text[TEXT_MOST];
+
+	mh_place(l, box_mh_next(&box));
+	letter_text(l, text);
+	box_put(&box, "tmp", text);
+	box_rename(&box, "tmp", l->name);
+}
+
+static void mh_move(struct letter *l, unsigned number)
+{
+	char from[sizeof l->name];
+
+	memcpy(from, l->name, sizeof from);
+	mh_place(l, number);
+	if (strcmp(from, l->name) != 0)
+		box_rename(&box, from, l->name);
+}
+
+/* The letter with the lowest number above this one. */
+static struct letter *mh_above(unsigned number)
+{
+	struct letter *found = NULL;
+
+	for (int i = 0; i < model.letters; i++) {
+		struct letter *l = &model.letter[i];
+
+		if (l->there && l->place > number && (!found || l->place < found->place))
+			found = l;
+	}
+	return found;
+}
+
+/* folder -pack: numbers from 1 on, in the same order. */
+static void mh_pack(void)
+{
+	unsigned number = 0;
+
+	for (struct letter *l = mh_above(0); l; l = mh_above(number))
+		mh_move(l, ++number);
+}
+
+/* What sortm(1) does, through a number that nobody has. */
+static void mh_exchange(struct letter *l, struct letter *other)
+{
+	unsigned number = l->place, number_of_other = other->place;
+
+	if (l == other)
+		return;
+	mh_move(l, box_mh_next(&box));
+	mh_move(other, number);
+	mh_move(l, number_of_other);
+}
+
+/* refile(1), rmm(1): to another folder, or under a name that is no message's. */
+static void mh_remove(struct letter *l, bool away)
+{
+	char to[sizeof l->name + 16];
+
+	check(snprintf(to, sizeof to, away ? "../%s.away" : ",%s", l->name) > 0);
+	box_rename(&box, l->name, to);
+	l->there = false;
+}
+
+/* anno(1), or a mail reader that keeps the status in a header: a new file, the same message. */
+static void mh_rewrite(struct letter *l)
+{
+	char text[TEXT_MOST];
+
+	l->status = l->status == 'O' ? 'R' : 'O';
+	letter_text(l, text);
+	box_put(&box, "tmp", text);
+	box_rename(&box, "tmp", l->name);
+}
+
+static void mh_edit(uint32_t dice)
+{
+	struct letter *l = letter_any(dice / 16), *other = letter_any(dice / 512);
+
+	if (!l)
+		return;
+	if (dice % 8 < 4)
+		touch(l);
+	if (dice % 8 < 2)
+		mh_remove(l, dice % 2);
+	else if (dice % 8 < 4)
+		mh_rewrite(l);
+	else if (dice % 8 < 6)
+		mh_pack();
+	else if (dice % 8 == 6)
+		mh_move(l, box_mh_next(&box)); /* refile(1) into the same folder */
+	else
+		mh_exchange(l, other);
+}
+
+static void mh_look(void)
+{
+	unsigned there = 0, named = 0;
+
+	for (int i = 0; i < model.letters; i++) {
+		there += model.letter[i].there;
+		check_row(i, model.letter[i].name, !model.letter[i].there || box_has(&box, model.letter[i].name));
+	}
+	for (unsigned number = 1, end = box_mh_next(&box); number < end; number++) {
+		char name[16];
+
+		check(snprintf(name, sizeof name, "%u", number) > 0);
+		named += box_has(&box, name);
+	}
+	check_row(named, "messages", named == there);
+}
+
 static void nothing(void)
 {
 }
@@ -225,18 +358,21 @@ static void link_mbox(void)
 	check(snprintf(other, sizeof other, "%s/other", box.top) > 0 && link(box.path, other) == 0);
 }
 
-static const struct format {
-	const char *name, *index;
-	void (*make)(struct box *b);
-	void (*prepare)(void);
-	void (*deliver)(struct letter *l);
-	void (*edit)(uint32_t dice);
-	void (*look)(void); /* the mail is what the model says, as other programs see it */
-	bool at_once;       /* a commit that is interrupted has done all or nothing */
-} formats[] = {
-	{"mbox", ".mbox.pop3idx", box_new_mbox, nothing, mbox_deliver, mbox_edit, mbox_look, true},
-	{"mbox, in place", ".mbox.pop3idx", box_new_mbox, link_mbox, mbox_deliver, mbox_edit, mbox_look, true},
-	{"Maildir", "Maildir/.pop3-index", box_new, nothing, maildir_deliver, maildir_edit, maildir_look, false},
+#define FROM "From a@example.org Mon Jan  5 10:00:00 2026\n"
+#define INDEX_OF_FILE ".mbox.pop3idx"
+
+static const struct format formats[] = {
+	{"mbox", INDEX_OF_FILE, box_new_mbox, nothing, file_deliver, file_edit, file_look, true, FROM, "\n"},
+	{"mbox, in place", INDEX_OF_FILE, box_new_mbox, link_mbox, file_deliver, file_edit, file_look, true, FROM,
+	 "\n"},
+	{"dotmail", INDEX_OF_FILE, box_new_dotmail, nothing, file_deliver, file_edit, file_look, true, "", ".\n"},
+	{"dotmail, in place", INDEX_OF_FILE, box_new_dotmail, link_mbox, file_deliver, file_edit, file_look, true, "",
+	 ".\n"},
+	{"Maildir", "Maildir/.pop3-index", box_new, nothing, maildir_deliver, maildir_edit, maildir_look, false, NULL,
+	 NULL},
+	{"MH", "Maildir/.pop3-index/listing", box_new_mh, nothing, mh_deliver, mh_edit, mh_look, false, NULL, NULL},
+	{"MH without backups", "Maildir/.pop3-index/listing", box_new_mh_without, nothing, mh_deliver, mh_edit, mh_look,
+	 false, NULL, NULL},
 };
 
 static const struct format *format(void)
@@ -275,7 +411,8 @@ static void session_close(void)
 /* All mail, in its order, each message once. */
 static void session_open(void)
 {
-	int last = -1;
+	unsigned behind = 0;
+	int there = 0;
 
 	check_row(0, box.why.text, box_open(&box) == OK);
 	model.seens = 0;
@@ -284,14 +421,14 @@ static void session_open(void)
 	for (uint32_t i = 0; i < box.md.index.count; i++) {
 		int n = letter_at(i);
 
-		check_row(i, "order", n > last);
-		last = n;
+		check_row(i, "order", model.letter[n].place >= behind);
+		behind = model.letter[n].place + 1;
 		check_row(i, "is back", model.letter[n].there);
 		model.seen[model.seens++] = n;
 	}
-	for (int i = 0, k = 0; i < model.letters; i++)
-		if (model.letter[i].there)
-			check_row(i, "is lost", k < model.seens && model.seen[k++] == i);
+	for (int i = 0; i < model.letters; i++)
+		there += model.letter[i].there;
+	check_row(there, "is lost", there == model.seens); /* none of which was there twice */
 	model.open = true;
 }
 
@@ -332,7 +469,7 @@ static void op_deliver(uint32_t dice)
 	struct letter *l = &model.letter[model.letters];
 
 	(void)dice;
-	*l = (struct letter){.number = model.letters, .there = true};
+	*l = (struct letter){.number = model.letters, .place = (unsigned)model.letters, .there = true};
 	let_time_pass();
 	format()->deliver(l);
 	model.letters++;

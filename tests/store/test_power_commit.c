@@ -43,6 +43,24 @@ static void deliver_maildir(const struct box *b, int n)
 	box_put(b, name, text);
 }
 
+static void deliver_dotmail(const struct box *b, int n)
+{
+	char text[96];
+
+	number_text(text, sizeof text, n);
+	box_append(b, text);
+	box_append(b, ".\n");
+}
+
+static void deliver_mh(const struct box *b, int n)
+{
+	char text[96], name[16];
+
+	number_text(text, sizeof text, n);
+	check(snprintf(name, sizeof name, "%u", box_mh_next(b)) > 0);
+	box_put(b, name, text);
+}
+
 static void link_box(const struct box *b)
 {
 	char other[128];
@@ -64,7 +82,18 @@ static const struct row {
 	{"mbox: all", box_new_mbox, deliver_mbox, NULL, "dddddd", true, {"", "journals", "uidl"}},
 	{"mbox: renamed", box_new_mbox, deliver_mbox, NULL, "d-dd--", true, {"", "journals", "uidl"}},
 	{"mbox: in place", box_new_mbox, deliver_mbox, link_box, "d-dd-d", true, {"", "journals", "uidl"}},
+	{"dotmail: a tail", box_new_dotmail, deliver_dotmail, NULL, "---ddd", true, {"", "journals", "uidl"}},
+	{"dotmail: renamed", box_new_dotmail, deliver_dotmail, NULL, "d-dd--", true, {"", "journals", "uidl"}},
+	{"dotmail: in place", box_new_dotmail, deliver_dotmail, link_box, "d-dd-d", true, {"", "journals", "uidl"}},
 	{"Maildir", box_new, deliver_maildir, NULL, "dd-d-d", false, {"Maildir", "Maildir/new", "Maildir/cur"}},
+	{"MH", box_new_mh, deliver_mh, NULL, "dd-d-d", false, {"Maildir", "Maildir/.pop3-index", "uidl"}},
+	{"MH without backups",
+	 box_new_mh_without,
+	 deliver_mh,
+	 NULL,
+	 "-d-ddd",
+	 false,
+	 {"Maildir", "Maildir/.pop3-index", "uidl"}},
 };
 
 /* ---- a session ---- */
@@ -125,7 +154,7 @@ static void check_mail(struct box *b, const struct state *s)
 		struct message m;
 		int n = text[0] ? text[3] - '0' : -1;
 
-		check_row(s->k, text, n >= 0 && n <= NEW);
+		check_row(s->k, text[0] ? text : b->why.text, n >= 0 && n <= NEW);
 		number_text(right, sizeof right, n);
 		box_message(b, i, &m);
 		check_row(s->k, text, strcmp(text, right) == 0 && ++there[n] == 1);
