@@ -32,13 +32,37 @@ static int make_dir(const struct box *b, const char *name)
 	return fd;
 }
 
-static const char *parent = "/tmp";
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static bool remove_all(const char *path)
+{
+	return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0;
+}
+
+static char prefix[64] = "/tmp/pop3d-store-", parent[48];
+static pid_t owner; /* of the parent */
+
+static void remove_parent(void)
+{
+	if (getpid() == owner)
+		(void)remove_all(parent); /* what is left is of a test that has failed, which was told */
+}
 
 void box_in_memory(void)
 {
-	if (access("/dev/shm", W_OK | X_OK) == 0)
-		parent = "/dev/shm";
 	log_setup(&(struct log_setup){.fd = -1});
+	check(snprintf(parent, sizeof parent, "%s/pop3d-store-XXXXXX",
+		       access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp") < (int)sizeof parent);
+	check(mkdtemp(parent) != NULL);
+	check(snprintf(prefix, sizeof prefix, "%s/", parent) < (int)sizeof prefix);
+	owner = getpid();
+	check(atexit(remove_parent) == 0);
 }
 
 /* POP3D_ROWS=3: all that is done some rows at a time is done three rows at a time (store/room.h). */
@@ -54,7 +78,7 @@ static void make_top(struct box *b)
 {
 	set_rows();
 	*b = (struct box){0};
-	check(snprintf(b->top, sizeof b->top, "%s/pop3d-store-XXXXXX", parent) < (int)sizeof b->top);
+	check(snprintf(b->top, sizeof b->top, "%sXXXXXX", prefix) < (int)sizeof b->top);
 	check(mkdtemp(b->top) != NULL);
 }
 
@@ -148,21 +172,13 @@ void box_append(const struct box *b, const char *text)
 	put(b, "a", text);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
 void box_free(struct box *b)
 {
 	box_close(b);
 	if (b->setup.journal_dir > 0)
 		close(b->setup.journal_dir);
 	close(b->setup.uidl_dir);
-	check(nftw(b->top, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+	check(remove_all(b->top));
 }
 
 enum err box_open(struct box *b)
@@ -230,7 +246,8 @@ unsigned box_count(const struct box *b, const char *dir)
 	check(d != NULL);
 	const struct dirent *e;
 
-	/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
+	/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of
+   * one's own */
 	while ((e = readdir(d)))
 		n += e->d_name[0] != '.';
 	closedir(d);
@@ -244,7 +261,8 @@ unsigned box_mh_next(const struct box *b)
 	unsigned last = 0;
 
 	check(d != NULL);
-	/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of one's own */
+	/* cppcheck-suppress readdirCalled ; glibc's is safe for a directory stream of
+   * one's own */
 	while ((e = readdir(d))) {
 		unsigned n = mh_is_number(slice_str(e->d_name)) ? (unsigned)strtoul(e->d_name, NULL, 10) : 0;
 
@@ -252,6 +270,14 @@ unsigned box_mh_next(const struct box *b)
 	}
 	closedir(d);
 	return last + 1;
+}
+
+void box_mh_deliver(const struct box *b, const char *text)
+{
+	char name[16];
+
+	check(snprintf(name, sizeof name, "%u", box_mh_next(b)) > 0);
+	box_put(b, name, text);
 }
 
 void box_message(const struct box *b, uint32_t i, struct message *m)

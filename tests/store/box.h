@@ -12,7 +12,8 @@ struct box {
 	struct why why;
 };
 
-/* From here on they lie in memory, where there is such a file system: for tests that make thousands of states. Nothing is logged. */
+/* From here on they lie in memory, where there is such a file system: for tests that make thousands of states. Nothing is logged. What is left
+ * of any, also by processes that were forked and killed, goes when this one ends. */
 void box_in_memory(void);
 
 /* A new Maildir, without mail. */
@@ -26,6 +27,7 @@ void box_new_mh_without(struct box *b);
 
 /* The number behind the last one: whoever delivers takes it. */
 unsigned box_mh_next(const struct box *b);
+void box_mh_deliver(const struct box *b, const char *text);
 
 /* A new mbox, without mail. */
 void box_new_mbox(struct box *b);

@@ -1,7 +1,10 @@
-/* tests/store/test_uidl_crash.c - a session with identical copies that dies or fails at every call that changes something
+/* tests/store/test_uidl_crash.c - a session with identical copies that dies or
+ * fails at every call that changes something
  *
- * A copy has come, the session shows it, and deletes two of the others. Whatever happens when, and whether the index is left or not: what was
- * shown keeps its id, what is gone takes its id with it, and no two messages have one. */
+ * A copy has come, the session shows it, and deletes two of the others.
+ * Whatever happens when, and whether the index is left or not: what was shown
+ * keeps its id, what is gone takes its id with it, and no two messages have
+ * one. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,14 +50,6 @@ static void deliver_mbox(const struct box *b, const char *text)
 	box_append(b, "\n");
 }
 
-static void deliver_mh(const struct box *b, const char *text)
-{
-	char name[16];
-
-	check(snprintf(name, sizeof name, "%u", box_mh_next(b)) > 0);
-	box_put(b, name, text);
-}
-
 /* Changed in place. */
 static void link_box(const struct box *b)
 {
@@ -71,9 +66,10 @@ static const struct format {
 	const char *index; /* below b->top */
 	bool at_once;
 	unsigned least; /* changes that a session makes */
-} formats[] = {{"mbox", box_new_mbox, deliver_mbox, NULL, ".mbox.pop3idx", true, 20},
-	       {"mbox, in place", box_new_mbox, deliver_mbox, link_box, ".mbox.pop3idx", true, 20},
-	       {"MH without backups", box_new_mh_without, deliver_mh, NULL, "Maildir/.pop3-index/listing", false, 18}};
+} formats[] = {
+	{"mbox", box_new_mbox, deliver_mbox, NULL, ".mbox.pop3idx", true, 20},
+	{"mbox, in place", box_new_mbox, deliver_mbox, link_box, ".mbox.pop3idx", true, 20},
+	{"MH without backups", box_new_mh_without, box_mh_deliver, NULL, "Maildir/.pop3-index/listing", false, 18}};
 
 static void fill(struct box *b, struct shown *before, const struct format *f)
 {
@@ -91,7 +87,8 @@ static void fill(struct box *b, struct shown *before, const struct format *f)
 	f->deliver(b, copy);
 }
 
-/* 40: all is done; 41: an error was told; 50: not opened; 99: killed. What was shown comes through the pipe. */
+/* 40: all is done; 41: an error was told; 50: not opened; 99: killed. What was
+ * shown comes through the pipe. */
 static int run_child(struct box *b, enum shim_what what, unsigned at, int error, struct shown *shown, unsigned *changes)
 {
 	int pipes[2], status;
