@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "master/external_hold.h"
 #include "master/external_program.h"
 #include "master/journals.h"
 #include "master/master.h"
@@ -13,35 +14,9 @@
 
 enum { UNLOCKS_MOST = 3 }; /* attempts to release a lock */
 
-static const double again_s = 1; /* between two of them */
-static const double grace_s = 2; /* from the signal that asks a program to end to the one that does not ask */
-static const double orphan_s =
-	60; /* that a lock waits for whoever replays, before it is asked whether anybody still must */
-static const double stop_s = 5; /* that a program that locks still has when the daemon ends */
-
-enum hold_state {
-	WAITS,   /* for its turn */
-	LOCKS,   /* the program runs */
-	HELD,    /* by a worker; or by none: it waits for the one that replays */
-	DUE,     /* to be released, as soon as its program may run */
-	UNLOCKS, /* the program runs */
-};
-
-struct hold {
-	struct hold *next;
-	struct master *master;
-	enum hold_state state;
-	struct child *worker; /* NULL: nobody wants it any more */
-	uint64_t job;         /* the worker's number for it */
-	struct identity owner;
-	pid_t pid;         /* LOCKS, UNLOCKS */
-	bool overdue;      /* it was told to end */
-	unsigned attempts; /* to release it */
-	ev_timer timer;    /* LOCKS, UNLOCKS: how long it may run; HELD by none: see orphan_s; DUE: the next attempt */
-	char path[];
-};
-
-static void pump(struct master *m);
+/* Seconds: between two of them; from the signal that asks a program to end to the one that does not ask; that a lock waits for whoever
+ * replays, before it is asked whether anybody still must; that a program that locks still has when the daemon ends. */
+static const double again_s = 1, grace_s = 2, orphan_s = 60, stop_s = 5;
 
 void externals_set_spool(struct master *m)
 {
@@ -55,14 +30,35 @@ void externals_set_spool(struct master *m)
 
 /* ---- the list ---- */
 
-static void timer_set(struct hold *h, double seconds)
+static void hold_timer(struct hold *h, double seconds)
 {
 	ev_timer_stop(h->master->loop, &h->timer);
 	ev_timer_set(&h->timer, seconds, 0.);
 	ev_timer_start(h->master->loop, &h->timer);
 }
 
-static void hold_free(struct hold *h)
+static void on_timer(struct ev_loop *loop, ev_timer *w, int revents);
+
+struct hold *hold_new(struct child *c, uint64_t job, struct slice path)
+{
+	struct hold *h = calloc(1, sizeof *h + path.n + 1), **at = &c->master->externals.first;
+
+	if (!h)
+		return NULL;
+	h->master = c->master;
+	h->worker = c;
+	h->job = job;
+	h->owner = c->owner;
+	memcpy(h->path, path.p, path.n);
+	ev_timer_init(&h->timer, on_timer, 0., 0.);
+	h->timer.data = h;
+	while (*at)
+		at = &(*at)->next;
+	*at = h;
+	return h;
+}
+
+void hold_free(struct hold *h)
 {
 	struct hold **at = &h->master->externals.first;
 
@@ -73,17 +69,17 @@ static void hold_free(struct hold *h)
 	free(h);
 }
 
-static bool hold_same(const struct hold *h, struct identity owner, const char *path)
+bool hold_same(const struct hold *h, struct identity owner, const char *path)
 {
 	return h->owner.uid == owner.uid && strcmp(h->path, path) == 0;
 }
 
-static bool is_orphan(const struct hold *h)
+bool hold_is_orphan(const struct hold *h)
 {
 	return h->state == HELD && !h->worker;
 }
 
-static void answer(const struct hold *h, enum err err, const char *reason)
+void hold_answer(const struct hold *h, enum err err, const char *reason)
 {
 	struct msg_locked q = {.job = h->job, .err = err};
 
@@ -92,8 +88,7 @@ static void answer(const struct hold *h, enum err err, const char *reason)
 				&(struct chan_out){.payload = &q, .bulk = {slice_str(reason)}}); /* or it is ending */
 }
 
-/* Nobody wants it any more: one that is locked is released. */
-static void hold_drop(struct hold *h)
+void hold_drop(struct hold *h)
 {
 	h->worker = NULL;
 	if (h->state == WAITS)
@@ -102,26 +97,25 @@ static void hold_drop(struct hold *h)
 		h->state = DUE;
 }
 
-static void hand_over(struct hold *h, struct child *worker, uint64_t job)
+void hold_hand_over(struct hold *h, struct child *worker, uint64_t job)
 {
 	ev_timer_stop(h->master->loop, &h->timer);
 	h->worker = worker;
 	h->job = job;
-	answer(h, OK, "");
+	hold_answer(h, OK, "");
 }
 
-/* It stays for whoever of its owner wants it next, or does already. */
-static void hold_orphan(struct hold *h)
+void hold_orphan(struct hold *h)
 {
 	struct hold *next = h->next;
 
 	h->worker = NULL;
-	timer_set(h, orphan_s);
+	hold_timer(h, orphan_s);
 	while (next && !(next->state == WAITS && hold_same(next, h->owner, h->path)))
 		next = next->next;
 	if (!next)
 		return;
-	hand_over(h, next->worker, next->job);
+	hold_hand_over(h, next->worker, next->job);
 	hold_free(next);
 }
 
@@ -185,7 +179,7 @@ static void unlock_failed(struct hold *h, const char *reason)
 	if (last)
 		hold_free(h);
 	else
-		timer_set(h, again_s);
+		hold_timer(h, again_s);
 }
 
 static void start(struct hold *h)
@@ -201,17 +195,16 @@ static void start(struct hold *h)
 	if (h->pid > 0) {
 		h->state = unlock ? UNLOCKS : LOCKS;
 		run_add(h);
-		timer_set(h, (double)m->cf->locking.external_timeout.n);
+		hold_timer(h, (double)m->cf->locking.external_timeout.n);
 	} else if (unlock) {
 		unlock_failed(h, why.text);
 	} else {
-		answer(h, ERR_TEMP, why.text);
+		hold_answer(h, ERR_TEMP, why.text);
 		hold_free(h);
 	}
 }
 
-/* Starts what may be started. What goes is released first: others may wait for it. */
-static void pump(struct master *m)
+void externals_pump(struct master *m)
 {
 	static const enum hold_state order[] = {DUE, WAITS};
 
@@ -240,10 +233,10 @@ static void overdue(struct hold *h)
 		(void)kill(-h->pid, SIGTERM);
 	}
 	h->overdue = true;
-	timer_set(h, grace_s);
+	hold_timer(h, grace_s);
 }
 
-static bool has_journal(const struct master *m, struct identity owner)
+bool externals_journal(const struct master *m, struct identity owner)
 {
 	return journals_of_owner(m, &owner);
 }
@@ -259,13 +252,13 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		overdue(h);
 		return;
 	}
-	if (is_orphan(h) && has_journal(m, h->owner)) {
-		timer_set(h, orphan_s);
+	if (hold_is_orphan(h) && externals_journal(m, h->owner)) {
+		hold_timer(h, orphan_s);
 		return;
 	}
-	if (is_orphan(h))
+	if (hold_is_orphan(h))
 		hold_drop(h);
-	pump(m);
+	externals_pump(m);
 }
 
 struct hold *externals_find(const struct master *m, pid_t pid)
@@ -280,7 +273,7 @@ struct hold *externals_find(const struct master *m, pid_t pid)
 
 static void locked(struct hold *h, enum err err, const char *reason)
 {
-	answer(h, err, reason);
+	hold_answer(h, err, reason);
 	h->state = HELD;
 	if (err != OK)
 		hold_free(h);
@@ -317,141 +310,7 @@ void externals_ended(struct hold *h, int status)
 		unlocked(h, err, not_locked, why.text);
 	else
 		locked(h, err, why.text);
-	pump(m);
-}
-
-/* ---- what workers say ---- */
-
-static struct hold *hold_of(const struct child *worker, uint64_t job)
-{
-	struct hold *h = worker->master->externals.first;
-
-	while (h && (h->worker != worker || h->job != job))
-		h = h->next;
-	return h;
-}
-
-/* Whether a worker that died, or gave up, has left a lock of this mailbox for whoever replays: then it is this one's. */
-static bool adopt(struct child *c, uint64_t job, const char *path)
-{
-	struct hold *h = c->master->externals.first;
-
-	while (h && !(is_orphan(h) && hold_same(h, c->owner, path)))
-		h = h->next;
-	if (h)
-		hand_over(h, c, job);
-	return h != NULL;
-}
-
-static struct hold *hold_new(struct child *c, uint64_t job, struct slice path)
-{
-	struct hold *h = calloc(1, sizeof *h + path.n + 1), **at = &c->master->externals.first;
-
-	if (!h)
-		return NULL;
-	h->master = c->master;
-	h->worker = c;
-	h->job = job;
-	h->owner = c->owner;
-	memcpy(h->path, path.p, path.n);
-	ev_timer_init(&h->timer, on_timer, 0., 0.);
-	h->timer.data = h;
-	while (*at)
-		at = &(*at)->next;
-	*at = h;
-	return h;
-}
-
-static unsigned holds_of(const struct child *worker)
-{
-	unsigned n = 0;
-
-	for (const struct hold *h = worker->master->externals.first; h; h = h->next)
-		n += h->worker == worker;
-	return n;
-}
-
-static enum err take(struct child *c, uint64_t job, struct slice path, struct why *why)
-{
-	struct msg_locked no = {.job = job, .err = ERR_TEMP};
-	struct chan_out out = {.payload = &no,
-			       .bulk = {SLICE("External locker failed: too many mailboxes wait for it")}};
-
-	if (path.n == 0 || path.p[0] != '/' || slice_find(path, '\0') != path.n)
-		return fail(why, ERR_PERM, "a lock for what is no path");
-	if (hold_of(c, job))
-		return fail(why, ERR_PERM, "a lock under a number that there is");
-	char text[URL_MOST + 1];
-
-	if (!slice_cstr(path, text, sizeof text))
-		return fail(why, ERR_PERM, "a lock for a path that is too long");
-	if (adopt(c, job, text))
-		return OK;
-	if (c->master->stopping || holds_of(c) >= EXTERNALS_HOLD_MOST || !hold_new(c, job, path))
-		(void)chan_send(&c->chan, MSG_LOCKED, &out); /* a worker that ends needs no answer */
-	else
-		pump(c->master);
-	return OK;
-}
-
-/* One that is not there was refused. */
-static enum err release(struct child *c, uint64_t job, struct slice path, struct why *why)
-{
-	struct hold *h = hold_of(c, job);
-
-	(void)path;
-	(void)why;
-	if (h)
-		hold_drop(h);
-	pump(c->master);
-	return OK;
-}
-
-static enum err keep(struct child *c, uint64_t job, struct slice path, struct why *why)
-{
-	struct hold *h = hold_of(c, job);
-
-	if (!h || h->state != HELD)
-		return release(c, job, path, why);
-	hold_orphan(h);
-	return OK;
-}
-
-enum err on_lock(struct chan *ch, struct msg *msg, struct why *why)
-{
-	static enum err (*const ops[LOCK_OPS])(struct child *, uint64_t, struct slice, struct why *) = {
-		[LOCK_OP_TAKE] = take, [LOCK_OP_RELEASE] = release, [LOCK_OP_KEEP] = keep};
-	const struct msg_lock *q = msg->payload;
-	struct child *c = ch->owner;
-
-	if (c->master->cf->locking.type != LOCK_EXTERNAL || c->spare || q->op >= LOCK_OPS)
-		return fail(why, ERR_PERM, "operation %u with a lock", q->op);
-	return ops[q->op](c, q->job, msg->bulk, why);
-}
-
-static struct hold *held_by(const struct master *m, const struct child *worker)
-{
-	struct hold *h = m->externals.first;
-
-	while (h && h->worker != worker)
-		h = h->next;
-	return h;
-}
-
-void externals_lose(struct child *worker, bool died)
-{
-	struct master *m = worker->master;
-	bool replays = died && !m->stopping && m->externals.first && has_journal(m, worker->owner);
-	struct hold *h, *next;
-
-	for (h = m->externals.first; h; h = next) {
-		next = h->next;
-		if (h->worker == worker && !(replays && h->state == HELD))
-			hold_drop(h);
-	}
-	while ((h = held_by(m, worker)))
-		hold_orphan(h);
-	pump(m);
+	externals_pump(m);
 }
 
 /* ---- the end ---- */
@@ -461,11 +320,11 @@ void externals_stop(struct master *m)
 	for (struct hold *h = m->externals.first, *next; h; h = next) {
 		next = h->next;
 		if (h->state == LOCKS && !h->overdue && (double)m->cf->locking.external_timeout.n > stop_s)
-			timer_set(h, stop_s);
-		if (h->state == WAITS || is_orphan(h))
+			hold_timer(h, stop_s);
+		if (h->state == WAITS || hold_is_orphan(h))
 			hold_drop(h);
 	}
-	pump(m);
+	externals_pump(m);
 }
 
 void externals_leave(struct master *m)

@@ -80,6 +80,14 @@ def make_user(daemon, **kw):
     return user
 
 
+def login_begun(daemon, user):
+    """A client that waits for the reply to PASS."""
+    c = daemon.connect()
+    c.ok(f"USER {user.login}")
+    c.say(f"PASS {user.password}")
+    return c
+
+
 @pytest.mark.parametrize("statements, options", [("", ["-r10"]), ("retry-count 0;", []),
                                                  ("retry-count 3; expire-timeout 600;", ["-f600", "-r3"])])
 def test_calls(either, statements, options):
@@ -190,9 +198,7 @@ def test_program_that_hangs(daemon):
     locker = Locker(daemon, "external-locker-timeout 3;")
     daemon.start()
     locker.set("hang")
-    waiting = daemon.connect()
-    waiting.ok(f"USER {user.login}")
-    waiting.say(f"PASS {user.password}")
+    waiting = login_begun(daemon, user)
     assert wait_for(locker.locks)
     for _ in range(3):
         daemon.login(other).quit()
@@ -208,9 +214,7 @@ def test_client_that_leaves_while_it_runs(daemon):
     locker = Locker(daemon)
     daemon.start()
     locker.set("late")
-    c = daemon.connect()
-    c.ok(f"USER {user.login}")
-    c.say(f"PASS {user.password}")
+    c = login_begun(daemon, user)
     assert wait_for(user.lock.exists)
     c.close()
     locker.set("late", False)
@@ -254,9 +258,7 @@ def test_end_of_the_daemon(daemon, when):
     locker = Locker(daemon)
     daemon.start()
     locker.set(when)
-    c = daemon.connect()
-    c.ok(f"USER {user.login}")
-    c.say(f"PASS {user.password}")
+    c = login_begun(daemon, user)
     assert wait_for(user.lock.exists if when == "late" else locker.locks)
     daemon.process.send_signal(signal.SIGTERM)
     assert c.line().startswith(b"-ERR")
@@ -271,9 +273,7 @@ def test_reload_while_it_runs(daemon):
     locker = Locker(daemon)
     daemon.start()
     locker.set("late")
-    c = daemon.connect()
-    c.ok(f"USER {user.login}")
-    c.say(f"PASS {user.password}")
+    c = login_begun(daemon, user)
     assert wait_for(user.lock.exists)
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_log("configuration reloaded")
