@@ -109,6 +109,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	for (uint64_t job = 1; job <= x.job; job++)
+		external_forget(&x, job);
+	check(!x.locks);
 	ev_timer_stop(loop, &x.sweep);
 	chan_done(&store);
 	chan_done(&master);
