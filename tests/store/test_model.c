@@ -545,7 +545,7 @@ static void op_index_loss(uint32_t dice)
 	struct stat st;
 
 	check(snprintf(path, sizeof path, "%s/%s", box.top, format()->index) > 0);
-	if (stat(path, &st) < 0)
+	if (stat(path, &st) < 0 || st.st_size == 0)
 		return;
 	if (dice % 2 == 0 || model.open)
 		check(remove(path) == 0);
