@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "conf/acl.h"
 
 enum {
@@ -115,17 +116,6 @@ static bool group_close(void)
 
 	return filter && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsid), 0) == 0 &&
 	       seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setpgid), 0) == 0 && seccomp_load(filter) == 0;
-}
-
-/* As a program expects them: nothing ignored or blocked. */
-static void signals_restore(void)
-{
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL); /* those that have no other action fail */
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static bool descriptors_set(int null, int err_fd)

@@ -335,9 +335,8 @@ void externals_leave(struct master *m)
 
 void externals_kill(struct master *m)
 {
-	while (m->externals.first) {
-		struct hold *h = m->externals.first;
-
+	for (struct hold *h = m->externals.first, *next; h; h = next) {
+		next = h->next;
 		log_line(LOG_WARNING, "mailbox `%s' may stay locked by the external locker", h->path);
 		if (h->state == LOCKS || h->state == UNLOCKS) {
 			externals_kill_group(h);

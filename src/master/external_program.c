@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "master/fork.h"
 #include "master/master.h"
 
@@ -48,17 +49,6 @@ static void call_fill(struct call *c, const struct conf_locking *conf, const cha
 }
 
 /* ---- in the child ---- */
-
-/* As a program expects them: nothing ignored or blocked. */
-static void signals_restore(void)
-{
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL); /* those that have no other action fail */
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* The log stays until it becomes the program. */
 static bool descriptors_leave(void)

@@ -137,7 +137,7 @@ static void meet(const struct known *k, struct ids_slot *s, const struct room *l
 
 	if (s->count == 0)
 		s->first = KNOWN_NONE;
-	if (s->first == KNOWN_NONE) {
+	if (s->first == KNOWN_NONE || !links->p) { /* the latter only for analysers, which do not see that it follows */
 		f->copy = s->count++;
 		return;
 	}
