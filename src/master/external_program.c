@@ -96,7 +96,7 @@ static _Noreturn void child_run(const struct master *m, struct identity owner, c
 	static char search[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	static char *env[] = {search, NULL};
 	struct why why = {""};
-	struct call call;
+	struct call call = {.argv = {NULL}};
 
 	call_fill(&call, &m->cf->locking, path, unlock);
 	if (setpgid(0, 0) < 0 || chdir("/") < 0 || become(m, owner, path, &why) != OK) {

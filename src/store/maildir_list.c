@@ -66,7 +66,9 @@ bool maildir_list_add(struct maildir_list *l, unsigned dir, uint64_t ino, struct
 	f.stable_at = begins ? 0 : f.name_len;
 	f.stable_len = n.stable_len;
 	l->pile.size = sizeof f;
-	if (!pile_add(&l->pile, &f, name, begins ? (struct slice){0} : stable))
+	if (begins)
+		stable.n = 0;
+	if (!pile_add(&l->pile, &f, name, stable))
 		return false;
 	l->count++;
 	return true;

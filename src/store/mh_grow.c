@@ -76,7 +76,7 @@ static enum err add_all(const struct maildrop *md, struct mh_list *l, const stru
 static enum err grow(struct growth *g, const struct maildrop *md, const struct index *known, struct scan *more,
 		     bool *grown, struct why *why)
 {
-	struct stamp behind[STAMPS];
+	struct stamp behind[STAMPS] = {0};
 	enum err err = mh_stamp(md, more->stamp, why);
 
 	if (err == OK)

@@ -336,13 +336,13 @@ static void test_identity(void **state)
 	m.externals.group = mail->gr_gid;
 	check(take(&bob, 2, "box") == OK);
 	release(&bob, 2);
-	(void)snprintf(expected, sizeof expected, "%u\n%u\n%u %u\n", OWNER, (unsigned)mail->gr_gid,
+	(void)snprintf(expected, sizeof expected, "%d\n%u\n%u %d\n", OWNER, (unsigned)mail->gr_gid,
 		       (unsigned)mail->gr_gid, GROUP);
 	check(strncmp(text_of("who"), expected, strlen(expected)) == 0);
 	mailbox("others", 0);
 	check(chmod(path_to("others"), 0644) == 0 && take(&bob, 3, "others") == OK);
 	release(&bob, 3);
-	(void)snprintf(expected, sizeof expected, "%u\n%u\n%u\n", OWNER, GROUP, GROUP);
+	(void)snprintf(expected, sizeof expected, "%d\n%d\n%d\n", OWNER, GROUP, GROUP);
 	check(strncmp(text_of("who"), expected, strlen(expected)) == 0 && unlink(path_to("others")) == 0);
 }
 

@@ -56,7 +56,7 @@ static void check_sorted(const struct pile *p, uint32_t count)
 	check(p->count == count);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct row *r = pile_row(p, i);
-		char text[TEXT_MOST];
+		char text[TEXT_MOST] = "";
 		size_t first;
 
 		check_row(i, "a row", r->was < count && !seen[r->was] && r->number == r->was * 31 % 50);
