@@ -137,7 +137,7 @@ def dotlock(user, *options):
 def test_held_by_another_program(daemon, program):
     """By its name in PATH; refused while it is held, and served when it is not. At QUIT nothing is deleted then."""
     user = make_user(daemon)
-    daemon.extra += f"locking {{ type external; external-locker {program}; retry-count 0; }}\n"
+    daemon.extra += f"locking {{ type external; external-locker {program}; retry-count 1; }}\n"
     daemon.start()
     assert dotlock(user) == 0
     assert attempt(daemon, user).startswith(b"-ERR [IN-USE]")

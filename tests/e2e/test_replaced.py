@@ -10,7 +10,7 @@ from deliverers import Exim, Maildrop, Postfix, Procmail
 from server import Mbox, wait_for
 from slowed import Slowed
 
-pytestmark = pytest.mark.needs_root
+pytestmark = [pytest.mark.needs_root, pytest.mark.long]
 
 NUMBER = re.compile(rb"^X-Number: (\S+)\r?$", re.M)
 

@@ -173,7 +173,7 @@ static void test_failed(void **state)
 	static const int errors[] = {EIO, ENOSPC, EDQUOT, EACCES};
 
 	(void)state;
-	for (size_t i = 0; i < 2 * TABLE_ROWS(errors); i++) {
+	for (size_t i = 0; i < 2 * ERRORS_TRIED(errors); i++) {
 		indexed = i % 2 == 1;
 		check_all(SHIM_ERROR, errors[i / 2], false);
 	}

@@ -164,7 +164,7 @@ static void test_failed(void **state)
 	static const int errors[] = {EIO, ENOSPC, EDQUOT, EACCES};
 
 	(void)state;
-	for (size_t i = 0; i < TABLE_ROWS(errors); i++)
+	for (size_t i = 0; i < ERRORS_TRIED(errors); i++)
 		check_all(SHIM_ERROR, errors[i], false);
 }
 

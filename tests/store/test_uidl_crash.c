@@ -215,7 +215,7 @@ static void test_failed(void **state)
 	static const int errors[] = {EIO, ENOSPC, EACCES};
 
 	(void)state;
-	for (size_t i = 0; i < TABLE_ROWS(errors); i++)
+	for (size_t i = 0; i < ERRORS_TRIED(errors); i++)
 		check_all(SHIM_ERROR, errors[i]);
 }
 
