@@ -553,6 +553,7 @@ def test_compatible_processes(daemon):
     daemon.user()
     daemon.alarms_expected = True
     daemon.start(extra="logging { compatible yes; } acl { deny 127.0.0.2; allow any; }")
+    daemon.wait_log(r"info: pop3d \(.*\) started")  # it may serve a little sooner; who ends before that has never been started
     pid = daemon.role_pids("hash")[0]
     os.kill(pid, signal.SIGKILL)
     daemon.wait_log(rf"error: process {pid} terminated on signal 9")
