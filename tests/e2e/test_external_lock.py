@@ -208,14 +208,19 @@ def test_program_that_hangs(daemon):
     assert attempt(daemon, user).startswith(b"+OK")
 
 
-def test_client_that_leaves_while_it_runs(daemon):
-    """What it locks for nobody is let go of."""
-    user = make_user(daemon)
-    locker = Locker(daemon)
+def asked(daemon):
+    """A user, his locker, and his client that waits: the program has locked, and not yet ended."""
+    user, locker = make_user(daemon), Locker(daemon)
     daemon.start()
     locker.set("late")
     c = login_begun(daemon, user)
     assert wait_for(user.lock.exists)
+    return user, locker, c
+
+
+def test_client_that_leaves_while_it_runs(daemon):
+    """What it locks for nobody is let go of."""
+    user, locker, c = asked(daemon)
     c.close()
     locker.set("late", False)
     assert locker.settled(user, 1)
@@ -269,12 +274,7 @@ def test_end_of_the_daemon(daemon, when):
 
 def test_reload_while_it_runs(daemon):
     """The session goes on with its generation, and its lock goes with it."""
-    user = make_user(daemon)
-    locker = Locker(daemon)
-    daemon.start()
-    locker.set("late")
-    c = login_begun(daemon, user)
-    assert wait_for(user.lock.exists)
+    user, locker, c = asked(daemon)
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_log("configuration reloaded")
     locker.set("late", False)
