@@ -190,14 +190,39 @@ static enum taken failed(struct why *why, const char *what, const char *name)
 	return FAILED;
 }
 
-/* What was renamed to `backup` was another message: it gets its number back. */
+/* For mh_each: the largest number, as text. */
+static bool on_number(void *arg, struct slice name, int64_t file)
+{
+	char *most = arg;
+
+	(void)file;
+	if (mh_compare(name, slice_str(most)) > 0)
+		(void)slice_cstr(name, most, NAME_OCTETS + 1);
+	return true;
+}
+
+/* Behind all others, as rcvstore(1) would number it. */
+static enum taken number_anew(const struct maildrop *md, const char *backup, struct why *why)
+{
+	for (int attempt = 0; attempt < ATTEMPTS_MOST; attempt++) {
+		char most[NAME_OCTETS + 1] = "", next[24];
+		bool vanished;
+
+		if (mh_each(md, on_number, most, &vanished, why) != OK)
+			return FAILED;
+		(void)snprintf(next, sizeof next, "%llu", strtoull(most, NULL, 10) + 1);
+		if (renameat2(md->fd, backup, md->fd, next, RENAME_NOREPLACE) == 0)
+			return NOT_TAKEN;
+	}
+	return failed(why, "number a message anew, which is called", backup);
+}
+
+/* What was renamed to `backup` was another message: it gets its number back, or where another program has given that away, the next. */
 static enum taken give_back(const struct maildrop *md, const char *backup, const char *name, struct why *why)
 {
 	if (renameat2(md->fd, backup, md->fd, name, RENAME_NOREPLACE) == 0)
 		return NOT_TAKEN;
-	(void)fail_errno(why, ERR_TEMP, "another program has given number %s away twice; a message is called %s now",
-			 name, backup);
-	return FAILED;
+	return number_anew(md, backup, why);
 }
 
 /* It cannot be removed, so it is a message again; or stays as a backup, which is none. */

@@ -197,7 +197,8 @@ def test_mailutils(daemon, user):
 
 
 def test_nothing_is_lost(daemon, user):
-    """A client fetches and deletes while rcvstore stores, and folder and sortm give other numbers to all."""
+    """A client fetches and deletes while rcvstore stores, and folder and sortm give other numbers to all. These one after the other: sortm puts
+    a message where rcvstore has just stored one, and then it is lost without anybody's help."""
     daemon.start(extra="locking { retry-count 1500; retry-sleep 0; }")
     errors = []
 
@@ -208,17 +209,19 @@ def test_nothing_is_lost(daemon, user):
             errors.append(e)
 
     many = 60
-    done = threading.Event()
+    done, one_of_nmh = threading.Event(), threading.Lock()
 
     def store():
         for n in range(many):
-            rcvstore(user, message(n))
+            with one_of_nmh:
+                rcvstore(user, message(n))
         done.set()
 
     def sort():
         while not done.is_set():
-            as_user(user, "folder", "+INBOX", "-pack", code=(0, 1))
-            as_user(user, "sortm", "+INBOX", code=(0, 1))
+            for command in (["folder", "+INBOX", "-pack"], ["sortm", "+INBOX"]):
+                with one_of_nmh:
+                    as_user(user, *command, code=(0, 1))
 
     threads = [threading.Thread(target=work, args=(call,)) for call in (store, sort)]
     for t in threads:

@@ -267,6 +267,35 @@ static void test_race(void **state)
 	}
 }
 
+/* And then the number once more, to one that comes: what had it meanwhile is not left behind as a backup. */
+static void number_again(void)
+{
+	shim.before = NULL;
+	put(raced, 1, "A: c\n\nc\n");
+}
+
+static void renumber_twice(void)
+{
+	renumber();
+	shim.before = number_again;
+}
+
+static void test_number_given_twice(void **state)
+{
+	struct outcome out;
+	struct box b;
+
+	(void)state;
+	fill(&b, 2);
+	raced = &b;
+	check(box_open(&b) == OK);
+	shim.before = renumber_twice;
+	check(box_commit(&b, "d-", &out) == OK && out.deleted == 1);
+	check(box_open(&b) == OK && b.md.index.count == 2);
+	check(box_has(&b, "1") && box_has(&b, "8") && !box_has(&b, "7") && !box_has(&b, ",1"));
+	box_free(&b);
+}
+
 static void test_others_message(void **state)
 {
 	struct outcome out;
@@ -422,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_rewritten),
 		cmocka_unit_test(test_backup),
 		cmocka_unit_test(test_race),
+		cmocka_unit_test(test_number_given_twice),
 		cmocka_unit_test(test_others_message),
 		cmocka_unit_test(test_lock),
 		cmocka_unit_test(test_hard_links),
