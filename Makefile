@@ -13,7 +13,8 @@ localstatedir = /var
 DESTDIR =
 
 # Every package that anything here needs; docs/dependencies.md says what for.
-BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp-dev libssl-dev libisal-dev libcrypt-dev
+BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp-dev libssl-dev libisal-dev libcrypt-dev \
+	libgdbm-dev liblmdb-dev libdb-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
 	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils nmh mailutils-pop3d dovecot-pop3d fail2ban \
@@ -23,6 +24,7 @@ TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d exim4-dae
 LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cppcheck python3
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d procps
 
+TEST_PACKAGES += gdbmtool lmdb-utils db-util
 TEST_PACKAGES += maildrop libdb5.3 libgnutls-dane0 libidn12 libnsl2
 
 MESON = meson setup -Dprefix=$(prefix) -Dsysconfdir=$(sysconfdir) -Dlocalstatedir=$(localstatedir)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "conf/kinds.h"
+#include "conf/safety.h"
 
 static bool is_blank(char c)
 {
@@ -65,43 +66,15 @@ static enum err each_text(struct setting *s, char sep,
 	return err;
 }
 
-static enum err check_add(struct setting *s, struct slice text, struct why *why)
-{
-	static const struct word names[] = {
-		{"gwrfil", CHECK_GWRFIL},       {"awrfil", CHECK_AWRFIL},
-		{"grdfil", CHECK_GRDFIL},       {"ardfil", CHECK_ARDFIL},
-		{"linkwrdir", CHECK_LINKWRDIR}, {"gwrdir", CHECK_GWRDIR},
-		{"awrdir", CHECK_AWRDIR},       {"all", CHECK_ALL},
-	};
-	struct conf_checks *checks = s->member;
-	struct slice name = text;
-	bool off = slice_starts(name, SLICE("-"));
-
-	if (off || slice_starts(name, SLICE("+"))) {
-		name.p++;
-		name.n--;
-	}
-	if (slice_eq(name, SLICE("none"))) {
-		checks->bits = off ? CHECK_ALL : 0;
-		return OK;
-	}
-	for (const struct word *w = names; w < names + sizeof names / sizeof names[0]; w++) {
-		if (slice_eq(slice_str(w->name), name)) {
-			checks->bits = off ? checks->bits & ~(unsigned)w->value : checks->bits | (unsigned)w->value;
-			return OK;
-		}
-	}
-	return fail(why, ERR_PERM, "unknown keyword: %.*s", (int)(text.n < 64 ? text.n : 64), text.p);
-}
-
 /* Blanks separate too: defaults in the table are written so. */
 static enum err checks_add(struct setting *s, struct slice text, struct why *why)
 {
+	struct conf_checks *checks = s->member;
 	enum err err = OK;
 	struct slice word = word_take(&text);
 
 	do
-		err = check_add(s, word, why);
+		err = safety_word(word, &checks->bits, why);
 	while (err == OK && (word = word_take(&text)).n > 0);
 	return err;
 }

@@ -16,9 +16,9 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "conf/safety.h"
 #include "ipc/certificate.h"
 #include "master/fork.h"
-#include "master/safety.h"
 #include "master/sockets.h"
 #include "master/tell.h"
 

@@ -1,5 +1,5 @@
-/* master/safety.c - see safety.h */
-#include "master/safety.h"
+/* conf/safety.c - see safety.h */
+#include "conf/safety.h"
 
 #include <libgen.h>
 #include <limits.h>
@@ -57,4 +57,35 @@ enum err safety_check(int fd, const char *path, unsigned checks, uid_t owner, st
 	if (checks & CHECK_OWNER && st.st_uid != owner)
 		return fail(why, ERR_PERM, "%s: File owner mismatch", path);
 	return OK;
+}
+
+enum err safety_word(struct slice word, unsigned *bits, struct why *why)
+{
+	static const struct {
+		const char *name;
+		unsigned bits;
+	} names[] = {
+		{"gwrfil", CHECK_GWRFIL},       {"awrfil", CHECK_AWRFIL},
+		{"grdfil", CHECK_GRDFIL},       {"ardfil", CHECK_ARDFIL},
+		{"linkwrdir", CHECK_LINKWRDIR}, {"gwrdir", CHECK_GWRDIR},
+		{"awrdir", CHECK_AWRDIR},       {"all", CHECK_ALL},
+	};
+	struct slice name = word;
+	bool off = slice_starts(name, SLICE("-"));
+
+	if (off || slice_starts(name, SLICE("+"))) {
+		name.p++;
+		name.n--;
+	}
+	if (slice_eq(name, SLICE("none"))) {
+		*bits = off ? CHECK_ALL : 0;
+		return OK;
+	}
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (slice_eq(slice_str(names[i].name), name)) {
+			*bits = off ? *bits & ~names[i].bits : *bits | names[i].bits;
+			return OK;
+		}
+	}
+	return fail(why, ERR_PERM, "unknown keyword: %.*s", (int)(word.n < 64 ? word.n : 64), word.p);
 }

@@ -1,0 +1,286 @@
+/* dbm/gdbm.c - files of GNU dbm
+ *
+ * Read and written by read(2) and write(2), never mapped: a file that another program cuts off must not kill us. The library
+ * locks the whole file by flock(2) for as long as it is open, as all programs that use it do. A put may take several
+ * writes; undo.h makes one of them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <gdbm.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dbm/driver.h"
+
+struct gdbm_priv {
+	GDBM_FILE file; /* NULL: it is empty, and opened for reading */
+	bool broken; /* the library has given up in the middle of a call: nothing of it may be called for this file again */
+};
+
+/* Where the library would end our process, it goes on here. */
+static jmp_buf after_fatal;
+
+static void on_fatal(const char *text)
+{
+	(void)text;
+	longjmp(after_fatal, 1);
+}
+
+static datum datum_of(struct slice text)
+{
+	return (datum){(char *)text.p, (int)text.n};
+}
+
+/* What went wrong last. A file that is damaged stays so. */
+static enum err gdbm_failed(const struct dbm *db, GDBM_FILE file, const char *what, struct why *why)
+{
+	gdbm_error e = file ? gdbm_last_errno(file) : gdbm_errno;
+	int sys = file ? gdbm_last_syserr(file) : errno;
+
+	if (gdbm_check_syserr(e) && sys != 0) {
+		errno = sys;
+		return dbm_failed(db, what, why);
+	}
+	return fail(why, e == GDBM_MALLOC_ERROR ? ERR_TEMP : ERR_PERM, "%s: %s: %s", db->name.path, what,
+		    gdbm_strerror(e));
+}
+
+/* NULL after an error. */
+static GDBM_FILE file_open(int fd, const char *path, int how)
+{
+	if (setjmp(after_fatal) == 0)
+		return gdbm_fd_open(fd, path, 0, how | GDBM_NOMMAP | GDBM_CLOEXEC, on_fatal);
+	return NULL;
+}
+
+enum call { FETCH, STORE, DELETE, FIRST, NEXT, SYNC, CLOSE };
+
+static int call_now(GDBM_FILE file, enum call call, datum key, datum value, datum *out)
+{
+	switch (call) {
+	case FETCH:
+		*out = gdbm_fetch(file, key);
+		return out->dptr ? 0 : -1;
+	case STORE:
+		return gdbm_store(file, key, value, GDBM_REPLACE);
+	case DELETE:
+		return gdbm_delete(file, key);
+	case FIRST:
+		*out = gdbm_firstkey(file);
+		return out->dptr ? 0 : -1;
+	case NEXT:
+		*out = gdbm_nextkey(file, key);
+		return out->dptr ? 0 : -1;
+	case SYNC:
+		return gdbm_sync(file);
+	case CLOSE:
+		return gdbm_close(file);
+	}
+	return -1;
+}
+
+/* Calls the library; false after an error, also one that it takes for the end of the world. */
+static bool call(struct gdbm_priv *p, enum call what, datum key, datum value, datum *out)
+{
+	if (p->broken)
+		return false;
+	if (setjmp(after_fatal) == 0)
+		return call_now(p->file, what, key, value, out) == 0;
+	p->broken = true;
+	return false;
+}
+
+static const datum nothing = {NULL, 0};
+
+/* After a call that failed: whether there is no such record, and nothing else. */
+static bool is_not_found(struct gdbm_priv *p)
+{
+	if (p->broken || gdbm_last_errno(p->file) != GDBM_ITEM_NOT_FOUND)
+		return false;
+	gdbm_clear_error(p->file);
+	return true;
+}
+
+/* What its memory holds is lost then. */
+static void file_close(struct gdbm_priv *p)
+{
+	if (p->broken)
+		close(gdbm_fdesc(p->file));
+	else if (p->file)
+		(void)call(p, CLOSE, nothing, nothing,
+			   NULL); /* what was put is written; dbm_sync tells whether it is durable */
+}
+
+/* Makes an empty database beside the path, and gives it that name unless there is one by now. */
+static enum err file_make(const struct dbm *db, struct why *why)
+{
+	char temp[PATH_MAX];
+	int fd = dbm_file_beside(db, temp, why);
+	enum err err = OK;
+
+	if (fd < 0)
+		return errno == EACCES || errno == EROFS || errno == ENOENT ? ERR_PERM : ERR_TEMP;
+	GDBM_FILE file = file_open(fd, temp, GDBM_NEWDB);
+
+	if (!file) {
+		err = gdbm_failed(db, NULL, "cannot be made", why);
+		close(fd);
+	} else if (gdbm_close(file) != 0) {
+		err = gdbm_failed(db, NULL, "cannot be made", why);
+	} else if (link(temp, db->name.path) < 0 && errno != EEXIST) {
+		err = dbm_failed(db, "cannot be made", why);
+	}
+	(void)unlink(temp);
+	return err;
+}
+
+/* Opens it once. ERR_IN_USE: it is locked, or was replaced meanwhile. */
+static enum err try_open(struct dbm *db, struct gdbm_priv *p, struct why *why)
+{
+	struct stat st;
+	enum err err;
+	int fd = dbm_file_open(db, &err, why);
+
+	if (fd < 0)
+		return err;
+	if (fstat(fd, &st) == 0 && st.st_size == 0 && db->how.use == DBM_READ) {
+		close(fd);
+		return OK;
+	}
+	p->file = file_open(fd, db->name.path, db->how.use == DBM_READ ? GDBM_READER : GDBM_WRCREAT);
+	if (!p->file) {
+		bool locked = gdbm_errno == GDBM_CANT_BE_READER || gdbm_errno == GDBM_CANT_BE_WRITER;
+
+		err = locked ? fail(why, ERR_IN_USE, "%s: locked by another program", db->name.path)
+			     : gdbm_failed(db, NULL, "cannot be opened", why);
+		close(fd);
+		return err;
+	}
+	if (dbm_is_current(db, fd))
+		return OK;
+	file_close(p);
+	p->file = NULL;
+	return fail(why, ERR_IN_USE, "%s: was replaced", db->name.path);
+}
+
+static enum err gdbm_driver_open(struct dbm *db, struct why *why)
+{
+	struct gdbm_priv *p = calloc(1, sizeof *p);
+	uint64_t deadline = dbm_deadline(db);
+	enum err err = OK;
+
+	if (!p)
+		return fail(why, ERR_TEMP, "%s: no memory", db->name.path);
+	if (db->how.use == DBM_MAKE && !dbm_is_there(&db->name))
+		err = file_make(db, why);
+	if (err == OK) {
+		do
+			err = try_open(db, p, why);
+		while (err == ERR_IN_USE && dbm_pause(deadline));
+	}
+	if (err != OK) {
+		free(p);
+		return err;
+	}
+	db->priv = p;
+	return OK;
+}
+
+static enum err gdbm_driver_get(struct dbm *db, struct slice key, struct buf *value, bool *found, struct why *why)
+{
+	struct gdbm_priv *p = db->priv;
+
+	datum d = nothing;
+
+	if (!p->file || (!call(p, FETCH, datum_of(key), nothing, &d) && is_not_found(p)))
+		return OK;
+	if (!d.dptr)
+		return gdbm_failed(db, p->file, "cannot be read", why);
+	enum err err = dbm_take(db, (struct slice){d.dptr, (size_t)d.dsize}, value, why);
+
+	explicit_bzero(d.dptr, (size_t)d.dsize);
+	free(d.dptr);
+	*found = err == OK;
+	return err;
+}
+
+static enum err gdbm_driver_put(struct dbm *db, struct slice key, struct slice value, struct why *why)
+{
+	struct gdbm_priv *p = db->priv;
+
+	return call(p, STORE, datum_of(key), datum_of(value), NULL)
+		       ? OK
+		       : gdbm_failed(db, p->file, "cannot be written", why);
+}
+
+static enum err gdbm_driver_delete(struct dbm *db, struct slice key, bool *found, struct why *why)
+{
+	struct gdbm_priv *p = db->priv;
+
+	*found = call(p, DELETE, datum_of(key), nothing, NULL);
+	return *found || is_not_found(p) ? OK : gdbm_failed(db, p->file, "cannot be written", why);
+}
+
+/* A record of a walk: its value is fetched, and both are handed on. */
+static enum err walk_one(struct dbm *db, enum err (*fn)(void *, struct slice, struct slice, struct why *), void *arg,
+			 datum k, uint64_t *passed_over, struct why *why)
+{
+	struct slice key = {k.dptr, (size_t)k.dsize}, value;
+	enum err err = OK;
+	datum v = nothing;
+
+	if (!call(db->priv, FETCH, k, nothing, &v))
+		return gdbm_failed(db, ((struct gdbm_priv *)db->priv)->file, "cannot be read", why);
+	value = (struct slice){v.dptr, (size_t)v.dsize};
+	if (dbm_is_key(key) && dbm_is_value(value))
+		err = fn(arg, key, value, why);
+	else
+		++*passed_over;
+	explicit_bzero(v.dptr, (size_t)v.dsize);
+	free(v.dptr);
+	return err;
+}
+
+static enum err gdbm_driver_walk(struct dbm *db, enum err (*fn)(void *, struct slice, struct slice, struct why *),
+				 void *arg, uint64_t *passed_over, struct why *why)
+{
+	struct gdbm_priv *p = db->priv;
+	datum k = nothing, next;
+	enum err err = OK;
+	bool more = p->file && call(p, FIRST, nothing, nothing, &k);
+
+	while (more && err == OK) {
+		err = walk_one(db, fn, arg, k, passed_over, why);
+		next = nothing;
+		more = err == OK && call(p, NEXT, k, nothing, &next);
+		free(k.dptr);
+		k = next;
+	}
+	return err != OK || !p->file || is_not_found(p) ? err : gdbm_failed(db, p->file, "cannot be read", why);
+}
+
+static enum err gdbm_driver_sync(struct dbm *db, struct why *why)
+{
+	struct gdbm_priv *p = db->priv;
+
+	return call(p, SYNC, nothing, nothing, NULL) ? OK : gdbm_failed(db, p->file, "cannot be written", why);
+}
+
+static void gdbm_driver_close(struct dbm *db)
+{
+	file_close(db->priv);
+	free(db->priv);
+}
+
+const struct dbm_driver dbm_gdbm = {
+	.scheme = "gdbm",
+	.open = gdbm_driver_open,
+	.get = gdbm_driver_get,
+	.put = gdbm_driver_put,
+	.del = gdbm_driver_delete,
+	.walk = gdbm_driver_walk,
+	.sync = gdbm_driver_sync,
+	.close = gdbm_driver_close,
+};
