@@ -8,6 +8,8 @@
 #include <openssl/evp.h>
 
 #include "store/digest.h"
+#include "store/marks.h"
+#include "store/scan.h"
 
 /* With their colons. The list is part of the identity of messages, and must never change. */
 static const char *const rewritten[] = {
@@ -67,6 +69,8 @@ static void look_at(struct digest *m, struct slice line)
 		return;
 	if (is_named(line, "X-UIDL:"))
 		keep_xuidl(m, line);
+	if (marks_has(line))
+		m->rec.flags |= MESSAGE_MARKED;
 	m->imap |= is_named(line, "X-IMAP:") || is_named(line, "X-IMAPbase:");
 	m->subject |= is_named(line, "Subject:") &&
 		      memmem(line.p, line.n, "FOLDER INTERNAL DATA", sizeof "FOLDER INTERNAL DATA" - 1) != NULL;

@@ -44,5 +44,6 @@ const struct store_driver dotmail_driver = {
 	.grow = onefile_grow,
 	.body = onefile_body,
 	.commit = onefile_commit,
+	.unmark = onefile_unmark,
 	.close = onefile_forget,
 };

@@ -82,6 +82,10 @@ struct store_driver {
 	enum err (*commit)(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
 			   struct why *why);
 
+	/* Under the mailbox lock, where there is one: takes the deletion marks from the messages of a scan that have one (MESSAGE_MARKED), durably.
+	 * Their UIDLs and sizes stay. What is not any more where the scan saw it is left alone; the next scan tells what is still marked. */
+	enum err (*unmark)(const struct maildrop *md, const struct scan *s, struct why *why);
+
 	/* Forgets what it keeps of the maildrop. NULL: nothing. */
 	void (*close)(const struct maildrop *md);
 };

@@ -151,6 +151,7 @@ static void from_head(struct index *ix, int fd, const struct index_head *h)
 	*ix = (struct index){.fd = fd,
 			     .count = h->count,
 			     .room = h->room,
+			     .marks = h->marks,
 			     .octets = h->octets,
 			     .sum = h->sum,
 			     .records = place_of(h->block, h->room),
@@ -393,6 +394,7 @@ static bool write_run(struct index *ix, const struct scan *s, uint32_t k, uint32
 		entry[i].crc = message_crc(at + i, &rec[i], &entry[i], to, ix->room);
 		ix->sum += entry[i].crc;
 		ix->octets += rec[i].octets;
+		ix->marks += ix->marks > 0 && rec[i].flags & MESSAGE_MARKED;
 	}
 	ix->count += n;
 	return write_at(ix->fd, rec, n * sizeof *rec, listing_at(&ix->records, at)) &&
@@ -417,6 +419,7 @@ static bool write_messages(struct index *ix, const struct store_driver *driver, 
 	h.count = ix->count;
 	h.block = ix->records.block;
 	h.room = ix->room;
+	h.marks = ix->marks;
 	h.octets = ix->octets;
 	h.taken_ns = taken_ns;
 	memcpy(h.stamp, s->stamp, sizeof h.stamp);
@@ -435,7 +438,7 @@ static bool write_all(int fd, const struct store_driver *driver, const struct sc
 	while (block < BLOCK_MOST && block < s->count)
 		block *= 2;
 	room = room < ROOM_MOST ? room : ROOM_MOST;
-	struct index ix = {.fd = fd, .room = room, .records = place_of(block, room)};
+	struct index ix = {.fd = fd, .room = room, .marks = 1, .records = place_of(block, room)};
 
 	return write_messages(&ix, driver, s, taken_ns);
 }

@@ -25,7 +25,8 @@ struct index_head {
 	uint32_t count;
 	uint32_t block; /* messages: a power of two */
 	uint32_t room;  /* octets of a name */
-	uint32_t pad;
+	uint32_t
+		marks; /* 1, and 1 for each message with MESSAGE_MARKED; 0: not known, it was written before they were looked for */
 	uint64_t octets;  /* of all messages, on the wire */
 	int64_t taken_ns; /* wall clock, before the maildrop was looked at */
 	struct stamp stamp[STAMPS];
@@ -54,6 +55,7 @@ struct index_first {
 struct index {
 	int fd; /* owned, read-only; -1: none */
 	uint32_t count, room;
+	uint32_t marks; /* as in the head */
 	uint64_t octets, sum;
 	struct listing_place records;
 	struct stamp stamp[STAMPS]; /* of the maildrop, when it was scanned */

@@ -86,7 +86,6 @@ enum err known_add(struct known *k, const struct digest *m, int64_t at, struct s
 	struct listing_rec r = m->rec;
 
 	uidl_set(&r, slice_str(m->digits));
-	r.flags = 0;
 	if (m->xuidl[0]) {
 		struct known_ask *ask = room_row(&k->asks, k->asked, sizeof *ask);
 
@@ -203,10 +202,10 @@ static bool name_message(const struct known *k, uint32_t i, const struct known_a
 			r->flags |= UIDL_SPECIAL | UIDL_RIVALLED;
 	} else if (ask && is_right(k, ask, right, arg)) {
 		uidl_set(r, slice_str(ask->xuidl));
-		r->flags = UIDL_SPECIAL | UIDL_RIVALLED;
+		r->flags |= UIDL_SPECIAL | UIDL_RIVALLED;
 	} else if (f->copy > 0) {
 		done = uidl_copy(r, listing_uidl(r), f->copy);
-		r->flags = UIDL_SPECIAL;
+		r->flags |= UIDL_SPECIAL;
 	}
 	k->now->specials += (r->flags & UIDL_SPECIAL) != 0;
 	return done;

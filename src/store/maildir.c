@@ -304,4 +304,5 @@ const struct store_driver maildir_driver = {
 	.grow = maildir_grow,
 	.body = maildir_body,
 	.commit = maildir_commit,
+	.unmark = maildir_unmark,
 };

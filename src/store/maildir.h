@@ -18,6 +18,16 @@ enum maildir_there { MAILDIR_THERE, MAILDIR_GONE, MAILDIR_NO_MESSAGE };
 enum err maildir_read_message(const struct maildrop *md, const struct maildir_path *path, struct listing_rec *r,
 			      struct scan_entry *e, enum maildir_there *there, struct why *why);
 
+/* MESSAGE_MARKED where a name has the flag T, else 0. */
+uint32_t maildir_flags(struct slice name);
+
+/* ---- maildir_marks.c ---- */
+
+/* The driver's unmark. */
+enum err maildir_unmark(const struct maildrop *md, const struct scan *s, struct why *why);
+
+/* ---- maildir_scan.c ---- */
+
 /* The driver's lasting: by the stable name, as UIDLs are. */
 bool maildir_lasting(const struct listing_rec *r, const struct scan_entry *e, struct slice name, uint64_t *key,
 		     uint64_t *sub);
@@ -30,8 +40,6 @@ void maildir_note(struct scan *now, unsigned dir, struct slice name, uint64_t in
 /* The driver's grow. */
 enum err maildir_grow(const struct maildrop *md, const struct index *known, struct scan *more, bool *grown,
 		      struct why *why);
-
-/* ---- maildir_scan.c ---- */
 
 /* ---- maildir_tmp.c ---- */
 

@@ -139,7 +139,7 @@ static enum err choose_uidl(const struct merge *m, const struct group *g, struct
 
 	for (uint32_t copy = 0; made && is_used(m, g, r); copy++) {
 		made = uidl_distinct(r, stable, copy);
-		r->flags = UIDL_SPECIAL;
+		r->flags |= UIDL_SPECIAL;
 	}
 	return made ? OK : fail(m->why, ERR_TEMP, "compute a unique-id: no memory");
 }
@@ -161,6 +161,7 @@ static enum err add_new(struct merge *m, const struct group *g, const struct fou
 	m->vanished |= there == MAILDIR_GONE;
 	if (there != MAILDIR_THERE)
 		return OK;
+	r.flags = maildir_flags(name);
 	err = choose_uidl(m, g, &r);
 	maildir_note(m->now, f->dir, name, f->ino);
 	return err == OK ? scan_add(m->now, &r, &e, name, m->why) : err;
@@ -168,11 +169,14 @@ static enum err add_new(struct merge *m, const struct group *g, const struct fou
 
 static enum err add_known(struct merge *m, const struct found *f, uint32_t known)
 {
+	struct slice name = maildir_list_name(m->list, f);
 	struct scan_entry e = m->known->entry[known];
+	struct listing_rec r = m->known->rec[known];
 
 	e.dir = f->dir;
-	maildir_note(m->now, f->dir, maildir_list_name(m->list, f), f->ino);
-	return scan_add(m->now, &m->known->rec[known], &e, maildir_list_name(m->list, f), m->why);
+	r.flags = (r.flags & ~(uint32_t)MESSAGE_MARKED) | maildir_flags(name);
+	maildir_note(m->now, f->dir, name, f->ino);
+	return scan_add(m->now, &r, &e, name, m->why);
 }
 
 static enum err merge_group(struct merge *m, const struct group *g)

@@ -102,12 +102,42 @@ enum err maildrop_lock(struct maildrop *md, struct why *why)
 	return fail(why, ERR_IN_USE, "another program is putting another file in its place");
 }
 
+/* False: nothing was cleared, and the next session tries again. */
+static bool undelete(const struct maildrop *md, const struct scan *now)
+{
+	struct why why = {""};
+	struct event e;
+
+	if (md->driver->unmark(md, now, &why) != OK) {
+		log_line(LOG_NOTICE, "%.200s: deletion marks cannot be cleared: %.200s", md->path, why.text);
+		return false;
+	}
+	event_new(&e, "undeleted");
+	event_kv(&e, "maildrop", slice_str(md->path));
+	event_u64(&e, "messages", now->marked);
+	event_log(&e, LOG_INFO);
+	return true;
+}
+
+/* Messages of it may have marks that are to be cleared. */
+static bool has_marks(const struct maildrop *md, const struct index *ix)
+{
+	return md->setup->undelete && ix->marks != 1;
+}
+
 static enum err rescan(struct maildrop *md, struct scan *known, struct index_first *first, struct why *why)
 {
 	struct scan now = {0};
 	int64_t taken_ns = clock_wall_ns();
 	enum err err = md->driver->scan(md, known, &now, why);
 
+	if (err == OK && md->setup->undelete && now.marked > 0 && undelete(md, &now)) {
+		/* Who has which UIDL is known, but not how the mail looks. */
+		memset(known->stamp, 0, sizeof known->stamp);
+		scan_done(&now);
+		taken_ns = clock_wall_ns();
+		err = md->driver->scan(md, known, &now, why);
+	}
 	if (err == OK)
 		err = uidl_settle(md, &now, why);
 	if (err == OK)
@@ -144,7 +174,7 @@ static bool grow(struct maildrop *md, const struct index_place *place, const str
 
 	if (!md->driver->grow || md->driver->grow(md, old, &more, &grown, NULL) != OK)
 		grown = false;
-	grown = grown && uidl_settle_more(md, &more) &&
+	grown = grown && !(md->setup->undelete && more.marked > 0) && uidl_settle_more(md, &more) &&
 		index_append(place, old, md->driver, &more, taken_ns, NULL) == OK &&
 		index_open(&md->index, place, md->driver, more.stamp, first, &current, NULL) == OK;
 	scan_done(&more);
@@ -157,10 +187,10 @@ static enum err catch_up(struct maildrop *md, const struct index_place *place, c
 {
 	struct scan known = {0};
 
-	if (old->fd >= 0 && grow(md, place, old, first))
+	if (old->fd >= 0 && !has_marks(md, old) && grow(md, place, old, first))
 		return OK;
-	if (old->fd >= 0)
-		(void)index_load(old, &known, NULL); /* or nothing is known */
+	if (old->fd >= 0 && !(md->setup->undelete && old->marks == 0)) /* else no mark in it is known */
+		(void)index_load(old, &known, NULL);                   /* or nothing is known */
 	enum err err = rescan(md, &known, first, why);
 
 	scan_done(&known);
@@ -183,6 +213,7 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 		if (place[p].dir >= 0 &&
 		    index_open(&old, &place[p], md->driver, stamp, first, &current, NULL) == OK) /* or none */
 			at = p;
+	current = current && !has_marks(md, &old);
 	debug(TOPIC_MAILBOX, DEBUG_TRACE2, "%s: %s", md->path,
 	      current       ? "the index is current"
 	      : old.fd >= 0 ? "has changed since its index was taken: scanning"

@@ -24,6 +24,7 @@ struct maildrop_setup {
 	int uidl_dir;                /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
 	const char *uidl_format, *uidl_pattern; /* of `mailbox'; borrowed; NULL: auto */
 	bool mh_backup;                         /* what is deleted of an MH folder stays there as `,NUMBER' */
+	bool undelete;                          /* deletion marks are cleared when it is opened */
 	uint32_t unquote; /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
 };
 

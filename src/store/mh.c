@@ -400,5 +400,6 @@ const struct store_driver mh_driver = {
 	.grow = mh_grow,
 	.body = mh_body,
 	.commit = mh_commit,
+	.unmark = mh_unmark,
 	.close = forget,
 };

@@ -92,6 +92,11 @@ void mh_note(uint64_t notes[NOTES], struct slice name, int64_t file);
 /* The driver's scan. */
 enum err mh_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);
 
+/* ---- mh_marks.c ---- */
+
+/* The driver's unmark. */
+enum err mh_unmark(const struct maildrop *md, const struct scan *s, struct why *why);
+
 /* ---- mh_grow.c ---- */
 
 /* The driver's grow. */

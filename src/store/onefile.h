@@ -4,6 +4,7 @@
  *	onefile_scan.c		stamps, and all messages: those that are known by what is known
  *	onefile_grow.c		only those that have come
  *	onefile_commit.c	which octets go
+ *	onefile_marks.c		deletion marks of others
  *	digest.h, known.h	what is to be known of a message, and which one it is
  *
  * How such a file is cut into messages, its format says. Entry.at is where what separates a message from the one before ends and its own
@@ -70,4 +71,5 @@ enum err onefile_grow(const struct maildrop *md, const struct index *known, stru
 enum err onefile_body(const struct maildrop *md, const struct message *m, struct body *out, struct why *why);
 enum err onefile_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
 			struct why *why);
+enum err onefile_unmark(const struct maildrop *md, const struct scan *s, struct why *why);
 void onefile_forget(const struct maildrop *md);

@@ -70,6 +70,7 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 	s->name_most = s->name_most > name.n ? s->name_most : (uint16_t)name.n;
 	s->octets += r->octets;
 	s->specials += (r->flags & UIDL_SPECIAL) != 0;
+	s->marked += (r->flags & MESSAGE_MARKED) != 0;
 	scan_pass(s->count++);
 	if (s->count % SHED_EACH == 0)
 		make_ready(s);

@@ -9,6 +9,8 @@
 
 enum { NAME_OCTETS = 255 }; /* of a file's name, NAME_MAX */
 
+enum { MESSAGE_MARKED = 16 }; /* of a listing_rec's flags: has a deletion mark (store/marks.h) */
+
 /* What a maildrop looks like from outside: as long as it is the same, so is the maildrop. */
 struct stamp {
 	uint64_t dev, ino, size;
@@ -35,6 +37,7 @@ struct scan {
 	uint32_t count, cap;
 	uint32_t names_len, names_cap;
 	uint32_t specials;          /* records with UIDL_SPECIAL when they were added */
+	uint32_t marked;            /* with MESSAGE_MARKED */
 	uint16_t name_most;         /* octets of the longest name */
 	uint64_t octets;            /* of all records, on the wire */
 	struct stamp stamp[STAMPS]; /* older than anything that was seen of the maildrop */

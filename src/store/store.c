@@ -272,6 +272,7 @@ static void set_up_maildrops(struct store *st)
 					.uidl_format = cf->mailbox.uidl_format,
 					.uidl_pattern = cf->mailbox.uidl_pattern,
 					.mh_backup = cf->mailbox.mh_backup,
+					.undelete = cf->undelete,
 					.unquote = unquote[cf->mailbox.mbox_quoting]};
 	if (index && strcmp(index, "off") == 0)
 		st->setup.index = INDEX_OFF;

@@ -1,5 +1,6 @@
 /* store/uidl.c - see uidl.h */
 #include "store/uidl.h"
+#include "store/scan.h"
 
 #include <string.h>
 
@@ -107,7 +108,7 @@ bool uidl_copy(struct listing_rec *r, struct slice name, uint32_t copy)
 void uidl_keep(struct listing_rec *r, const struct listing_rec *old)
 {
 	uidl_set(r, listing_uidl(old));
-	r->flags = old->flags;
+	r->flags = (r->flags & MESSAGE_MARKED) | (old->flags & ~(uint32_t)MESSAGE_MARKED);
 }
 
 bool uidl_same(const struct listing_rec *a, const struct listing_rec *b)

@@ -6,7 +6,7 @@
 #pragma once
 #include "mail/listing.h"
 
-/* Of a listing_rec's flags. */
+/* Of a listing_rec's flags; with MESSAGE_MARKED of store/scan.h. */
 enum {
 	UIDL_SPECIAL = 1,  /* it is not what the driver computes of this message alone */
 	UIDL_SETTLED = 2,  /* store/uidl_settle.h has seen to it: so with all that are in an index */

@@ -101,7 +101,7 @@ static const struct {
 	{{"--config-verbose", "--config-verbose"}, 0, "# 1 \"site.conf\"\nmax-children 7;\n"},
 	{{"--config-lint"}, 0, "pop3d: finished parsing file `site.conf'\n"},
 	{{"--config-lint", "--config-file=bad.conf"}, 78, "unknown keyword `expir'"},
-	{{"--config-lint", "--set=undelete=yes"}, 0, "pop3d: statement undelete is not honoured yet\n"},
+	{{"--config-lint", "--set=gsasl.realm=x"}, 0, "pop3d: statement gsasl.realm is not honoured yet\n"},
 	{{"--config-lint", "--set=login-delay=5"},
 	 0,
 	 "pop3d: statement login-delay is not honoured yet, and guards access\n"},

@@ -480,7 +480,7 @@ static const struct {
 	const char *text, *notices;
 } notices[] = {
 	{"", ""},
-	{"timeout 7; expire 3;\nundelete yes;", "expire 1 undelete 2 "},
+	{"timeout 7; gsasl { realm x;\nservice y; }", "gsasl.realm 1 gsasl.service 2 "},
 	{"undelete no; login-delay 0; delete-expired nil; tls-mode no; stat-file /var/run/pop3-login;", ""},
 	{"login-delay 5;", "login-delay 1! "},
 	{"tls { ssl-certificate-file /c; } tls-mode required;", ""},
