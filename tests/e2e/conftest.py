@@ -21,10 +21,27 @@ def pytest_configure():
         pytest.exit(f"{BINARY} is not there: make build", returncode=1)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--short", action="store_true", help="not those marked long, and of a test with many parameters the first and the last")
+
+
+def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("needs_root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason=f"{item.name} needs root"))
+    if config.getoption("--short"):
+        short = in_short(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in short])
+        items[:] = [item for item in items if item in short]
+
+
+def in_short(items):
+    """The sanitized run of `make test`. The text files of the dialogue are tests of their own."""
+    of = {}
+    for item in items:
+        if not item.get_closest_marker("long"):
+            of.setdefault(item.nodeid.split("[")[0] if item.originalname != "test_dialogue" else item.nodeid, []).append(item)
+    return {item for same in of.values() for item in (same[0], same[-1])}
 
 
 @pytest.fixture

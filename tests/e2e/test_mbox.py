@@ -478,6 +478,7 @@ def fetch_all(daemon, user):
 
 
 @pytest.mark.parametrize("deliver", [deliver_by_python, deliver_by_procmail])
+@pytest.mark.long
 def test_fetch_and_delete_while_mail_arrives(daemon, user, deliver):
     """Nothing is lost, nothing comes twice."""
     count = 60

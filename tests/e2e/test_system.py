@@ -272,6 +272,7 @@ def test_spares_die(daemon):
     assert not killed & set(daemon.pids())
 
 
+@pytest.mark.long
 def test_many_owners(daemon):
     """Each is served by a process of his own uid, and all of them live side by side."""
     users = [daemon.system_user() for _ in range(OWNERS)]

@@ -135,6 +135,7 @@ def is_same(theirs, ours, octets=True):
     pytest.param(put_mbox, None, id="mbox"),
     pytest.param(put_mbox, CONFIGURED, id="configured"),
 ])
+@pytest.mark.long
 def test_takeover(tmp_path, put, conf):
     theirs = record(world(tmp_path / "theirs", put, conf), MAILUTILS)
     ours = record(world(tmp_path / "ours", put, conf), BINARY)
