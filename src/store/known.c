@@ -35,7 +35,7 @@ static struct known_fate *fate_of(const struct known *k, uint32_t i)
 
 bool known_init(struct known *k, const struct scan *known, struct scan *now)
 {
-	*k = (struct known){.known = known, .now = now};
+	*k = (struct known){.known = known, .now = now, .alike = known->count > 0};
 	if (!room_grow(&k->where, ((size_t)known->count + 1) * sizeof(uint32_t)))
 		return false;
 	for (uint32_t i = 0; i < known->count; i++) {
@@ -50,6 +50,7 @@ void known_done(struct known *k)
 	room_done(&k->where);
 	room_done(&k->fates);
 	room_done(&k->asks);
+	fresh_done(&k->fresh);
 }
 
 /* ---- what is found ---- */
@@ -96,6 +97,9 @@ enum err known_add(struct known *k, const struct digest *m, int64_t at, struct s
 		k->asked++;
 	}
 	k->read++;
+	k->alike = k->alike || m->xuidl[0] || !fresh_is(&k->fresh, m->id);
+	if (k->known->count == 0)
+		return scan_add(k->now, &r, &e, name, why);
 	return add(k, (struct known_fate){KNOWN_NONE, 0}, &r, &e, name, why);
 }
 
@@ -227,9 +231,24 @@ static bool name_all(const struct known *k, known_right *right, void *arg)
 	return done;
 }
 
+/* Nothing was known, so none was made yet. */
+static bool make_fates(struct known *k)
+{
+	for (uint32_t i = 0; k->known->count == 0 && i < k->now->count; i++, room_pass(i)) {
+		struct known_fate *f = room_row(&k->fates, i, sizeof *f);
+
+		if (!f)
+			return false;
+		*f = (struct known_fate){KNOWN_NONE, 0};
+	}
+	return true;
+}
+
 enum err known_end(struct known *k, known_right *right, void *arg, struct why *why)
 {
-	return k->read == 0 || (match_all(k) && name_all(k, right, arg)) ? OK : no_memory(why);
+	if (k->read == 0 || !k->alike)
+		return OK;
+	return make_fates(k) && match_all(k) && name_all(k, right, arg) ? OK : no_memory(why);
 }
 
 /* ---- what has come ---- */

@@ -4,6 +4,7 @@
  * known of all identities at a time (store/ids.h). */
 #pragma once
 #include "store/digest.h"
+#include "store/fresh.h"
 #include "store/index.h"
 
 #define KNOWN_NONE UINT32_MAX
@@ -13,8 +14,10 @@ struct known {
 	struct scan *now;         /* what is found; only functions of this file add to it */
 	struct room where;        /* of each known message: its position now, or KNOWN_NONE; see known_where */
 	uint32_t taken;           /* so many of `now` were known before the first one was read */
-	struct room fates;        /* of each message behind these */
-	struct room asks;         /* of those that have an X-UIDL */
+	struct room fates; /* of each message behind these, where something was known; else made when they are needed */
+	struct fresh fresh; /* identities, where nothing was known */
+	bool alike;         /* some may be alike, or known: it must be found out */
+	struct room asks;   /* of those that have an X-UIDL */
 	uint32_t asked, read;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "store/fresh.h"
 #include "store/ids.h"
 
 enum { ROWS = 3000, TEXT_MOST = 40 };
@@ -156,10 +157,27 @@ static void test_table_grows(void **state)
 	ids_done(&t);
 }
 
+/* A hash that was there is never called new; one that was not, hardly ever not. */
+static void test_fresh(void **state)
+{
+	enum { HASHES = 100000 };
+	struct fresh f = {0};
+	uint32_t taken_for_another = 0;
+
+	(void)state;
+	for (uint64_t i = 1; i <= HASHES; i++)
+		taken_for_another += !fresh_is(&f, i * 0xD6E8FEB86659FD93u);
+	check(taken_for_another <= 1);
+	for (uint64_t i = 1; i <= HASHES; i++)
+		check_row(i, "seen", !fresh_is(&f, i * 0xD6E8FEB86659FD93u));
+	check(fresh_is(&f, 4711));
+	fresh_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows_are_sorted), cmocka_unit_test(test_parts_are_all),
-					   cmocka_unit_test(test_table_grows)};
+					   cmocka_unit_test(test_table_grows), cmocka_unit_test(test_fresh)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
