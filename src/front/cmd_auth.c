@@ -1,6 +1,7 @@
 /* front/cmd_auth.c - commands before the login, and those that are legal everywhere */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "front/commands.h"
 #include "front/flow.h"
@@ -78,6 +79,8 @@ enum next cmd_noop(struct session *s, const struct args *a)
 /* RFC 2449, sections 5 and 6; RFC 3206 for AUTH-RESP-CODE; RFC 2595, section 4 for STLS. */
 enum next cmd_capa(struct session *s, const struct args *a)
 {
+	char expire[] = "EXPIRE 4294967295";
+	struct buf text = {.p = expire, .len = sizeof "EXPIRE " - 1, .cap = sizeof expire};
 	const struct {
 		bool shown;
 		const char *line;
@@ -88,7 +91,7 @@ enum next cmd_capa(struct session *s, const struct args *a)
 		{true, "PIPELINING"},
 		{true, "AUTH-RESP-CODE"},
 		{s->front->conf->scan_lines, "XLINES"},
-		{true, "EXPIRE NEVER"},
+		{true, expire},
 		{s->state != INITIAL && stls_passwords_may_come(s), "USER"},
 		{s->state == INITIAL, "XTLSREQUIRED"}, /* Mailutils' */
 		{s->state != TRANSACTION && stls_is_offered(s), "STLS"},
@@ -96,6 +99,11 @@ enum next cmd_capa(struct session *s, const struct args *a)
 	};
 
 	(void)a;
+	if (s->front->conf->expire_days == UINT32_MAX)
+		buf_str(&text, "NEVER");
+	else
+		buf_u64(&text, s->front->conf->expire_days);
+	buf_char(&text, '\0');
 	reply_ok(&s->out, "Capability list follows");
 	for (size_t i = 0; i < sizeof capa / sizeof *capa; i++)
 		if (capa[i].shown) {
@@ -110,7 +118,9 @@ enum next cmd_capa(struct session *s, const struct args *a)
 enum next cmd_quit(struct session *s, const struct args *a)
 {
 	(void)a;
-	if (s->view.deleted > 0)
+	bool due = s->state == TRANSACTION && s->view.due <= (uint64_t)(clock_wall_ns() / 1000000000);
+
+	if ((s->view.deleted > 0 || s->view.whole || due) && view_settle(&s->view, s->arena))
 		return update_start(s);
 	peers_leave(s, true);
 	reply_ok(&s->out, "");

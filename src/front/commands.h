@@ -72,7 +72,7 @@ enum next cmd_top(struct session *s, const struct args *a);
 enum next cmd_dele(struct session *s, const struct args *a);
 enum next cmd_rset(struct session *s, const struct args *a);
 
-/* update.c: QUIT with something to delete. */
+/* update.c: QUIT with something for store to do. */
 enum next update_start(struct session *s);
 void update_try(struct session *s);
 void update_done(struct session *s, enum err err);

@@ -146,9 +146,9 @@ static void join_peer(struct session *s, struct peer *p)
 	p->sessions = s;
 }
 
-static void send_close(struct peer *store, uint64_t sid)
+static void send_close(struct peer *store, uint64_t sid, uint32_t taken)
 {
-	struct msg_close m = {.sid = sid};
+	struct msg_close m = {.sid = sid, .taken = taken};
 
 	chan_send(&store->chan, MSG_CLOSE, &(struct chan_out){.payload = &m}); /* a store that is gone needs none */
 }
@@ -161,7 +161,7 @@ bool peers_send(struct session *s, enum msg_type type, const struct chan_out *ou
 void peers_leave(struct session *s, bool tell)
 {
 	if (tell && s->peer && s->peer->chan.peer == ROLE_STORE)
-		send_close(s->peer, s->sid);
+		send_close(s->peer, s->sid, s->taken);
 	leave_peer(s);
 	if (s->sid != 0)
 		sid_take(&s->front->peers, s);
@@ -246,7 +246,7 @@ static enum err on_scan(struct chan *c, struct msg *m, struct why *why)
 	if (!sid_was_given(&store->front->peers, scan->sid))
 		return fail(why, ERR_PERM, "a scan listing for a login that there never was");
 	if (!s || s->wait != WAIT_LOGIN) {
-		send_close(store, scan->sid);
+		send_close(store, scan->sid, 0);
 		return OK;
 	}
 	log_session(s->log_id);

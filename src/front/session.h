@@ -98,6 +98,7 @@ struct session {
 	struct transfer transfer;
 	uint32_t asked_at, last_fetched; /* msgno: of the listing being waited for; that was sent last */
 	uint32_t retrieved;              /* messages sent whole */
+	uint32_t taken;                  /* so many that came ahead were retrieved, which store does not know yet */
 	uint64_t sent;                   /* octets of replies */
 	double ack_until;                /* ev_now: QUIT waits no longer than that for the client's acknowledgement */
 	uint32_t ack_looks;

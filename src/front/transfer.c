@@ -80,9 +80,11 @@ static enum next gone(struct session *s)
 
 static enum next fetch(struct session *s, bool walks)
 {
-	struct msg_fetch q = {.sid = s->sid, .msgno = s->transfer.msgno, .octets = walks ? AHEAD_OCTETS : 0};
+	struct msg_fetch q = {
+		.sid = s->sid, .msgno = s->transfer.msgno, .octets = walks ? AHEAD_OCTETS : 0, .taken = s->taken};
 
 	body_drop(s);
+	s->taken = 0;
 	session_wait(s, WAIT_BODY, 0);
 	return peers_send(s, MSG_FETCH, &(struct chan_out){.payload = &q}) ? NEXT_WAIT : gone(s);
 }
@@ -101,8 +103,10 @@ enum next transfer_start(struct session *s, uint32_t msgno, const struct message
 	t->done = 0;
 	t->is_top = is_top;
 	s->last_fetched = msgno;
-	if (t->ahead == msgno && t->body.n >= t->raw)
+	if (t->ahead == msgno && t->body.n >= t->raw) {
+		s->taken++;
 		return begin(s);
+	}
 	return fetch(s, walks && s->front->ahead < AHEAD_MOST / 2);
 }
 
@@ -258,7 +262,11 @@ static enum next finish(struct session *s)
 	if (!t->is_top && t->wire.octets != t->octets)
 		return stop(s, "the octets of a message are not those of the scan listing");
 	buf_str(&s->out, ".\r\n");
-	s->retrieved += is_whole;
+	bool is_all = t->wire.octets == t->octets; /* of a TOP that ends sooner, the rest may have been read, too */
+
+	s->retrieved += is_all;
+	if (is_all && s->front->conf->expire_days == 0)
+		view_note_whole(&s->view, s->arena, t->msgno);
 	next_in_body(s);
 	return NEXT_COMMAND;
 }

@@ -1,4 +1,4 @@
-/* front/update.c - QUIT with something to delete (RFC 1939, section 6)
+/* front/update.c - QUIT with something for store to do (RFC 1939, section 6)
  *
  * Store deletes only when the client's side has acknowledged everything that was sent before: a client that pipelines
  * RETR, DELE, QUIT and loses its line must find its mail again. */
@@ -55,7 +55,7 @@ static int bits_file(const struct view *v)
 static bool send_commit(struct session *s)
 {
 	const struct view *v = &s->view;
-	struct msg_commit commit = {.sid = s->sid, .count = v->count, .deleted = v->deleted};
+	struct msg_commit commit = {.sid = s->sid, .count = v->count, .deleted = v->deleted, .taken = s->taken};
 	struct chan_out out = {.payload = &commit};
 
 	if (view_bits_octets(v) <= MSG_BULK_MOST) {

@@ -79,7 +79,8 @@ enum err view_open(struct view *v, struct arena *a, struct msg *m, struct why *w
 {
 	const struct msg_scan *ms = m->payload;
 
-	*v = (struct view){.count = ms->count, .rules = ms->rules, .octets = ms->octets, .file = FILE_ABSENT};
+	*v = (struct view){
+		.count = ms->count, .rules = ms->rules, .octets = ms->octets, .due = ms->due, .file = FILE_ABSENT};
 	if (ms->rules & ~(uint32_t)WIRE_RULES || ms->octets > INT64_MAX)
 		return fail(why, ERR_PERM, "a scan listing with unknown rules or totals");
 	if (m->nfds > 0)
@@ -174,13 +175,37 @@ size_t view_bits_octets(const struct view *v)
 	return ((size_t)v->count + 7) / 8;
 }
 
+static bool make_bits(const struct view *v, struct arena *a, uint8_t **bits)
+{
+	if (!*bits)
+		*bits = arena_zero(a, view_bits_octets(v));
+	return *bits != NULL;
+}
+
+void view_note_whole(struct view *v, struct arena *a, uint32_t msgno)
+{
+	uint32_t i = msgno - 1;
+
+	if (make_bits(v, a, &v->whole))
+		v->whole[i / 8] = (uint8_t)(v->whole[i / 8] | 1U << i % 8);
+}
+
+bool view_settle(struct view *v, struct arena *a)
+{
+	if (!make_bits(v, a, &v->bits))
+		return false;
+	for (size_t i = 0; v->whole && i < view_bits_octets(v); i++) {
+		v->deleted += (uint32_t)__builtin_popcount(v->whole[i] & ~v->bits[i]);
+		v->bits[i] |= v->whole[i];
+	}
+	return true;
+}
+
 bool view_delete(struct view *v, struct arena *a, uint32_t msgno, uint64_t octets)
 {
 	uint32_t i = msgno - 1;
 
-	if (!v->bits)
-		v->bits = arena_zero(a, view_bits_octets(v));
-	if (!v->bits)
+	if (!make_bits(v, a, &v->bits))
 		return false;
 	v->bits[i / 8] = (uint8_t)(v->bits[i / 8] | 1U << i % 8);
 	v->deleted++;

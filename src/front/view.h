@@ -18,9 +18,12 @@ struct view {
 	uint64_t octets;         /* of all together */
 	uint32_t deleted;        /* messages */
 	uint64_t deleted_octets; /* of these */
+	uint64_t due;            /* as in msg_scan */
 	uint8_t *bits;           /* a bit per message, message 1 is bit 0; NULL before the first DELE */
-	struct entry *entries;   /* a small listing; NULL: it is a file */
-	char *uidls;             /* of a small listing: a length and so many octets, every `stride` */
+	uint8_t *
+		whole; /* the same of those that were retrieved whole, where `expire 0' has them go at QUIT; NULL: none */
+	struct entry *entries; /* a small listing; NULL: it is a file */
+	char *uidls;           /* of a small listing: a length and so many octets, every `stride` */
 	uint32_t stride;
 	struct file file;
 	struct listing_place records;
@@ -62,4 +65,10 @@ bool view_is_deleted(const struct view *v, uint32_t msgno);
 /* False: no memory. Octets are those of the message. */
 bool view_delete(struct view *v, struct arena *a, uint32_t msgno, uint64_t octets);
 void view_undelete_all(struct view *v);
+
+/* `expire 0': a message was retrieved whole. Without memory it stays on the server. */
+void view_note_whole(struct view *v, struct arena *a, uint32_t msgno);
+
+/* At QUIT: what was retrieved whole is deleted, too, whatever RSET has undone; bits are there behind it. False: no memory. */
+bool view_settle(struct view *v, struct arena *a);
 size_t view_bits_octets(const struct view *v);

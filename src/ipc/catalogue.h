@@ -162,7 +162,9 @@ struct msg_deny {
  * records_at and in blocks; neither where the file may not be handed over (ipc/handover.h): front asks with MSG_READ. */
 struct msg_scan {
 	uint64_t sid;
-	uint64_t octets;     /* of all messages together, on the wire */
+	uint64_t octets; /* of all messages together, on the wire */
+	uint64_t
+		due; /* seconds since 1970: from then on, QUIT is to be followed by a commit, though nothing was deleted */
 	uint64_t records_at; /* as in struct listing_place */
 	uint32_t block, block_octets;
 	uint32_t count;
@@ -177,6 +179,8 @@ struct msg_fetch {
 	uint64_t sid;
 	uint32_t msgno;  /* this one in any case */
 	uint32_t octets; /* and those behind it as far as they fit into so many stored octets; 0: no more */
+	uint32_t taken;  /* of those that came behind the message that was fetched before, so many were retrieved */
+	uint32_t pad;
 };
 
 /* Either bulk: `count` whole messages one after the other, or one descriptor of a regular file that
@@ -215,16 +219,20 @@ struct msg_commit {
 	uint64_t sid;
 	uint32_t count;   /* messages of the maildrop, as a check */
 	uint32_t deleted; /* bits that are set, as a check */
+	uint32_t taken;   /* as in msg_fetch */
+	uint32_t pad;
 };
 
 struct msg_done {
 	uint64_t sid;
-	uint32_t err; /* OK: all are gone, durably */
-	uint32_t deleted;
+	uint32_t err;     /* OK: all that the commit names are gone, durably */
+	uint32_t deleted; /* of them */
 };
 
 struct msg_close {
 	uint64_t sid;
+	uint32_t taken; /* as in msg_fetch */
+	uint32_t pad;
 };
 
 /* What locker does beside the mailbox NAME; see store/spool.h. */

@@ -15,7 +15,7 @@ struct listing_rec {
 	uint32_t crc;    /* CRC32C of the raw octets, see listing_crc */
 	uint32_t lines;  /* on the wire, header and body */
 	uint32_t flags;  /* the driver's */
-	uint32_t pad;
+	uint32_t stamp;  /* store's own, see store/stamp.h; front and the index's records have 0 */
 	uint8_t uidl_len;
 	char uidl[UIDL_MOST + 1]; /* not terminated */
 };

@@ -71,6 +71,12 @@ static void look_at(struct digest *m, struct slice line)
 		keep_xuidl(m, line);
 	if (marks_has(line))
 		m->rec.flags |= MESSAGE_MARKED;
+	if (is_named(line, STAMP_NAME) && !(m->rec.flags & STAMP_READ)) {
+		m->rec.flags |= STAMP_READ;
+		m->rec.stamp =
+			stamp_parse((struct slice){line.p + sizeof STAMP_NAME - 1, line.n - (sizeof STAMP_NAME - 1)});
+		m->stamped = true;
+	}
 	m->imap |= is_named(line, "X-IMAP:") || is_named(line, "X-IMAPbase:");
 	m->subject |= is_named(line, "Subject:") &&
 		      memmem(line.p, line.n, "FOLDER INTERNAL DATA", sizeof "FOLDER INTERNAL DATA" - 1) != NULL;
@@ -90,8 +96,11 @@ static bool is_skipped(struct digest *m, struct slice line)
 
 	if (begins && !continues) {
 		m->skips = is_rewritten(line);
+		m->stamped = false;
 		look_at(m, line);
 	}
+	if (m->stamped && (!begins || continues)) /* it goes on, and is no number */
+		m->rec.stamp = 0;
 	return m->skips;
 }
 

@@ -13,13 +13,14 @@
 #pragma once
 #include "mail/listing.h"
 #include "mail/wire.h"
+#include "store/stamp.h"
 #include "store/uidl.h"
 
 /* How a format keeps the lines of a body: as they are, with a > more before From_ lines, or with a dot more before dots. */
 enum digest_lines { DIGEST_PLAIN, DIGEST_QUOTED, DIGEST_DOTTED };
 
 struct digest {
-	struct listing_rec rec; /* all but the UIDL, when it has ended */
+	struct listing_rec rec; /* all but the UIDL, when it has ended; the stamp is not decided */
 	uint64_t id;
 	char digits[UIDL_DIGITS + 1]; /* of the hash */
 	bool internal;                /* kept by another program for itself: no mail */
@@ -30,6 +31,7 @@ struct digest {
 	uint32_t head_crc, body_crc, kept_crc;
 	uint64_t body, kept; /* octets */
 	bool in_body, in_line, skips, subject, imap;
+	bool stamped; /* the last line begins an X-Expire-Timestamp */
 };
 
 /* Octets are counted by these rules (enum wire_rule); the message begins at `pos`. One at a time. False: no memory. */

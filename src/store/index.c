@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "store/stamp.h"
 #include "store/uidl.h"
 
 enum {
-	VERSION = 2,
+	VERSION = 3,
 	ORDER = 0x01020304,
 	BLOCK_LEAST = 256,
 	BLOCK_MOST = 1024,
@@ -29,8 +30,8 @@ static const char magic[8] = "pop3idx";
 static const int64_t settle_ns = 2 * 1000000000LL; /* a change this short before a look may have been missed by it */
 static const int64_t boot_slack_ns = 60 * 1000000000LL;
 
-static_assert(sizeof(struct index_head) == 192, "a head has no padding");
-static_assert(sizeof(struct listing_rec) == 112 && sizeof(struct index_entry) == 24, "nor have records");
+static_assert(sizeof(struct index_head) == 200, "a head has no padding");
+static_assert(sizeof(struct listing_rec) == 112 && sizeof(struct index_entry) == 40, "nor have records");
 static_assert((int)BLOCK_LEAST >= (int)INDEX_INLINE, "a small listing lies together");
 
 /* ---- where things are ---- */
@@ -87,8 +88,38 @@ static uint32_t message_crc(uint32_t i, const struct listing_rec *r, const struc
 	uint32_t crc = listing_crc(i, (struct slice){(const char *)r, sizeof *r});
 
 	plain.crc = 0;
+	plain.mark = (struct index_mark){0};
 	crc = listing_crc(crc, (struct slice){(const char *)&plain, sizeof plain});
 	return listing_crc(crc, (struct slice){name, room});
+}
+
+static uint32_t mark_check(uint32_t i, const struct index_mark *m, uint64_t id)
+{
+	uint32_t crc = listing_crc(i, (struct slice){(const char *)m, offsetof(struct index_mark, check)});
+
+	return listing_crc(crc, (struct slice){(const char *)&id, sizeof id});
+}
+
+/* Of the message at position i; none, where it is not whole. */
+static struct index_mark mark_get(uint32_t i, const struct index_entry *e)
+{
+	return e->mark.check == mark_check(i, &e->mark, e->id) ? e->mark : (struct index_mark){0};
+}
+
+static void mark_set(uint32_t i, struct index_entry *e, uint32_t stamp, uint32_t where)
+{
+	e->mark = (struct index_mark){.stamp = stamp, .where = where & (STAMP_HEADER | STAMP_FOREIGN)};
+	e->mark.check = mark_check(i, &e->mark, e->id);
+}
+
+/* What the head says of all of them. */
+static void mark_note(struct index *ix, uint32_t stamp, uint32_t where)
+{
+	if (stamp == 0)
+		return;
+	if (ix->oldest == 0 || stamp < ix->oldest)
+		ix->oldest = stamp;
+	ix->unwritten = ix->unwritten || !(where & STAMP_HEADER);
 }
 
 static void set_head(struct index_head *h, const struct store_driver *driver)
@@ -155,7 +186,9 @@ static void from_head(struct index *ix, int fd, const struct index_head *h)
 			     .octets = h->octets,
 			     .sum = h->sum,
 			     .records = place_of(h->block, h->room),
-			     .settled = true};
+			     .settled = true,
+			     .oldest = h->oldest,
+			     .unwritten = h->unwritten != 0};
 	memcpy(ix->stamp, h->stamp, sizeof ix->stamp);
 	memcpy(ix->notes, h->notes, sizeof ix->notes);
 	for (int i = 0; i < STAMPS; i++) {
@@ -208,7 +241,11 @@ void index_message(const struct index_window *w, uint32_t i, struct message *m)
 	uint32_t k = i - w->from;
 	const struct index_entry *e = &w->entry[k];
 
+	const struct index_mark mark = mark_get(i, e);
+
 	m->rec = w->rec[k];
+	m->rec.stamp = mark.stamp;
+	m->rec.flags |= mark.where;
 	m->entry = (struct scan_entry){.id = e->id, .at = e->at, .name_len = e->name_len, .dir = e->dir};
 	memcpy(m->name, w->names + (size_t)k * w->room, e->name_len);
 	m->name[e->name_len] = '\0';
@@ -389,8 +426,13 @@ static bool write_run(struct index *ix, const struct scan *s, uint32_t k, uint32
 			memcpy(to, name.p, name.n);
 		memset(to + name.n, 0, ix->room - name.n);
 		rec[i] = s->rec[k + i];
-		rec[i].flags |= UIDL_SETTLED;
+		uint32_t stamp = rec[i].stamp, flags = rec[i].flags;
+
+		rec[i].stamp = 0;
+		rec[i].flags = (flags & ~(uint32_t)STAMP_FLAGS) | UIDL_SETTLED;
 		entry[i] = (struct index_entry){.id = e->id, .at = e->at, .name_len = e->name_len, .dir = e->dir};
+		mark_set(at + i, &entry[i], stamp, flags);
+		mark_note(ix, stamp, flags);
 		entry[i].crc = message_crc(at + i, &rec[i], &entry[i], to, ix->room);
 		ix->sum += entry[i].crc;
 		ix->octets += rec[i].octets;
@@ -420,6 +462,8 @@ static bool write_messages(struct index *ix, const struct store_driver *driver, 
 	h.block = ix->records.block;
 	h.room = ix->room;
 	h.marks = ix->marks;
+	h.oldest = ix->oldest;
+	h.unwritten = ix->unwritten;
 	h.octets = ix->octets;
 	h.taken_ns = taken_ns;
 	memcpy(h.stamp, s->stamp, sizeof h.stamp);
@@ -477,25 +521,109 @@ static bool may_append(const struct index *ix, const struct scan *more)
 	       (block == BLOCK_MOST || ix->count + more->count <= block * BLOCKS_SMALL);
 }
 
+int index_writer(const struct index *ix, const struct index_place *place)
+{
+	struct stat is, was;
+	int fd = place->dir < 0
+			 ? -1
+			 : openat(place->dir, place->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 ||
+	    (fstat(fd, &is) == 0 && fstat(ix->fd, &was) == 0 && is.st_ino == was.st_ino && is.st_dev == was.st_dev))
+		return fd;
+	close(fd);
+	return -1;
+}
+
 enum err index_append(const struct index_place *place, const struct index *ix, const struct store_driver *driver,
 		      const struct scan *more, int64_t taken_ns, struct why *why)
 {
 	struct index to = *ix;
-	struct stat is, was;
 
 	if (!may_append(ix, more))
 		return fail(why, ERR_PERM, "what has come does not fit into the index");
-	to.fd = openat(place->dir, place->name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	to.fd = index_writer(ix, place);
 	if (to.fd < 0)
 		return fail_errno(why, ERR_PERM, "open the index for writing");
-	bool same = fstat(to.fd, &is) == 0 && fstat(ix->fd, &was) == 0 && is.st_ino == was.st_ino &&
-		    is.st_dev == was.st_dev;
-	bool written = same && write_messages(&to, driver, more, taken_ns);
-	enum err err = written ? OK : fail_errno(why, ERR_PERM, "append to the index");
+	enum err err =
+		write_messages(&to, driver, more, taken_ns) ? OK : fail_errno(why, ERR_PERM, "append to the index");
 
 	if (close(to.fd) < 0 && err == OK)
 		err = fail_errno(why, ERR_PERM, "append to the index");
 	return err;
+}
+
+/* ---- stamps ---- */
+
+/* What the head says of stamps comes before the first of them: it may say too much, and never too little. */
+static bool head_mark(struct index *ix, int fd, uint32_t stamp)
+{
+	struct index_head h;
+
+	if (ix->unwritten && ix->oldest != 0 && ix->oldest <= stamp)
+		return true;
+	if (!read_at(fd, &h, sizeof h, 0) || h.head_crc != head_crc(&h))
+		return false;
+	mark_note(ix, stamp, 0);
+	h.oldest = ix->oldest;
+	h.unwritten = ix->unwritten;
+	h.head_crc = head_crc(&h);
+	return write_at(fd, &h, sizeof h, 0);
+}
+
+/* `n` messages that lie in one block. */
+static bool mark_run(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp)
+{
+	static struct index_entry entry[BLOCK_MOST];
+	uint32_t first = n, last = 0;
+
+	if (!read_at(fd, entry, n * sizeof *entry, entry_at(ix, from)))
+		return false;
+	for (uint32_t k = 0; k < n; k++) {
+		const struct index_mark mark = mark_get(from + k, &entry[k]);
+
+		if (mark.stamp != 0)
+			continue;
+		mark_set(from + k, &entry[k], stamp, mark.where);
+		first = first < n ? first : k;
+		last = k;
+	}
+	return first == n ||
+	       (head_mark(ix, fd, stamp) &&
+		write_at(fd, entry + first, (last + 1 - first) * sizeof *entry, entry_at(ix, from + first)));
+}
+
+enum err index_mark(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp, struct why *why)
+{
+	for (uint32_t run; n > 0; from += run, n -= run) {
+		run = listing_run(&ix->records, from);
+		run = run < n ? run : n;
+		if (!mark_run(ix, fd, from, run, stamp))
+			return fail_errno(why, ERR_TEMP, "mark messages in the index");
+	}
+	return OK;
+}
+
+enum err index_stamped(const struct index *ix, uint32_t newest, uint8_t *set, uint32_t *found, struct why *why)
+{
+	static struct index_entry entry[BLOCK_MOST];
+
+	*found = 0;
+	for (uint32_t from = 0, n; from < ix->count; from += n) {
+		n = listing_run(&ix->records, from);
+		n = n < ix->count - from ? n : ix->count - from;
+		if (!read_at(ix->fd, entry, n * sizeof *entry, entry_at(ix, from)))
+			return fail(why, ERR_TEMP, "the index is damaged or was cut");
+		for (uint32_t k = 0, i = from; k < n; k++, i++) {
+			uint32_t stamp = mark_get(i, &entry[k]).stamp;
+
+			if (stamp == 0 || stamp > newest || set[i / 8] >> i % 8 & 1)
+				continue;
+			set[i / 8] |= (uint8_t)(1 << i % 8);
+			++*found;
+		}
+	}
+	return OK;
 }
 
 enum err index_memfd(int *fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns,

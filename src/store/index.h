@@ -31,18 +31,30 @@ struct index_head {
 	int64_t taken_ns; /* wall clock, before the maildrop was looked at */
 	struct stamp stamp[STAMPS];
 	uint64_t notes[NOTES];
-	uint64_t sum; /* of the checksums of all messages */
-	uint32_t pad2;
+	uint64_t sum;       /* of the checksums of all messages */
+	uint32_t oldest;    /* stamp: no message has an older one; 0: none has any */
+	uint32_t unwritten; /* 1: there may be a stamp that no header has */
+	uint32_t pad;
 	uint32_t head_crc; /* of the head before this */
+};
+
+/* When a message was first retrieved (store/stamp.h). It changes while the rest stays, so it has a checksum of its own, begun with the message's
+ * position, of it before `check' and of the message's id. One that is torn is none. */
+struct index_mark {
+	uint32_t stamp;
+	uint32_t where; /* of STAMP_HEADER and STAMP_FOREIGN */
+	uint32_t check;
 };
 
 struct index_entry {
 	uint64_t id;
 	int64_t at; /* as in struct scan_entry */
 	uint32_t
-		crc; /* CRC32C, begun with the message's position, of its record, of this before and behind `crc', and its name's room */
+		crc; /* CRC32C, begun with the message's position, of its record, of this with 0 for `crc' and `mark', and its name's room */
 	uint16_t name_len;
 	uint16_t dir;
+	struct index_mark mark;
+	uint32_t pad;
 };
 
 /* What one read gets of a file. */
@@ -63,6 +75,8 @@ struct index {
 	bool calm
 		[STAMPS]; /* what this stamp is of had last changed long enough before: the same stamp is the same thing */
 	bool settled;     /* all of them */
+	uint32_t oldest; /* as in the head */
+	bool unwritten;
 };
 
 /* Where an index lies. */
@@ -122,5 +136,15 @@ enum err index_records(const struct index *ix, uint32_t from, uint32_t n, struct
 
 /* Calls `each` for the ids of all messages, in pieces, unchecked. ERR_TEMP: they cannot be read. */
 enum err index_ids(const struct index *ix, void (*each)(void *arg, uint64_t id), void *arg, struct why *why);
+
+/* The same file, open for writing, if `place' still has it; else -1. */
+int index_writer(const struct index *ix, const struct index_place *place);
+
+/* Gives those of `n' messages from position `from' on that have no stamp this one, through `fd' of index_writer: it is there whatever happens to
+ * this process. Torn by a crash of the machine it is none. */
+enum err index_mark(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp, struct why *why);
+
+/* Sets bits (as in struct changes) of all messages that have a stamp not above `newest'; *found of them were not set. */
+enum err index_stamped(const struct index *ix, uint32_t newest, uint8_t *set, uint32_t *found, struct why *why);
 
 void index_close(struct index *ix);

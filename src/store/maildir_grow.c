@@ -95,7 +95,7 @@ static enum err add_new(const struct maildrop *md, const struct maildir_list *l,
 		return err;
 	if (!uidl_plain(&r, maildir_list_stable(l, f)))
 		return fail(why, ERR_TEMP, "compute a unique-id: no memory");
-	r.flags = maildir_flags(name);
+	r.flags |= maildir_flags(name);
 	maildir_note(more, f->dir, name, f->ino);
 	return scan_add(more, &r, &e, name, why);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "store/maildir.h"
 #include "store/maildrop.h"
+#include "store/stamp.h"
 #include "store/uidl.h"
 
 /* ---- reading a message ---- */
@@ -29,6 +30,8 @@ static enum err count_message(int fd, struct listing_rec *r, struct why *why)
 		n = read(fd, piece, sizeof piece);
 		if (n < 0)
 			return fail_errno(why, storage_err(errno), "read a message");
+		if (r->raw == 0) /* the header; what is behind so much of it is not seen */
+			stamp_find(r, (struct slice){piece, (size_t)n});
 		r->crc = listing_crc(r->crc, (struct slice){piece, (size_t)n});
 		wire_count(&w, (struct slice){piece, (size_t)n});
 		r->raw += (uint64_t)n;
@@ -75,8 +78,12 @@ enum err maildir_read_message(const struct maildrop *md, const struct maildir_pa
 		err = count_message(fd, r, why);
 	if (fd >= 0)
 		close(fd);
-	if (err == OK && *there == MAILDIR_THERE)
+	if (err == OK && *there == MAILDIR_THERE) {
+		struct slice name = slice_str(path->text + sizeof maildir_dirs[0]);
+
 		check_claims(path, r);
+		stamp_came(r, maildir_name_number(name));
+	}
 	e->at = storage_ns(st.st_mtim);
 	return err;
 }
@@ -130,6 +137,8 @@ static enum err choose_uidl(const struct merge *m, const struct group *g, struct
 	for (uint32_t k = g->known; k < g->known_end; k++) {
 		const struct listing_rec *old = &m->known->rec[k];
 
+		if (!claimed_by(m, g, k)) /* written anew */
+			stamp_keep(r, old);
 		if (old->crc != r->crc || old->raw != r->raw || is_used(m, g, old))
 			continue;
 		uidl_keep(r, old);
@@ -161,7 +170,7 @@ static enum err add_new(struct merge *m, const struct group *g, const struct fou
 	m->vanished |= there == MAILDIR_GONE;
 	if (there != MAILDIR_THERE)
 		return OK;
-	r.flags = maildir_flags(name);
+	r.flags |= maildir_flags(name);
 	err = choose_uidl(m, g, &r);
 	maildir_note(m->now, f->dir, name, f->ino);
 	return err == OK ? scan_add(m->now, &r, &e, name, m->why) : err;

@@ -125,7 +125,17 @@ static bool has_marks(const struct maildrop *md, const struct index *ix)
 	return md->setup->undelete && ix->marks != 1;
 }
 
-static enum err rescan(struct maildrop *md, struct scan *known, struct index_first *first, struct why *why)
+/* What the scan has read of stamps. */
+static void decide_stamps(struct scan *s, bool known)
+{
+	uint32_t now = stamp_now();
+
+	for (uint32_t i = 0; i < s->count; i++, scan_pass(i))
+		stamp_decide(&s->rec[i], known, now);
+}
+
+static enum err rescan(struct maildrop *md, struct scan *known, bool is_known, struct index_first *first,
+		       struct why *why)
 {
 	struct scan now = {0};
 	int64_t taken_ns = clock_wall_ns();
@@ -138,6 +148,7 @@ static enum err rescan(struct maildrop *md, struct scan *known, struct index_fir
 		taken_ns = clock_wall_ns();
 		err = md->driver->scan(md, known, &now, why);
 	}
+	decide_stamps(&now, is_known);
 	if (err == OK)
 		err = uidl_settle(md, &now, why);
 	if (err == OK)
@@ -174,6 +185,7 @@ static bool grow(struct maildrop *md, const struct index_place *place, const str
 
 	if (!md->driver->grow || md->driver->grow(md, old, &more, &grown, NULL) != OK)
 		grown = false;
+	decide_stamps(&more, true);
 	grown = grown && !(md->setup->undelete && more.marked > 0) && uidl_settle_more(md, &more) &&
 		index_append(place, old, md->driver, &more, taken_ns, NULL) == OK &&
 		index_open(&md->index, place, md->driver, more.stamp, first, &current, NULL) == OK;
@@ -189,9 +201,9 @@ static enum err catch_up(struct maildrop *md, const struct index_place *place, c
 
 	if (old->fd >= 0 && !has_marks(md, old) && grow(md, place, old, first))
 		return OK;
-	if (old->fd >= 0 && !(md->setup->undelete && old->marks == 0)) /* else no mark in it is known */
-		(void)index_load(old, &known, NULL);                   /* or nothing is known */
-	enum err err = rescan(md, &known, first, why);
+	bool is_known = old->fd >= 0 && !(md->setup->undelete && old->marks == 0) && /* no mark in it is known */
+			index_load(old, &known, NULL) == OK;                         /* or nothing is known */
+	enum err err = rescan(md, &known, is_known, first, why);
 
 	scan_done(&known);
 	return err;
@@ -520,6 +532,45 @@ enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_
 	return OK;
 }
 
+/* ---- stamps ---- */
+
+/* The index lies somewhere, or in memory: then nothing is marked. */
+static int open_marks(const struct maildrop *md)
+{
+	struct index_place place[PLACES];
+	int fd = -1;
+
+	places_of(md, place);
+	for (int p = 0; p < PLACES && fd < 0; p++)
+		fd = index_writer(&md->index, &place[p]);
+	return fd;
+}
+
+void maildrop_retrieved(struct maildrop *md, uint32_t msgno, uint32_t n)
+{
+	struct why why;
+
+	if (md->marks < 0)
+		md->marks = open_marks(md);
+	if (md->marks >= 0 && index_mark(&md->index, md->marks, msgno - 1, n, stamp_now(), &why) != OK)
+		debug(TOPIC_MAILBOX, DEBUG_ERROR, "%s: %s", md->path, why.text);
+}
+
+uint64_t maildrop_due(const struct maildrop *md)
+{
+	return stamp_ends(&md->setup->stamps, md->index.oldest);
+}
+
+enum err maildrop_expired(const struct maildrop *md, uint8_t *set, uint32_t *found, struct why *why)
+{
+	uint64_t life = stamp_ends(&md->setup->stamps, 1) - 1, now = stamp_now();
+
+	*found = 0;
+	if (life > now || maildrop_due(md) > now)
+		return OK;
+	return index_stamped(&md->index, (uint32_t)(now - life), set, found, why);
+}
+
 /* ---- changes ---- */
 
 uint32_t changes_count(const struct changes *ch)
@@ -573,6 +624,7 @@ static enum err commit_locked(struct maildrop *md, const struct changes *ch, str
 	uidl_marks_make(&marks, md, ch);
 	enum err err = md->driver->commit(md, ch, out, &left, why);
 
+	decide_stamps(&left, true);
 	uidl_marks_end(&marks, err == OK && out->failed == 0);
 	if (err != OK && is_journal_left(md)) /* whatever it looks like, it is no mailbox yet */
 		mailbox_lock_leave(&md->lock);

@@ -10,6 +10,7 @@
 #pragma once
 #include "store/index.h"
 #include "store/mailbox_lock.h"
+#include "store/stamp.h"
 
 enum index_mode { INDEX_AUTO, INDEX_OFF, INDEX_DIR };
 
@@ -25,6 +26,7 @@ struct maildrop_setup {
 	const char *uidl_format, *uidl_pattern; /* of `mailbox'; borrowed; NULL: auto */
 	bool mh_backup;                         /* what is deleted of an MH folder stays there as `,NUMBER' */
 	bool undelete;                          /* deletion marks are cleared when it is opened */
+	struct stamp_setup stamps;
 	uint32_t unquote; /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
 };
 
@@ -42,9 +44,11 @@ struct maildrop {
 	struct index index;  /* of an open maildrop */
 	struct body reading; /* of message reading_msgno, while front reads it through us */
 	uint32_t reading_msgno;
+	int marks; /* the index, for writing, once a message was retrieved; -1: not yet; owned */
 };
 
-#define MAILDROP_CLOSED ((struct maildrop){.fd = -1, .parent = -1, .index = {.fd = -1}, .reading = {.fd = -1}})
+#define MAILDROP_CLOSED                                                                                                \
+	((struct maildrop){.fd = -1, .parent = -1, .index = {.fd = -1}, .reading = {.fd = -1}, .marks = -1})
 
 /* Finds, or creates, what `url` names; nothing of the mail is looked at. On failure there is nothing to close. */
 enum err maildrop_find(struct maildrop *md, struct slice url, const struct maildrop_setup *setup, struct why *why);
@@ -68,6 +72,15 @@ enum err maildrop_fetch(struct maildrop *md, uint32_t msgno, uint32_t octets, st
 /* Appends `octets` of a stored message; *within is false, and nothing is done, where the message does not have them. */
 enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_t octets, struct buf *out, bool *within,
 		       struct why *why);
+
+/* So many messages from `msgno' on were retrieved: those that have no stamp get one, in the index. A failure to do so is none. */
+void maildrop_retrieved(struct maildrop *md, uint32_t msgno, uint32_t n);
+
+/* From when on QUIT has something to do, whatever the client has deleted: seconds since 1970; UINT64_MAX: never. Costs nothing. */
+uint64_t maildrop_due(const struct maildrop *md);
+
+/* Sets bits (as in struct changes) of all messages that have expired; *found of them were not set. */
+enum err maildrop_expired(const struct maildrop *md, uint8_t *set, uint32_t *found, struct why *why);
 
 /* Deletes; see struct store_driver. ERR_IN_USE: nothing was done, as for maildrop_open. */
 enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why);

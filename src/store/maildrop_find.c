@@ -297,10 +297,12 @@ void maildrop_close(struct maildrop *md)
 	index_close(&md->index);
 	if (md->reading.fd >= 0)
 		close(md->reading.fd);
+	if (md->marks >= 0)
+		close(md->marks); /* nothing depends on it */
 	if (md->fd >= 0)
 		close(md->fd);
 	maildrop_leave(md);
 	free(md->path);
-	md->fd = md->reading.fd = -1;
+	md->fd = md->reading.fd = md->marks = -1;
 	md->path = NULL;
 }

@@ -175,6 +175,7 @@ static void send_scan(const struct session *s)
 	bool inlined = ix->count <= INDEX_INLINE;
 	struct msg_scan scan = {.sid = s->item.key,
 				.octets = ix->octets,
+				.due = maildrop_due(&s->md),
 				.records_at = ix->records.at,
 				.block = ix->records.block,
 				.block_octets = ix->records.block_octets,
@@ -439,9 +440,11 @@ enum err session_on_close(struct chan *c, struct msg *m, struct why *why)
 	const struct peer *front = c->owner;
 	struct session *s = (struct session *)table_find(&front->store->sessions, q->sid);
 
-	(void)why;
-	if (s && s->front == front)
-		session_end(s);
+	if (!s || s->front != front)
+		return OK;
+	if (s->open && !session_taken(s, q->taken))
+		return fail(why, ERR_PERM, "it has retrieved messages that it never got");
+	session_end(s);
 	return OK;
 }
 

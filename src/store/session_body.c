@@ -7,6 +7,24 @@
 /* One message is being answered at a time. */
 static char bulk[MSG_BULK_MOST];
 
+/* With `expire 0' nothing is marked: what was retrieved whole goes at QUIT, which front alone knows. */
+static void retrieved(struct session *s, uint32_t msgno, uint32_t n)
+{
+	uint32_t days = s->md.setup->stamps.days;
+
+	if (n > 0 && days > 0 && days != UINT32_MAX)
+		maildrop_retrieved(&s->md, msgno, n);
+}
+
+bool session_taken(struct session *s, uint32_t n)
+{
+	if (n > s->ahead)
+		return false;
+	retrieved(s, s->fetched + 1, n);
+	s->ahead = 0;
+	return true;
+}
+
 enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct msg_fetch *f = m->payload;
@@ -21,6 +39,8 @@ enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
 		return OK;
 	if (!s || f->msgno < 1 || f->msgno > s->md.index.count)
 		return fail(why, ERR_PERM, "it fetches a message that is not there");
+	if (!session_taken(s, f->taken))
+		return fail(why, ERR_PERM, "it has retrieved messages that it never got");
 	enum err err = maildrop_fetch(&s->md, f->msgno, f->octets, &out, &answer.count, &body, &reason);
 
 	if (err != OK)
@@ -29,6 +49,10 @@ enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
 	answer.at = body.at;
 	if (body.fd >= 0)
 		answer.count = 1;
+	s->fetched = f->msgno;
+	s->ahead = answer.count > 1 ? answer.count - 1 : 0;
+	if (err == OK)
+		retrieved(s, f->msgno, 1);
 	bool handed = body.fd >= 0 && handover_kind(body.fd) != HANDOVER_NOT;
 
 	store_answer(

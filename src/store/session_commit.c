@@ -57,9 +57,20 @@ static void log_commit(const struct session *s, enum err err, const struct outco
 	event_kv(&e, "maildrop", slice_str(s->md.path));
 	event_u64(&e, "deleted", outcome->deleted);
 	event_u64(&e, "failed", outcome->failed);
+	if (s->expired > 0)
+		event_u64(&e, "expired", s->expired); /* of both */
 	if (err != OK)
 		event_kv(&e, "reason", slice_str(why->text));
 	event_log(&e, err == OK ? LOG_INFO : LOG_ERR);
+}
+
+/* What has expired goes, too. Where it cannot be said what that is, it goes another time. */
+static void add_expired(struct session *s)
+{
+	struct why why = {""};
+
+	if (maildrop_expired(&s->md, s->deleted, &s->expired, &why) != OK)
+		session_log_failure(s, "expire-failed", LOG_ERR, &why);
 }
 
 /* Deletes and answers, unless the mailbox lock is busy: then the timer comes again, until front closes the session. */
@@ -80,9 +91,10 @@ void session_commit_try(struct session *s)
 		outcome = (struct outcome){.failed = (uint32_t)count_bits(ch.deleted, set_octets(ch.count))};
 		err = ERR_TEMP;
 	}
-	log_commit(s, err, &outcome, &why);
-	done.err = (uint32_t)err;
-	done.deleted = outcome.deleted;
+	if (outcome.deleted + outcome.failed > 0 || err != OK)
+		log_commit(s, err, &outcome, &why);
+	done.err = s->asked > 0 ? (uint32_t)err : OK; /* who has deleted nothing is owed nothing */
+	done.deleted = done.err == OK || outcome.deleted > s->asked ? s->asked : outcome.deleted;
 	store_answer(s->front, MSG_DONE, &(struct chan_out){.payload = &done});
 	session_end(s);
 }
@@ -99,10 +111,12 @@ enum err session_on_commit(struct chan *c, struct msg *m, struct why *why)
 	if (!s || q->count != s->md.index.count)
 		return fail(why, ERR_PERM, "a commit for another maildrop");
 	s->deleted = take_set(q, m);
-	if (!s->deleted)
+	if (!s->deleted || !session_taken(s, q->taken))
 		return fail(why, ERR_PERM, "a commit that contradicts itself");
 	s->open = false; /* nothing else is asked for any more */
 	s->attempts = 0;
+	s->asked = q->deleted;
+	add_expired(s);
 	session_commit_try(s);
 	return OK;
 }

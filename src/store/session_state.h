@@ -22,13 +22,20 @@ struct session {
 	uint32_t lock_attempts; /* to get it, so far */
 	uint32_t attempts;      /* to get the mailbox lock, so far */
 	uint64_t external_job;  /* the question to the external locker whose answer it waits for; 0: none */
+	uint32_t fetched;       /* msgno that was fetched last; 0: none */
+	uint32_t ahead;         /* messages that were sent with it */
 	uint8_t *deleted;       /* what QUIT asked for, while it waits to be done; owned */
+	uint32_t asked;         /* messages of it that the client has marked */
+	uint32_t expired;       /* those that go besides */
 	struct session *next_waiting;
 	uint16_t user_len;
 	char user[];
 };
 
 struct slice session_user(const struct session *s);
+
+/* Front has retrieved so many of those that were sent ahead. False: there are not so many. */
+bool session_taken(struct session *s, uint32_t n);
 
 /* The open session that a front speaks of, if it is its own. Lines are logged for it from here on. *late: there is none, because we have
  * ended it: nothing is wrong. */

@@ -271,6 +271,9 @@ static void set_up_maildrops(struct store *st)
 					.uidl_dir = -1,
 					.uidl_format = cf->mailbox.uidl_format,
 					.uidl_pattern = cf->mailbox.uidl_pattern,
+					.stamps = {.days = cf->expire_days,
+						   .deletes = cf->delete_expired,
+						   .header = cf->expire_mark == EXPIRE_HEADER},
 					.mh_backup = cf->mailbox.mh_backup,
 					.undelete = cf->undelete,
 					.unquote = unquote[cf->mailbox.mbox_quoting]};

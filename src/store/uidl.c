@@ -6,6 +6,8 @@
 
 #include <openssl/evp.h>
 
+#include "store/stamp.h"
+
 static EVP_MD *sha256(void)
 {
 	static EVP_MD *fetched; /* looked up once: that costs more than a short hash */
@@ -108,7 +110,10 @@ bool uidl_copy(struct listing_rec *r, struct slice name, uint32_t copy)
 void uidl_keep(struct listing_rec *r, const struct listing_rec *old)
 {
 	uidl_set(r, listing_uidl(old));
-	r->flags = (r->flags & MESSAGE_MARKED) | (old->flags & ~(uint32_t)MESSAGE_MARKED);
+	const uint32_t own = MESSAGE_MARKED | STAMP_FLAGS; /* what was read now says */
+
+	r->flags = (r->flags & own) | (old->flags & ~own);
+	stamp_keep(r, old);
 }
 
 bool uidl_same(const struct listing_rec *a, const struct listing_rec *b)

@@ -60,7 +60,7 @@ static void seal(int fd)
 static void send_listing(uint64_t sid)
 {
 	static struct listing_rec all[STAGE_MESSAGES];
-	struct msg_scan scan = {.sid = sid, .count = stage.messages};
+	struct msg_scan scan = {.sid = sid, .count = stage.messages, .due = UINT64_MAX};
 	struct chan_out out = {.payload = &scan};
 
 	for (uint32_t i = 0; i < stage.messages; i++) {
@@ -234,6 +234,7 @@ void stage_open(void)
 	stage.listener = stage.second.in.fd = -1;
 	stage.server = (struct conf_server){.timeout.n = 600, .backlog = 4};
 	stage.conf = (struct conf){
+		.expire_days = UINT32_MAX,
 		.line_limit = 1024,
 		.max_children = UINT32_MAX,
 		.login_timeout.n = 60,

@@ -1,0 +1,203 @@
+"""`expire', `delete-expired', `expire-mark': when a message was retrieved, and what goes when."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from pop3 import Gone
+from server import Dotmail, Maildir, Mbox, Mh, wait_for
+
+KINDS = [Maildir, Mbox, Mh, Dotmail]
+DAY = 86400
+
+
+def message(n, header=""):
+    return f"From: a@example.org\nSubject: number {n}\n{header}\nbody of {n}\nand more\n"
+
+
+def stamp(seconds):
+    return f"X-Expire-Timestamp: {int(time.time()) + seconds}\n"
+
+
+def numbers(user):
+    return [int(n) for text in user.inbox.contents() for n in re.findall(rb"Subject: number (\d+)", text)]
+
+
+def texts(user):
+    return [text.decode() for text in user.inbox.contents()]
+
+
+def poll(daemon, user, *retrieved):
+    """What UIDL says; these messages are retrieved."""
+    c = daemon.login(user)
+    ids = c.uidl()
+    for n in retrieved:
+        c.retr(n)
+    c.quit()
+    return ids
+
+
+def polls(daemon, user):
+    """How many messages it has; 0: it cannot be had at this moment."""
+    try:
+        return len(poll(daemon, user))
+    except (AssertionError, Gone):
+        return 0
+
+
+def test_capabilities(make_daemon):
+    """What CAPA says before the login and behind it; unset it is in dialogue/capa.pop3."""
+    for days in (0, 7, 4294967294):
+        daemon = make_daemon()
+        user = daemon.user()
+        daemon.start(extra=f"expire {days};")
+        c = daemon.connect()
+        c.ok("CAPA")
+        assert f"EXPIRE {days}" in c.text()
+        c.login(user)
+        c.ok("CAPA")
+        assert f"EXPIRE {days}" in c.text()
+        c.quit()
+        daemon.stop()
+
+
+def test_delete_expired(daemon):
+    """At QUIT, retrieved now or not: what bears a stamp of so many days ago, and nothing else. Other ends delete nothing."""
+    users = [daemon.user(kind=kind) for kind in KINDS]
+    kept = [message(2, stamp(-2 * DAY)), message(3, "X-Expire-Timestamp: junk\n"), message(4, stamp(30 * DAY)), message(5),
+            message(6, "X-Expire-Timestamp: 99999999999999999999999\n"), message(7, "X-Expire-Timestamp: -1\n")]
+    for user in users:
+        user.deliver(message(1, stamp(-3 * DAY - 10)))
+        for text in kept:
+            user.deliver(text)
+    daemon.start(extra="expire 3; delete-expired yes; expire-mark index;")
+    for user in users:
+        c = daemon.login(user)
+        before = c.uidl()
+        sizes = c.list()
+        assert len(before) == 7
+        c.close()
+        assert numbers(user) == [1, 2, 3, 4, 5, 6, 7]
+        assert wait_for(lambda u=user: poll(daemon, u) == before)
+        assert texts(user) == kept
+        c = daemon.login(user)
+        assert list(c.uidl().values()) == [before[n] for n in range(2, 8)]
+        assert list(c.list().values()) == [sizes[n] for n in range(2, 8)]
+        c.quit()
+    daemon.wait_log(r"deleted user=.* deleted=1 failed=0 expired=1")
+
+
+def test_without_delete_expired_nothing_goes(daemon):
+    user = daemon.user()
+    user.deliver(message(1, stamp(-9 * DAY)))
+    daemon.start(extra="expire 3;")
+    poll(daemon, user)
+    assert numbers(user) == [1]
+    daemon.restart(extra="delete-expired yes;")  # and `expire' unset: never
+    poll(daemon, user)
+    assert numbers(user) == [1]
+
+
+def test_mail_that_comes_with_a_stamp(daemon):
+    """Its sender has written that. So it is not believed, and the message stays; retrieved or not."""
+    users = [daemon.user(kind=kind) for kind in KINDS]
+    daemon.start(extra="expire 3; delete-expired yes; expire-mark index;")
+    for user in users:
+        poll(daemon, user)
+        user.deliver(message(1))
+        poll(daemon, user)
+        user.deliver(message(2, stamp(-30 * DAY)))
+        poll(daemon, user)
+        poll(daemon, user, 2)
+        poll(daemon, user)
+        assert numbers(user) == [1, 2]
+
+
+def test_marks_in_the_index(daemon):
+    """RETR and TOP mark, RSET does not undo it, and it is there however the session ends: what is marked goes when no day is left. The
+    mailbox is not touched before."""
+    users = [daemon.user(kind=kind) for kind in KINDS]
+    daemon.start(extra="expire 7; delete-expired yes; expire-mark index;")
+    for user in users:
+        for n in range(1, 9):
+            user.deliver(message(n))
+        before = user.inbox.contents()
+        c = daemon.login(user)
+        c.retr(1)
+        c.top(2, 0)
+        c.ok("RSET")
+        for n in (4, 5, 6):  # of which two come ahead
+            c.retr(n)
+        c.close()
+        assert wait_for(lambda u=user: len(poll(daemon, u)) == 8)
+        assert user.inbox.contents() == before
+    daemon.restart(extra="expire 0;")
+    for user in users:
+        assert len(poll(daemon, user)) == 8
+        assert numbers(user) == [3, 7, 8]
+
+
+@pytest.mark.needs_root
+def test_marks_survive_what_dies(daemon):
+    """A front, or the worker, killed while the session lasts."""
+    daemon.alarms_expected = True
+    user = daemon.user()
+    for n in range(1, 5):
+        user.deliver(message(n))
+    daemon.start(extra="expire 7; expire-mark index;")
+    for n, role in ((1, "pop3d-front"), (3, "pop3d-store")):
+        c = daemon.login(user)
+        c.retr(n)
+        for pid in daemon.role_pids(role):
+            os.kill(pid, signal.SIGKILL)
+        c.close()
+        assert wait_for(lambda: polls(daemon, user)) == 4
+    daemon.restart(extra="expire 0;")
+    poll(daemon, user)
+    assert numbers(user) == [2, 4]
+
+
+def test_nothing_may_stay(daemon):
+    """`expire 0': what was sent whole goes at that QUIT. A preview deletes nothing, nor does a session that is cut."""
+    users = [daemon.user(kind=kind) for kind in KINDS]
+    for user in users:
+        for n in range(1, 8):
+            user.deliver(message(n))
+    daemon.start(extra="expire 0;")
+    for user in users:
+        c = daemon.login(user)
+        c.retr(1)
+        c.close()
+        assert wait_for(lambda u=user: len(poll(daemon, u)) == 7)
+        c = daemon.login(user)
+        c.top(1, 0)
+        c.top(2, 1)
+        c.top(3, 2)  # all of it
+        c.top(4, 99999999)
+        c.retr(5)
+        c.retr(6)
+        c.ok("DELE 6")
+        c.ok("RSET")  # undoes DELE
+        c.ok("DELE 7")
+        assert c.stat()[0] == 6
+        c.quit()
+        assert numbers(user) == [1, 2]
+        assert len(poll(daemon, user)) == 2
+        assert numbers(user) == [1, 2]
+
+
+def test_lost_index(daemon):
+    """With `expire-mark index' a lost index is the loss of the marks: then messages stay until they are retrieved again."""
+    user = daemon.user()
+    user.deliver(message(1))
+    user.deliver(message(2))
+    daemon.start(extra="expire 7; expire-mark index;")
+    poll(daemon, user, 1)
+    (user.inbox.path / ".pop3-index").unlink()
+    poll(daemon, user, 2)
+    daemon.restart(extra="expire 0;")
+    poll(daemon, user)
+    assert numbers(user) == [1]
