@@ -1,4 +1,4 @@
-"""Real clients, each as its users would set it up: fetch all mail of a maildrop and delete it there.
+"""Real clients, each as its users would set it up: fetch all mail of a maildrop and delete it there; or fetch what is new and keep it.
 
 A client is a function of where the server is, who the user is, and a directory of its own; it returns what it has fetched, one
 message behind the other. It may be called again with the same directory: clients remember unique-ids there."""
@@ -20,6 +20,7 @@ class Where:
     port: int
     tls: str = ""  # "stls", "implicit"
     ca: str = ""  # file that the server's certificate is verified with
+    keep: bool = False  # mail stays on the server, and what was fetched is not fetched again: fetchmail, mpop, getmail
 
 
 def call(*command, code=(0,), seconds=120, **kw):
@@ -64,7 +65,7 @@ def fetchmail(where, user, directory):
     verify = f' sslcertck sslcertfile "{where.ca}" sslcommonname "localhost"' if where.tls else ""
     rc = secret_file(directory / "fetchmailrc",
                      f'poll 127.0.0.1 protocol pop3 port {where.port} auth password username "{user.login}" '
-                     f'password "{user.password}" {tls}{verify} nokeep fetchall\nmda "/bin/cat >> {mbox}"\n')
+                     f'password "{user.password}" {tls}{verify} {"keep" if where.keep else "nokeep fetchall"}\nmda "/bin/cat >> {mbox}"\n')
     mbox.write_bytes(b"")
     call("fetchmail", "-f", rc, "-i", str(directory / "ids"), "--nodetach", "--nosyslog", "-N", "--pidfile",
          str(directory / "pid"), code=(0, 1), env=home(directory))
@@ -76,7 +77,7 @@ def mpop(where, user, directory):
     tls = f"tls on\ntls_starttls {'on' if where.tls == 'stls' else 'off'}\ntls_trust_file {where.ca}\n" if where.tls else "tls off\n"
     rc = secret_file(directory / "mpoprc",
                      f"account t\nhost 127.0.0.1\nport {where.port}\nuser {user.login}\npassword {user.password}\nauth user\n"
-                     f"{tls}keep off\nreceived_header off\ndelivery mbox {mbox}\nuidls_file {directory}/uidls\n")
+                     f"{tls}keep {'on' if where.keep else 'off'}\nreceived_header off\ndelivery mbox {mbox}\nuidls_file {directory}/uidls\n")
     mbox.write_bytes(b"")
     call("mpop", "-C", rc, "-q", "t", env=home(directory))
     return mbox.read_bytes()
@@ -91,7 +92,7 @@ def getmail(where, user, directory):
     rc = directory / "rc"
     rc.write_text(f"[retriever]\ntype = SimplePOP3{'SSL' if where.tls else ''}Retriever\nserver = 127.0.0.1\nport = {where.port}\n"
                   f"username = {user.login}\npassword = {user.password}\n{tls}[destination]\ntype = Maildir\n"
-                  f"path = {maildir}/\n[options]\nread_all = true\ndelete = true\ndelivered_to = false\nreceived = false\n")
+                  f"path = {maildir}/\n[options]\nread_all = {not where.keep}\ndelete = {not where.keep}\ndelivered_to = false\nreceived = false\n")
     who = {}
     if os.getuid() == 0:  # "refuse to deliver mail as root"
         subprocess.run(["chown", "-R", str(NOBODY), directory], check=True)

@@ -105,6 +105,16 @@ def unpacked():
     shutil.rmtree(place)
 
 
+@pytest.fixture
+def place():
+    """A directory for a client's mail: in memory where there is such, since some clients fsync every message twice."""
+    memory = Path("/dev/shm")
+    place = Path(tempfile.mkdtemp(prefix="pop3d-test-", dir=memory if os.access(memory, os.W_OK) else None))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Shows the daemons' logs with a failed test."""

@@ -2,11 +2,8 @@
 
 import os
 import re
-import shutil
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -34,16 +31,6 @@ class Deliverer(threading.Thread):
         for n in self.numbers:
             self.user.deliver(message(n))
             time.sleep(0.005)
-
-
-@pytest.fixture
-def place():
-    """A directory for a client's mail: in memory where there is such, since some clients fsync every message twice."""
-    memory = Path("/dev/shm")
-    place = Path(tempfile.mkdtemp(prefix="pop3d-test-", dir=memory if os.access(memory, os.W_OK) else None))
-    place.chmod(0o755)
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.mark.parametrize("kind", [Maildir, Mbox, Mh, Dotmail], ids=lambda k: k.__name__.lower())

@@ -1,6 +1,6 @@
 """An installation of Debian's Mailutils packages (which bring a unit and no configuration file, so all is as built in) with
 system users and a virtual domain: pop3d in the place of Mailutils' serves it unchanged, and clients notice nothing but what
-README and docs/design.md announce. What they see is recorded with one, then with the other."""
+docs/from-mailutils.md announces. What they see is recorded with one, then with the other."""
 
 import json
 import os
@@ -94,7 +94,7 @@ def record(top, program, *what):
     return json.loads(run.stdout)
 
 
-# What README announces: (command, theirs, ours), patterns of what may stand in place of the same. Everything else is equal.
+# What docs/from-mailutils.md announces: (command, theirs, ours), patterns of what may stand in place of the same. Everything else is equal.
 ANNOUNCED = [
     ("PASS", r"\+OK opened mailbox for \w+", r"\+OK maildrop has \d+ messages? \(\d+ octets\)"),
     ("RETR .", r"\+OK", r"\+OK \d+ octets"),

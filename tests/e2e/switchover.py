@@ -1,0 +1,137 @@
+"""For test_switchover.py, as root in namespaces of its own: an installation of Debian's Mailutils is switched to pop3d as
+docs/from-mailutils.md says, and back. Prints JSON: {stage: {what: what clients saw}}.
+
+usage: switchover.py WORLD PLACE	WORLD as for takeover.py; PLACE: where clients keep their mail and what they know of a maildrop"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from clients import Where, fetchmail, getmail, mpop
+from pop3 import Pop3
+from server import BINARY, Maildir, Mbox, Mh
+from takeover import ADDRESS, SECONDS, mount, start, stop, world_enter
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs/from-mailutils.md"
+MAILUTILS = Path("/usr/sbin/pop3d")
+DOMAIN = Path("/var/mail/example.test")
+CLIENTS = (fetchmail, mpop, getmail)
+NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.M)
+
+
+@dataclass
+class User:
+    login: str
+    uid: int
+    kind: type
+    path: Path
+    password: str = "secret"
+
+    @property
+    def inbox(self):
+        return self.kind(self.path, self.uid, self.uid)
+
+
+USERS = [
+    User("bob", 31901, Mbox, Path("/var/mail/bob")),
+    User("max", 31902, Maildir, Path("/var/mail/max")),
+    User("mia", 31903, Mh, Path("/var/mail/mia")),
+    User("ann@example.test", 31904, Maildir, DOMAIN / "ann/INBOX"),
+    User("vic@example.test", 31905, Mbox, DOMAIN / "vic/INBOX"),
+]
+
+
+def deliver(user, n, text=b"text\n"):
+    """Into new files, or behind an mbox; nothing of what was there changes."""
+    user.inbox.deliver(b"From: a@example.org\nSubject: number %d\nX-Number: %d\n\n%s" % (n, n, text))
+    if user.path.parent == Path("/var/mail"):
+        spool()
+
+
+def spool():
+    os.chown("/var/mail", 0, 8)
+    os.chmod("/var/mail", 0o2775)
+
+
+def guide(title):
+    """The commands of the block that begins with `# TITLE`, as they stand in the documentation, are run."""
+    text = GUIDE.read_text(encoding="utf-8")
+    block = re.search(rf"^    # {re.escape(title)}\n((?:    .*\n|\n)+)", text, re.M)
+    assert block, title
+    return subprocess.run(["sh", "-euc", re.sub(r"^    ", "", block[1], flags=re.M)], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def look(user):
+    with Pop3(ADDRESS, timeout=SECONDS) as c:
+        c.login(user)
+        seen = {"stat": c.stat(), "list": c.list(), "uidl": c.uidl()}
+        seen["retr"] = {n: c.retr(n).decode("latin-1") for n in seen["list"]}
+        seen["capa"] = c.cmd(b"CAPA") and c.text()
+        c.ok("QUIT")
+        assert c.at_end()
+    return seen
+
+
+def fetch(place, user):
+    """{client: numbers of the messages that it has fetched}"""
+    got = {}
+    for client in CLIENTS:
+        directory = place / user.login / client.__name__
+        directory.mkdir(parents=True, exist_ok=True)
+        got[client.__name__] = [int(n) for n in NUMBER.findall(client(Where(ADDRESS[1], keep=True), user, directory))]
+    return got
+
+
+def stage(place, *, fetches=True):
+    seen = {}
+    if fetches:
+        with ThreadPoolExecutor(4) as pool:  # each maildrop is one client's at a time
+            seen["fetched"] = dict(zip([u.login for u in USERS], pool.map(lambda u: fetch(place, u), USERS)))
+    seen["seen"] = {u.login: look(u) for u in USERS}
+    return seen
+
+
+def main(world, place):
+    world, place = Path(world), Path(place)
+    world_enter(world, MAILUTILS)
+    mount("--bind", world / "local", "/usr/local")
+    for user in USERS:
+        for n in range(1, 4):
+            deliver(user, n, [b"one\n", b".\n..\n\nFrom here\n", b"x" * 900 + b"\n"][n - 1])
+    seen = {}
+
+    start()
+    seen["mailutils"] = stage(place)
+    seen["check"] = guide("what it says to the configuration")
+    stop()
+    guide("mail of virtual users")
+    guide("files of virtual domains")
+    seen["import"] = guide("unique-ids of Maildirs and MH folders")
+    mount("--bind", BINARY, MAILUTILS)
+
+    start()
+    seen["poplar"] = stage(place)
+    for user in USERS:
+        deliver(user, 4)
+    seen["new mail"] = stage(place)
+    for user in USERS:
+        with Pop3(ADDRESS, timeout=SECONDS) as c:
+            c.login(user)
+            c.ok("DELE 2")
+            c.quit()
+    stop()
+    subprocess.run(["umount", MAILUTILS], check=True)
+
+    start()
+    seen["back"] = stage(place)
+    stop()
+    json.dump(seen, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

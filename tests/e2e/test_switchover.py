@@ -1,0 +1,94 @@
+"""Debian's Mailutils serves an installation: system users and a virtual domain, an mbox, a Maildir, an MH folder. Then pop3d takes its place, as
+docs/from-mailutils.md says, whose commands are run as they stand there; then Mailutils again. Clients that leave their mail on the server
+fetch nothing twice."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server import BINARY
+from switchover import DOMAIN, MAILUTILS, USERS
+from system import Etc, hashed
+from takeover import UNIT
+from test_takeover import NAMESPACES
+
+pytestmark = [
+    pytest.mark.needs_root,
+    pytest.mark.long,
+    pytest.mark.skipif(not MAILUTILS.exists() or not UNIT.exists(), reason="needs mailutils-pop3d"),
+]
+CONF = """
+auth { authorization virtdomain:system; authentication generic:system; }
+virtdomain { passwd-dir /etc/domain; }
+mode daemon;
+server 127.0.0.1:110 { }
+"""
+# What Mailutils writes into messages, sends, and counts.
+KEPT = re.compile(r"^(Status|X-UIDL|X-UID|X-IMAPbase|X-Expire-Timestamp): .*\r\n", re.M)
+
+
+def make_world(top):
+    top.mkdir()
+    etc = Etc(top / "etc")
+    etc.add("passwd", "nobody:x:65534:65534::/:/bin/false\n")
+    (etc.path / "domain").mkdir()
+    domain = ""
+    for user in USERS:
+        name = user.login.split("@")[0]
+        if user.path.is_relative_to(DOMAIN):
+            domain += f"{name}:{hashed(user.password)}:{user.uid}:{user.uid}::{user.path.parent}:/bin/false\n"
+        else:
+            etc.add("passwd", f"{name}:x:{user.uid}:{user.uid}::/home/{name}:/bin/sh\n")
+            etc.add("shadow", f"{name}:{hashed(user.password)}:19000:0:99999:7:::\n")
+    etc.write("domain/example.test", domain, 0o600)
+    etc.write("mailutils.conf", CONF, 0o644)
+    for user in USERS:
+        (top / "mail" / user.path.relative_to("/var/mail")).parent.mkdir(parents=True, exist_ok=True)
+    (top / "local/sbin").mkdir(parents=True)
+    for program in ("pop3d", "popctl"):
+        (top / "local/sbin" / program).symlink_to(BINARY.with_name(program))
+    return top
+
+
+@pytest.fixture
+def seen(tmp_path, place):
+    top = make_world(tmp_path / "world")
+    script = Path(__file__).with_name("switchover.py")
+    env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "LANG": "C.UTF-8"}
+    run = subprocess.run([*NAMESPACES, "/usr/bin/python3", str(script), str(top), str(place)], capture_output=True, text=True, timeout=250,
+                         env=env, check=False)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def text(message):
+    """Without what Mailutils adds; and that."""
+    head, blank, body = message.partition("\r\n\r\n")
+    kept = KEPT.sub("", head + "\r\n")
+    return kept.removesuffix("\r\n") + blank + body, len(head) + 2 - len(kept)
+
+
+def test_switchover(seen):
+    logins = [user.login for user in USERS]
+    assert seen["check"] == ""
+    assert seen["import"] == "3 messages, 3 ids found\n" * 3  # Maildirs and the MH folder
+    # 4 came here, and has no id of Mailutils'.
+    for stage, numbers in {"mailutils": [1, 2, 3], "poplar": [], "new mail": [4], "back": [4]}.items():
+        fetched = {login: {client: sorted(got) for client, got in by.items()} for login, by in seen[stage]["fetched"].items()}
+        assert fetched == {login: dict.fromkeys(("fetchmail", "mpop", "getmail"), numbers) for login in logins}, stage
+    for login in logins:
+        theirs, ours, new, back = (seen[stage]["seen"][login] for stage in ("mailutils", "poplar", "new mail", "back"))
+        for n in "123":
+            message, added = text(theirs["retr"][n])
+            assert ours["retr"][n] == new["retr"][n] == message
+            assert ours["list"][n] == new["list"][n] == len(message) == theirs["list"][n] - added
+        assert ours["stat"] == [3, sum(ours["list"].values())]
+        assert len(set(theirs["uidl"].values())) == 3 and ours["uidl"] == theirs["uidl"]
+        assert {n: new["uidl"][n] for n in "123"} == theirs["uidl"] and len(new["uidl"]) == 4
+        # 2 was deleted here.
+        assert [back["uidl"][n] for n in "12"] == [theirs["uidl"][n] for n in "13"] and len(back["uidl"]) == 3
+        assert [text(back["retr"][n])[0] for n in "123"] == [new["retr"][n] for n in "134"]
