@@ -16,10 +16,13 @@ enum old_line {
 	OLD_NO_INFO,     /* user as typed, reason */
 	OLD_NO_CHECK,    /* user as typed, reason */
 	/* store */
-	OLD_OPENED_ONE, /* name, mailbox */
-	OLD_OPENED,     /* name, mailbox, number */
-	OLD_IN_USE,     /* mailbox, reason */
-	OLD_NOT_OPENED, /* mailbox, reason */
+	OLD_OPENED_ONE,        /* name, mailbox */
+	OLD_OPENED,            /* name, mailbox, number */
+	OLD_IN_USE,            /* mailbox, reason */
+	OLD_NOT_OPENED,        /* mailbox, reason */
+	OLD_BULLETINS,         /* name, number of the last one, how many there are */
+	OLD_BULLETIN_ONE,      /* name */
+	OLD_BULLETINS_PENDING, /* name, number */
 	/* front; who: "user: NAME", or "no user" */
 	OLD_PROBE,          /* user as typed */
 	OLD_ENDED,          /* who */

@@ -45,5 +45,7 @@ const struct store_driver dotmail_driver = {
 	.body = onefile_body,
 	.commit = onefile_commit,
 	.unmark = onefile_unmark,
+	.deliver = onefile_deliver,
+	.find_delivered = onefile_find_delivered,
 	.close = onefile_forget,
 };

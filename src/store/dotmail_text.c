@@ -110,8 +110,20 @@ static bool dotmail_ends(int fd, uint64_t end, bool grows)
 	return got == 0 || (got > 0 && dot_line(text, (size_t)got) > 0);
 }
 
+/* A last message without its end gets it. */
+static struct slice dotmail_gap(int fd, uint64_t octets)
+{
+	char last;
+
+	if (dotmail_begins(fd, octets))
+		return SLICE("");
+	return pread(fd, &last, 1, (off_t)octets - 1) == 1 && last == '\n' ? SLICE(".\n") : SLICE("\n.\n");
+}
+
 const struct onefile_format dotmail_format = {.lines = DIGEST_DOTTED,
 					      .next = dotmail_next,
 					      .piece = dotmail_piece,
 					      .begins = dotmail_begins,
-					      .ends = dotmail_ends};
+					      .ends = dotmail_ends,
+					      .gap = dotmail_gap,
+					      .end = {".\n", 2}};

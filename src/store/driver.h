@@ -11,6 +11,8 @@
 struct maildrop;
 struct onefile_format; /* store/onefile.h */
 struct index;          /* store/index.h */
+struct delivery;       /* store/delivery.h */
+struct due;
 
 /* A message as the index has it. */
 struct message {
@@ -85,6 +87,13 @@ struct store_driver {
 	/* Under the mailbox lock, where there is one: takes the deletion marks from the messages of a scan that have one (MESSAGE_MARKED), durably.
 	 * Their UIDLs and sizes stay. What is not any more where the scan saw it is left alone; the next scan tells what is still marked. */
 	enum err (*unmark)(const struct maildrop *md, const struct scan *s, struct why *why);
+
+	/* Bulletins, under the mailbox lock, where there is one; see store/delivery.h. `deliver` puts them there, durably; `find_delivered` says which of
+	 * an earlier delivery, of which it is not known how it ended, are there, and takes away what is there of others; what is left of it
+	 * beside the mail `end_delivery` removes (NULL: nothing is). */
+	enum err (*deliver)(const struct maildrop *md, const struct delivery *d, struct why *why);
+	enum err (*find_delivered)(const struct maildrop *md, const struct due *due, bool in[], struct why *why);
+	void (*end_delivery)(const struct maildrop *md, const struct due *due);
 
 	/* Forgets what it keeps of the maildrop. NULL: nothing. */
 	void (*close)(const struct maildrop *md);

@@ -305,4 +305,7 @@ const struct store_driver maildir_driver = {
 	.body = maildir_body,
 	.commit = maildir_commit,
 	.unmark = maildir_unmark,
+	.deliver = maildir_deliver,
+	.find_delivered = maildir_find_delivered,
+	.end_delivery = maildir_end_delivery,
 };

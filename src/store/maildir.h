@@ -48,3 +48,10 @@ void maildir_sweep(const struct maildrop *md);
 
 /* The driver's scan. */
 enum err maildir_scan(const struct maildrop *md, const struct scan *known, struct scan *now, struct why *why);
+
+/* ---- maildir_deliver.c ---- */
+
+/* The driver's deliver, and what belongs to it. */
+enum err maildir_deliver(const struct maildrop *md, const struct delivery *d, struct why *why);
+enum err maildir_find_delivered(const struct maildrop *md, const struct due *due, bool in[], struct why *why);
+void maildir_end_delivery(const struct maildrop *md, const struct due *due);

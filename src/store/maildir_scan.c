@@ -236,7 +236,7 @@ static enum err merge_all(struct merge *m)
 /* Mail that its user may read, but not delete: better said at once than at QUIT. */
 static enum err check_access(const struct maildrop *md, struct why *why)
 {
-	for (unsigned d = 0; d < DIRS; d++)
+	for (unsigned d = 0; d < DIRS && !md->setup->read_only; d++)
 		if (faccessat(md->fd, maildir_dirs[d], R_OK | W_OK | X_OK, AT_EACCESS) < 0)
 			return fail_errno(why, storage_err(errno), "%s/ may not be changed by its user",
 					  maildir_dirs[d]);
@@ -292,7 +292,7 @@ enum err maildir_scan(const struct maildrop *md, const struct scan *known, struc
 	scan_done(&carried);
 	if (err == OK && !settled)
 		err = fail(why, ERR_TEMP, "new/ and cur/ change all the time");
-	if (err == OK)
+	if (err == OK && !md->setup->read_only)
 		maildir_sweep(md);
 	return err;
 }

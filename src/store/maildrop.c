@@ -246,15 +246,22 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 	return err;
 }
 
-enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
+enum err maildrop_prepare(struct maildrop *md, struct why *why)
 {
-	errno = 0;
 	enum err err = mailutils_lock_look(md->setup->mailutils_locks, md->path, why);
 
 	if (err == OK && md->driver->in_one_file)
 		err = maildrop_reopen(md, why);
 	if (err == OK && md->driver->in_one_file && md->fd >= 0)
 		err = replay_file(md->setup, md->fd, why);
+	return err;
+}
+
+enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
+{
+	errno = 0;
+	enum err err = maildrop_prepare(md, why);
+
 	if (err == OK)
 		err = open_indexed(md, first, why);
 	maildrop_advise(err, why);
@@ -613,6 +620,13 @@ static bool is_journal_left(const struct maildrop *md)
 	return md->lock.held && fstat(md->fd, &st) == 0 && journal_is_left(&place, st.st_ino);
 }
 
+void maildrop_unlock(struct maildrop *md, enum err err)
+{
+	if (err != OK && is_journal_left(md)) /* whatever it looks like, it is no mailbox yet */
+		mailbox_lock_leave(&md->lock);
+	mailbox_lock_release(&md->lock);
+}
+
 /* Under the mailbox lock. What the driver knows of the mail that is left becomes the next index; where that fails, it is scanned. */
 static enum err commit_locked(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why)
 {
@@ -626,8 +640,6 @@ static enum err commit_locked(struct maildrop *md, const struct changes *ch, str
 
 	decide_stamps(&left, true);
 	uidl_marks_end(&marks, err == OK && out->failed == 0);
-	if (err != OK && is_journal_left(md)) /* whatever it looks like, it is no mailbox yet */
-		mailbox_lock_leave(&md->lock);
 	if (left.count > 0 && uidl_settle(md, &left, NULL) == OK)
 		(void)put_index(md, &left, taken_ns, place, NULL);
 	scan_done(&left);
@@ -648,6 +660,6 @@ enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct o
 		err = maildrop_lock(md, why);
 	if (err == OK)
 		err = commit_locked(md, ch, out, why);
-	mailbox_lock_release(&md->lock);
+	maildrop_unlock(md, err);
 	return err;
 }

@@ -24,8 +24,9 @@ struct maildrop_setup {
 	int journal_dir;             /* of the owner's journals, borrowed; -1: none */
 	int uidl_dir;                /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
 	const char *uidl_format, *uidl_pattern; /* of `mailbox'; borrowed; NULL: auto */
-	bool mh_backup;                         /* what is deleted of an MH folder stays there as `,NUMBER' */
-	bool undelete;                          /* deletion marks are cleared when it is opened */
+	bool read_only; /* mail that is nobody's whom we serve: nothing is made or removed beside it */
+	bool mh_backup; /* what is deleted of an MH folder stays there as `,NUMBER' */
+	bool undelete;  /* deletion marks are cleared when it is opened */
 	struct stamp_setup stamps;
 	uint32_t unquote; /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
 };
@@ -52,6 +53,14 @@ struct maildrop {
 
 /* Finds, or creates, what `url` names; nothing of the mail is looked at. On failure there is nothing to close. */
 enum err maildrop_find(struct maildrop *md, struct slice url, const struct maildrop_setup *setup, struct why *why);
+
+/* For reading alone, as anybody who may: what is not there is an error, nothing is made, locked or written, and it is not to be opened: what the
+ * driver has for reading is called directly. On failure there is nothing to close. */
+enum err maildrop_find_source(struct maildrop *md, struct slice url, const struct maildrop_setup *setup,
+			      struct why *why);
+
+/* Under the session lock, of a maildrop that was found: it is what its name says now, and no change of it is half done. maildrop_open begins with it. */
+enum err maildrop_prepare(struct maildrop *md, struct why *why);
 
 /* Under the session lock. *first gets what a small listing needs. On failure it is as it was; ERR_IN_USE: another program has the
  * mailbox lock, which is worth another attempt. */
@@ -104,6 +113,9 @@ enum err maildrop_place(struct maildrop *md, struct why *why);
 
 /* Takes the mailbox lock, where there is one, if the file is still what its name says. */
 enum err maildrop_lock(struct maildrop *md, struct why *why);
+
+/* Lets go of it behind a change that ended with `err`: where that left a journal, the lock stays for whoever replays it. */
+void maildrop_unlock(struct maildrop *md, enum err err);
 
 /* Between maildrop_find.c and maildrop.c: opens the file by its name again; none is no error. */
 enum err maildrop_reopen(struct maildrop *md, struct why *why);

@@ -253,6 +253,73 @@ static enum err find(struct maildrop *md, const struct url *url, struct why *why
 	return set_key(md, &st, why);
 }
 
+/* ---- a mailbox that is read only ---- */
+
+static enum err look_source(struct maildrop *md, struct stat *st, struct why *why)
+{
+	md->fd = open(md->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (md->fd < 0 || fstat(md->fd, st) < 0)
+		return fail_errno(why, storage_err(errno), "open");
+	if (S_ISDIR(st->st_mode))
+		return OK;
+	enum err err =
+		S_ISREG(st->st_mode) ? locate(md, why) : fail(why, ERR_PERM, "it is neither a file nor a directory");
+
+	if (err != OK)
+		return err;
+	close(md->fd); /* another file may have taken its place */
+	md->fd = openat(md->parent, md->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (md->fd < 0 || fstat(md->fd, st) < 0)
+		return fail_errno(why, storage_err(errno), "open");
+	return S_ISREG(st->st_mode) ? OK : fail(why, ERR_PERM, "it is not a regular file");
+}
+
+/* An empty directory is what its scheme says. */
+static enum err find_source(struct maildrop *md, const struct url *url, struct why *why)
+{
+	bool any = url->scheme.n == 0 || slice_eq(url->scheme, SLICE("file")), is = false;
+	struct stat st;
+
+	md->driver = any ? NULL : driver_named(url->scheme);
+	if (!any && !md->driver)
+		return fail(why, ERR_PERM, "mailbox format %.*s is not known", (int)url->scheme.n, url->scheme.p);
+	enum err err = look_source(md, &st, why);
+
+	if (err != OK)
+		return err;
+	md->driver = empty_driver(md, &st);
+	err = detect(md, &is, why);
+	if (err == OK && !is &&
+	    (!md->driver || (st.st_size > 0 && !S_ISDIR(st.st_mode)) ||
+	     S_ISDIR(st.st_mode) == (md->driver->in_one_file != NULL)))
+		err = fail(why, ERR_PERM, "it has no known mailbox format");
+	md->rules = md->driver ? md->driver->wire_rules : 0;
+	if (md->rules & WIRE_UNQUOTE)
+		md->rules = (md->rules & ~(uint32_t)WIRE_UNQUOTE) | md->setup->unquote;
+	return err;
+}
+
+enum err maildrop_find_source(struct maildrop *md, struct slice text, const struct maildrop_setup *setup,
+			      struct why *why)
+{
+	struct url url;
+	char path[PATH_MAX] = "";
+	struct buf out = BUF(path);
+	enum err err = url_parse(text, &url, why);
+
+	*md = MAILDROP_CLOSED;
+	md->setup = setup;
+	if (err == OK)
+		err = url_path(&url, &out, why);
+	if (err != OK)
+		return err;
+	md->path = strdup(path);
+	err = md->path ? find_source(md, &url, why) : fail(why, ERR_TEMP, "no memory");
+	if (err != OK)
+		maildrop_close(md);
+	return err;
+}
+
 /* Mail that belongs to somebody else is what follows when users of virtual domains get a uid. */
 void maildrop_advise(enum err err, struct why *why)
 {

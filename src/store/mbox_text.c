@@ -230,5 +230,21 @@ enum err mbox_has_from(int fd, bool *has, struct why *why)
 	return err;
 }
 
-const struct onefile_format mbox_format = {
-	.lines = DIGEST_QUOTED, .next = mbox_next, .piece = mbox_piece, .begins = mbox_begins, .ends = mbox_ends};
+/* The end of the last line, and an empty one. */
+static struct slice mbox_gap(int fd, uint64_t octets)
+{
+	char text[4];
+	size_t n = octets < sizeof text ? (size_t)octets : sizeof text;
+
+	if (n == 0 || pread(fd, text, n, (off_t)(octets - n)) != (ssize_t)n || empty_before(text, text + n) > 0)
+		return SLICE("");
+	return text[n - 1] == '\n' ? SLICE("\n") : SLICE("\n\n");
+}
+
+const struct onefile_format mbox_format = {.lines = DIGEST_QUOTED,
+					   .next = mbox_next,
+					   .piece = mbox_piece,
+					   .begins = mbox_begins,
+					   .ends = mbox_ends,
+					   .gap = mbox_gap,
+					   .end = {"\n", 1}};

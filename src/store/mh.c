@@ -401,5 +401,8 @@ const struct store_driver mh_driver = {
 	.body = mh_body,
 	.commit = mh_commit,
 	.unmark = mh_unmark,
+	.deliver = mh_bring,
+	.find_delivered = mh_find_brought,
+	.end_delivery = mh_end_bringing,
 	.close = forget,
 };

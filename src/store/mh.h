@@ -4,6 +4,7 @@
  *	mh_list.c	what lies in it
  *	mh_scan.c	what is to be known of a file, and all messages
  *	mh_grow.c	only those that have come
+ *	mh_deliver.c	those that we add
  *
  * An MH folder is a directory. A file whose name is a decimal number without leading zeros is a message; everything else is not: `,5' is
  * what MH and Mailutils leave of message 5 when they delete it, .mh_sequences is MH's, .mu-prop Mailutils'. The number is a
@@ -101,3 +102,10 @@ enum err mh_unmark(const struct maildrop *md, const struct scan *s, struct why *
 
 /* The driver's grow. */
 enum err mh_grow(const struct maildrop *md, const struct index *known, struct scan *more, bool *grown, struct why *why);
+
+/* ---- mh_deliver.c ---- */
+
+/* The driver's deliver, and what belongs to it. */
+enum err mh_bring(const struct maildrop *md, const struct delivery *d, struct why *why);
+enum err mh_find_brought(const struct maildrop *md, const struct due *due, bool in[], struct why *why);
+void mh_end_bringing(const struct maildrop *md, const struct due *due);

@@ -229,6 +229,8 @@ static enum err scan_once(const struct maildrop *md, const struct scan *known, s
  * when files are put into it. */
 static enum err prepare(const struct maildrop *md, struct why *why)
 {
+	if (md->setup->read_only)
+		return OK;
 	if (faccessat(md->fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0)
 		return fail_errno(why, storage_err(errno), "the folder may not be changed by its user");
 	if (md->setup->index == INDEX_AUTO)

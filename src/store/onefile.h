@@ -5,6 +5,7 @@
  *	onefile_grow.c		only those that have come
  *	onefile_commit.c	which octets go
  *	onefile_marks.c		deletion marks of others
+ *	onefile_deliver.c	what is appended
  *	digest.h, known.h	what is to be known of a message, and which one it is
  *
  * How such a file is cut into messages, its format says. Entry.at is where what separates a message from the one before ends and its own
@@ -29,6 +30,10 @@ struct onefile_format {
 
 	/* Whether one ends at `end`. `grows`: somebody may be appending the next one at this moment. */
 	bool (*ends)(int fd, uint64_t end, bool grows);
+
+	/* What is to be appended to a file of so many octets before the next message. */
+	struct slice (*gap)(int fd, uint64_t octets);
+	struct slice end; /* and behind it */
 };
 
 /* ---- onefile_scan.c ---- */
@@ -72,4 +77,6 @@ enum err onefile_body(const struct maildrop *md, const struct message *m, struct
 enum err onefile_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
 			struct why *why);
 enum err onefile_unmark(const struct maildrop *md, const struct scan *s, struct why *why);
+enum err onefile_deliver(const struct maildrop *md, const struct delivery *d, struct why *why);
+enum err onefile_find_delivered(const struct maildrop *md, const struct due *due, bool in[], struct why *why);
 void onefile_forget(const struct maildrop *md);

@@ -276,6 +276,25 @@ static enum err take_lock(struct session *s, struct why *why)
 	return err;
 }
 
+/* Bulletins come before the maildrop is looked at. True: it waits, and comes again. */
+static bool waits_for_bulletins(struct session *s)
+{
+	const struct bulletin_user u = {.name = session_user(s), .home = s->user + s->user_len};
+	struct bulletins *b = &s->store->bulletins;
+	struct why why = {""};
+
+	if (s->brought)
+		return false;
+	enum err err = bulletins_bring(b, &s->md, &u, &why);
+
+	if (session_waits_for_mailbox(s, err))
+		return true;
+	if (err != OK)
+		bulletins_tell(b, &s->md, &why);
+	s->brought = true;
+	return false;
+}
+
 /* Opens the maildrop if the locks can be had; otherwise the timer comes again: for the session lock until the deadline, for the
  * mailbox lock as often as `locking' says. */
 static void session_try(struct session *s)
@@ -294,6 +313,8 @@ static void session_try(struct session *s)
 	stop_waiting(s);
 	if (err == OK) {
 		external_begin(&s->store->external);
+		if (waits_for_bulletins(s))
+			return;
 		err = maildrop_open(&s->md, &first, &why);
 		if (session_waits_for_mailbox(s, err))
 			return;
@@ -324,9 +345,9 @@ static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 /* NULL: no memory, or the id is in use. */
-static struct session *session_new(struct store *st, const struct msg_grant *g, struct slice user)
+static struct session *session_new(struct store *st, const struct msg_grant *g, struct slice user, struct slice home)
 {
-	struct session *s = calloc(1, sizeof *s + user.n);
+	struct session *s = calloc(1, sizeof *s + user.n + home.n + 1);
 
 	if (s && !table_add(&st->sessions, &s->item, g->sid)) {
 		free(s);
@@ -342,6 +363,7 @@ static struct session *session_new(struct store *st, const struct msg_grant *g, 
 	s->user_len = (uint16_t)user.n;
 	if (user.n > 0)
 		memcpy(s->user, user.p, user.n);
+	(void)slice_cstr(home, s->user + user.n, home.n + 1); /* one with a NUL in it is none */
 	ev_init(&s->wait, on_wait);
 	s->wait.data = s;
 	return s;
@@ -358,9 +380,15 @@ static uint64_t lock_wait_ms(const struct session *s)
 	return wait_ms > least_ms ? wait_ms : least_ms;
 }
 
-static void session_start(struct store *st, const struct msg_grant *g, struct slice user, struct slice mailbox)
+/* What the grant says of the user. */
+struct words {
+	struct slice user, mailbox, home;
+};
+
+static void session_start(struct store *st, const struct msg_grant *g, const struct words *w)
 {
-	struct session *s = session_new(st, g, user);
+	struct session *s = session_new(st, g, w->user, st->bulletins.source.url ? w->home : SLICE(""));
+	struct slice mailbox = w->mailbox;
 	struct why why = {""};
 
 	if (!s) {
@@ -414,7 +442,10 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 	if (store_front_is_lost(st, g->front))
 		deny_lost(st, g->sid);
 	else
-		session_start(st, g, user, (struct slice){m->bulk.p + g->name_len, g->mailbox_len});
+		session_start(st, g,
+			      &(struct words){user,
+					      {m->bulk.p + g->name_len, g->mailbox_len},
+					      {m->bulk.p + g->name_len + g->mailbox_len, g->home_len}});
 	return OK;
 }
 

@@ -28,8 +28,9 @@ struct session {
 	uint32_t asked;         /* messages of it that the client has marked */
 	uint32_t expired;       /* those that go besides */
 	struct session *next_waiting;
+	bool brought; /* it has the bulletins that there are, or gets none this time */
 	uint16_t user_len;
-	char user[];
+	char user[]; /* and, behind it, the home directory with a NUL */
 };
 
 struct slice session_user(const struct session *s);

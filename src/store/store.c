@@ -351,6 +351,7 @@ int store_main(const struct role_env *env)
 	external_init(&st->external, st->loop, &st->master);
 	set_up_maildrops(st);
 	set_up_uidls(st);
+	bulletins_init(&st->bulletins, env->conf, &st->setup);
 	set_up_memory();
 	set_up_journals(st);
 	set_up_loop(st);

@@ -5,6 +5,7 @@
 #pragma once
 #include "ipc/chan.h"
 #include "ipc/role.h"
+#include "store/bulletin.h"
 #include "store/external.h"
 #include "store/lock.h"
 #include "store/locker.h"
@@ -26,6 +27,7 @@ struct store {
 	const struct role_env *env;
 	uid_t uid; /* that this process really has */
 	struct maildrop_setup setup;
+	struct bulletins bulletins;
 	struct locks locks;
 	struct table sessions;   /* by session id */
 	struct session *waiting; /* for their session lock, or for their front's channel */

@@ -34,6 +34,11 @@ static void put_escaped(struct buf *b, const char *path)
 
 void uidl_place_name(struct uidl_place *place)
 {
+	uidl_place_called(place, suffix);
+}
+
+void uidl_place_called(struct uidl_place *place, const char *end)
+{
 	struct buf b = {.p = place->name, .cap = PATH_SHOWN};
 	char digits[UIDL_DIGITS + 1];
 	uint64_t id;
@@ -46,7 +51,7 @@ void uidl_place_name(struct uidl_place *place)
 		buf_char(&b, '.');
 		buf_str(&b, uidl_end(digits, &id) ? digits : "");
 	}
-	buf_put(&b, (struct slice){suffix, sizeof suffix}); /* with its NUL */
+	buf_put(&b, (struct slice){end, strlen(end) + 1}); /* with its NUL */
 }
 
 /* ---- reading ---- */

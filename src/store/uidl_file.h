@@ -35,6 +35,9 @@ struct uidl_place {
 /* What a path is called: %2F for a slash, %25 for a percent sign; one that is long is cut, with a hash behind it. */
 void uidl_place_name(struct uidl_place *place);
 
+/* The same for what else lies there, with this end of the name instead of `.uidl', of at most 20 octets. */
+void uidl_place_called(struct uidl_place *place, const char *end);
+
 struct uidl_entry {
 	uint64_t key, sub;
 	uint32_t at; /* of the UIDL, in the octets */

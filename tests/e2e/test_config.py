@@ -138,9 +138,9 @@ def test_what_guards_access_and_is_not_there_yet_refuses_to_start(daemon, text):
 
 def test_other_statements_warn_with_their_place(daemon):
     daemon.user()
-    daemon.start(extra="scan-lines no;\nbulletin-source mbox:/x;\n")
-    line = daemon.config.read_text().split("bulletin-source")[0].count("\n") + 1
-    daemon.wait_log(rf"{re.escape(str(daemon.config))}:{line}.*bulletin-source")
+    daemon.start(extra="scan-lines no;\ngsasl { realm x; }\n")
+    line = daemon.config.read_text().split("realm")[0].count("\n") + 1
+    daemon.wait_log(rf"{re.escape(str(daemon.config))}:{line}.*realm")
 
 
 COMMANDS = [
