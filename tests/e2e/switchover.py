@@ -1,13 +1,16 @@
 """For test_switchover.py, as root in namespaces of its own: an installation of Debian's Mailutils is switched to pop3d as
 docs/from-mailutils.md says, and back. Prints JSON: {stage: {what: what clients saw}}.
 
-usage: switchover.py WORLD PLACE	WORLD as for takeover.py; PLACE: where clients keep their mail and what they know of a maildrop"""
+usage: switchover.py WORLD [PLACE]	WORLD as for takeover.py; PLACE: where clients keep their mail and what they know of a maildrop; without it
+					it is about what is kept in data bases"""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from takeover import ADDRESS, SECONDS, mount, start, stop, world_enter
 GUIDE = Path(__file__).resolve().parents[2] / "docs/from-mailutils.md"
 MAILUTILS = Path("/usr/sbin/pop3d")
 DOMAIN = Path("/var/mail/example.test")
+DAY = 86400
 CLIENTS = (fetchmail, mpop, getmail)
 NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.M)
 
@@ -46,9 +50,9 @@ USERS = [
 ]
 
 
-def deliver(user, n, text=b"text\n"):
+def deliver(user, n, text=b"text\n", header=b""):
     """Into new files, or behind an mbox; nothing of what was there changes."""
-    user.inbox.deliver(b"From: a@example.org\nSubject: number %d\nX-Number: %d\n\n%s" % (n, n, text))
+    user.inbox.deliver(b"From: a@example.org\nSubject: number %d\nX-Number: %d\n%s\n%s" % (n, n, header, text))
     if user.path.parent == Path("/var/mail"):
         spool()
 
@@ -87,49 +91,101 @@ def fetch(place, user):
     return got
 
 
-def stage(place, *, fetches=True):
-    seen = {}
-    if fetches:
-        with ThreadPoolExecutor(4) as pool:  # each maildrop is one client's at a time
-            seen["fetched"] = dict(zip([u.login for u in USERS], pool.map(lambda u: fetch(place, u), USERS)))
-    seen["seen"] = {u.login: look(u) for u in USERS}
-    return seen
+def stage(place):
+    with ThreadPoolExecutor(4) as pool:  # each maildrop is one client's at a time
+        fetched = dict(zip([u.login for u in USERS], pool.map(lambda u: fetch(place, u), USERS)))
+    return {"fetched": fetched, "seen": {u.login: look(u) for u in USERS}}
 
 
-def main(world, place):
-    world, place = Path(world), Path(place)
-    world_enter(world, MAILUTILS)
-    mount("--bind", world / "local", "/usr/local")
+@contextlib.contextmanager
+def ours_instead():
+    """What the guide says to do while nobody serves; from here on to the end pop3d is in the place of Mailutils'."""
+    guide("mail of virtual users")
+    guide("files of virtual domains")
+    seen = guide("unique-ids of Maildirs and MH folders")
+    mount("--bind", BINARY, MAILUTILS)
+    yield seen
+    subprocess.run(["umount", MAILUTILS], check=True)
+
+
+def clients(seen, place):
+    """Clients that leave their mail on the server, while it is Mailutils', then ours, then Mailutils' again."""
     for user in USERS:
-        for n in range(1, 4):
-            deliver(user, n, [b"one\n", b".\n..\n\nFrom here\n", b"x" * 900 + b"\n"][n - 1])
-    seen = {}
-
+        for n, text in enumerate([b"one\n", b".\n..\n\nFrom here\n", b"x" * 900 + b"\n"], 1):
+            deliver(user, n, text)
     start()
     seen["mailutils"] = stage(place)
     seen["check"] = guide("what it says to the configuration")
     stop()
-    guide("mail of virtual users")
-    guide("files of virtual domains")
-    seen["import"] = guide("unique-ids of Maildirs and MH folders")
-    mount("--bind", BINARY, MAILUTILS)
-
-    start()
-    seen["poplar"] = stage(place)
-    for user in USERS:
-        deliver(user, 4)
-    seen["new mail"] = stage(place)
-    for user in USERS:
-        with Pop3(ADDRESS, timeout=SECONDS) as c:
-            c.login(user)
-            c.ok("DELE 2")
-            c.quit()
-    stop()
-    subprocess.run(["umount", MAILUTILS], check=True)
-
+    with ours_instead() as seen["import"]:
+        start()
+        seen["poplar"] = stage(place)
+        for user in USERS:
+            deliver(user, 4)
+        seen["new mail"] = stage(place)
+        for user in USERS:
+            with Pop3(ADDRESS, timeout=SECONDS) as c:
+                c.login(user)
+                c.ok("DELE 2")
+                c.quit()
+        stop()
     start()
     seen["back"] = stage(place)
     stop()
+
+
+def log_in(user, *, password=None):
+    """The numbers of the messages that are there; or why nobody is let in."""
+    with Pop3(ADDRESS, timeout=SECONDS) as c:
+        c.ok(f"USER {user.login}")
+        reply = c.cmd(f"PASS {password or user.password}")
+        seen = reply.decode("ascii")
+        if reply.startswith(b"+OK"):
+            seen = [int(n) for m in c.list() for n in NUMBER.findall(c.retr(m))]
+        c.ok("QUIT")
+        assert c.at_end()
+    return seen
+
+
+def expiry(phase):
+    """What Mailutils has stamped expires here, and the other way round."""
+    bob, max_, mia, ann, vic = USERS
+    if phase == 1:  # as if it had been fetched in time
+        for user in USERS:
+            deliver(user, 2, header=b"X-Expire-Timestamp: %d\n" % (time.time() - 4 * DAY))
+    if phase == 2:
+        for user in USERS:
+            deliver(user, 3)
+    start()
+    seen = {user.login: [log_in(user), log_in(user)] for user in USERS}
+    stop()
+    return seen | {"stamps": [len(re.findall(rb"^X-Expire-Timestamp: \d+$", b"".join(user.inbox.contents()), re.M)) for user in USERS]}
+
+
+FEATURES = {
+    "expiry": (expiry, "expire 3;\ndelete-expired yes;\n"),
+}
+
+
+def features(seen):
+    """One after the other, from Mailutils to pop3d and back."""
+    conf = Path("/etc/mailutils.conf")
+    text = conf.read_text(encoding="ascii")
+    for user in USERS:
+        deliver(user, 1)
+    for name, (feature, statements) in FEATURES.items():
+        conf.write_text(text + statements, encoding="ascii")
+        seen[name] = [feature(0)]
+        with ours_instead():
+            seen[name].append(feature(1))
+        seen[name].append(feature(2))
+
+
+def main(world, place=None):
+    world_enter(Path(world), MAILUTILS)
+    mount("--bind", Path(world) / "local", "/usr/local")
+    seen = {}
+    clients(seen, Path(place)) if place else features(seen)
     json.dump(seen, sys.stdout)
 
 

@@ -12,11 +12,19 @@ from pathlib import Path
 import pytest
 
 from pop3 import Pop3
-from worlds import MAILUTILS, World
+from worlds import FEATURES_ON, MAILUTILS, World
 
 DIALOGUES = Path(__file__).resolve().parents[1] / "dialogue"
-FILES = sorted(DIALOGUES.glob("*.pop3"))
+ALL = sorted(DIALOGUES.glob("*.pop3"))
+FEATURES = [path for path in ALL if "\n= features\n" in path.read_text(encoding="utf-8")]
+FILES = [path for path in ALL if path not in FEATURES]
 ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}
+
+
+def needs_mailutils(test):
+    for mark in (pytest.mark.needs_root, pytest.mark.long, pytest.mark.skipif(not MAILUTILS.exists(), reason="needs mailutils-pop3d")):
+        test = mark(test)
+    return test
 
 
 @dataclass
@@ -46,7 +54,9 @@ def parse(path):
         if not line.strip() or line.startswith("#"):
             continue
         kind, text = line[:2], line[3:]
-        if kind in ("M:", "M~", "M.", "M$", "M-"):
+        if line == "= features":
+            assert not steps, f"{where}: this is the first line"
+        elif kind in ("M:", "M~", "M.", "M$", "M-"):
             reason, _, text = text.partition(" ")
             assert steps[-1].kind[0] == "S", f"{where}: in the place of which line?"
             steps[-1].theirs.append((kind[1], reason, text))
@@ -154,6 +164,18 @@ def their_world():
         yield w
 
 
+@pytest.fixture(scope="module")
+def our_features():
+    with World.ours(FEATURES_ON) as w:
+        yield w
+
+
+@pytest.fixture(scope="module")
+def their_features():
+    with World.mailutils(FEATURES_ON) as w:
+        yield w
+
+
 def deliver(world):
     """All mail as it was, and no more."""
     for user in world.users.values():
@@ -173,9 +195,21 @@ def test_dialogue(our_world, path, how):
     Player(our_world, how).play(parse(path))
 
 
-@pytest.mark.needs_root
-@pytest.mark.long
-@pytest.mark.skipif(not MAILUTILS.exists(), reason="needs mailutils-pop3d")
+@pytest.mark.parametrize("path", FEATURES, ids=lambda p: p.stem)
+def test_features(our_features, path):
+    """With statements that are not set elsewhere. What they count lasts, so these are played once."""
+    deliver(our_features)
+    Player(our_features, "by line").play(parse(path))
+
+
+@needs_mailutils
+@pytest.mark.parametrize("path", FEATURES, ids=lambda p: p.stem)
+def test_features_of_mailutils(their_features, path):
+    deliver(their_features)
+    Player(their_features, "by line", theirs).play(parse(path))
+
+
+@needs_mailutils
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_mailutils(their_world, path):
     deliver(their_world)
@@ -185,5 +219,5 @@ def test_mailutils(their_world, path):
 def test_reasons():
     """Each difference has one, and each reason is needed."""
     table = re.findall(r"^\| `([a-z0-9-]+)` \|", (DIALOGUES / "differences.md").read_text(encoding="utf-8"), re.M)
-    used = {reason for path in FILES for step in parse(path) for _, reason, _ in step.theirs}
+    used = {reason for path in ALL for step in parse(path) for _, reason, _ in step.theirs}
     assert sorted(used) == sorted(table)

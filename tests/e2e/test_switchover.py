@@ -54,13 +54,12 @@ def make_world(top):
     return top
 
 
-@pytest.fixture
-def seen(tmp_path, place):
+def switch(tmp_path, *place):
     top = make_world(tmp_path / "world")
     script = Path(__file__).with_name("switchover.py")
     env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "LANG": "C.UTF-8"}
-    run = subprocess.run([*NAMESPACES, "/usr/bin/python3", str(script), str(top), str(place)], capture_output=True, text=True, timeout=250,
-                         env=env, check=False)
+    run = subprocess.run([*NAMESPACES, "/usr/bin/python3", str(script), str(top), *map(str, place)], capture_output=True, text=True,
+                         timeout=250, env=env, check=False)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
@@ -72,7 +71,8 @@ def text(message):
     return kept.removesuffix("\r\n") + blank + body, len(head) + 2 - len(kept)
 
 
-def test_switchover(seen):
+def test_switchover(tmp_path, place):
+    seen = switch(tmp_path, place)
     logins = [user.login for user in USERS]
     assert seen["check"] == ""
     assert seen["import"] == "3 messages, 3 ids found\n" * 3  # Maildirs and the MH folder
@@ -92,3 +92,17 @@ def test_switchover(seen):
         # 2 was deleted here.
         assert [back["uidl"][n] for n in "12"] == [theirs["uidl"][n] for n in "13"] and len(back["uidl"]) == 3
         assert [text(back["retr"][n])[0] for n in "123"] == [new["retr"][n] for n in "134"]
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    """{feature: what was seen with Mailutils, with ours, with Mailutils again}"""
+    return switch(tmp_path_factory.mktemp("switchover"))
+
+
+def test_expiry(features):
+    """1 was fetched from Mailutils just now, 2 four days ago, 3 came when it was back."""
+    for stage, (first, then) in zip(features["expiry"], [([1], [1]), ([1, 2], [1]), ([1, 3], [1, 3])]):
+        stamps = stage.pop("stamps")
+        assert stage == {user.login: [first, then] for user in USERS}
+        assert stamps == [len(then)] * len(USERS)

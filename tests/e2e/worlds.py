@@ -14,6 +14,8 @@ SERVERS = {
     "short": "tls-mode no; timeout 2;",
 }
 
+FEATURES_ON = "scan-lines yes;\nexpire 3;\n"
+
 
 class MailutilsDaemon(Daemon):
     """Mailutils' pop3d as an operator would start it."""
@@ -64,9 +66,9 @@ class World:
         self.daemon.finish()
 
     @classmethod
-    def ours(cls):
-        return cls(Daemon(), "auth { failure-delay 0; }\nmailbox { session-lock-wait 1; }\nlocking { retry-count 1; }\n")
+    def ours(cls, extra=""):
+        return cls(Daemon(), extra + "auth { failure-delay 0; }\nmailbox { session-lock-wait 1; }\nlocking { retry-count 1; }\n")
 
     @classmethod
-    def mailutils(cls):
-        return cls(MailutilsDaemon())
+    def mailutils(cls, extra=""):
+        return cls(MailutilsDaemon(), extra)
