@@ -5,9 +5,11 @@ usage: switchover.py WORLD [PLACE]	WORLD as for takeover.py; PLACE: where client
 					it is about what is kept in data bases"""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -134,17 +136,74 @@ def clients(seen, place):
     stop()
 
 
-def log_in(user, *, password=None):
-    """The numbers of the messages that are there; or why nobody is let in."""
+def log_in(user):
+    """What is said to the password, without what Mailutils and we say differently; and the numbers of the messages that are there."""
     with Pop3(ADDRESS, timeout=SECONDS) as c:
         c.ok(f"USER {user.login}")
-        reply = c.cmd(f"PASS {password or user.password}")
-        seen = reply.decode("ascii")
-        if reply.startswith(b"+OK"):
-            seen = [int(n) for m in c.list() for n in NUMBER.findall(c.retr(m))]
+        reply = c.cmd(f"PASS {user.password}").decode("ascii")
+        there = [int(n) for m in c.list() for n in NUMBER.findall(c.retr(m))] if reply.startswith("+OK") else None
         c.ok("QUIT")
         assert c.at_end()
+    return reply if there is None else "+OK", there
+
+
+def numbers_of(*users):
+    return [log_in(u)[1] for u in users]
+
+
+def records(file):
+    """What other programs see in a data base."""
+    return subprocess.run(["gdbmtool", "--read-only", file, "list"], check=True, stdout=subprocess.PIPE, text=True).stdout.split("\n")[:-1]
+
+
+BULLETINS = Path("/var/lib/bulletins")
+NUMBERS = BULLETINS / "numbers.db"
+
+
+def publish(n):
+    Mbox(BULLETINS / "source", 0, 0).deliver(b"From: admin@example.org\nSubject: bulletin\nX-Number: %d\n\nread this\n" % n)
+    os.chmod(BULLETINS / "source", 0o644)
+
+
+def bulletins(phase, who, news):
+    """Each bulletin comes to everybody once, whoever serves. `who` has logged in before, `news` have not."""
+    start()
+    seen = {"first": numbers_of(*who)}
+    if phase > 0:
+        publish(102 + phase)
+        seen["new"] = numbers_of(*who, *news)
+    seen["again"] = numbers_of(*who)
+    stop()
     return seen
+
+
+def in_database(phase):
+    bob, max_, _, ann, _ = USERS
+    if phase == 0:
+        BULLETINS.mkdir()
+        publish(101)
+        publish(102)
+        subprocess.run(["gdbmtool", "--newdb", NUMBERS, "store", "somebody", "1"], check=True)
+        shutil.chown(NUMBERS, "root", "mail")
+        NUMBERS.chmod(0o660)
+    return {**bulletins(phase, [bob, ann], [max_]), "records": records(NUMBERS)}
+
+
+def in_home(phase):
+    _, _, mia, _, vic = USERS
+    homes = [Path("/home/mia"), vic.path.parent]
+    if phase == 0:
+        mount("-t", "tmpfs", "none", "/home")
+        BULLETINS.mkdir(exist_ok=True)
+        BULLETINS.joinpath("source").unlink(missing_ok=True)
+        publish(101)
+        publish(102)
+        homes[0].mkdir()
+        for home, user in zip(homes, (mia, vic)):
+            home.joinpath(".popbull").write_text("1\n", encoding="ascii")
+            os.chown(home, user.uid, user.uid)
+            os.chown(home / ".popbull", user.uid, user.uid)
+    return {**bulletins(phase, [mia, vic], []), "records": [home.joinpath(".popbull").read_text(encoding="ascii") for home in homes]}
 
 
 def expiry(phase):
@@ -157,14 +216,54 @@ def expiry(phase):
         for user in USERS:
             deliver(user, 3)
     start()
-    seen = {user.login: [log_in(user), log_in(user)] for user in USERS}
+    seen = {user.login: numbers_of(user, user) for user in USERS}
     stop()
     return seen | {"stamps": [len(re.findall(rb"^X-Expire-Timestamp: \d+$", b"".join(user.inbox.contents()), re.M)) for user in USERS]}
 
 
+LOGINS = Path("/var/lib/logins.db")
+
+
+def delays(phase):
+    """One login in each interval, whoever serves."""
+    bob, max_, mia, ann, _ = USERS
+    start()
+    seen = [log_in(u)[0] for u in [(bob, bob, ann), (bob, ann, max_, max_), (bob, max_, mia)][phase]]
+    stop()
+    return {"logins": seen, "records": [r.split()[0] for r in records(LOGINS)]}
+
+
+def apop(phase):
+    """Secrets that Mailutils' popauth has written are those that a digest is made of, whoever serves."""
+    bob, max_, *_ = USERS
+    if phase == 0:
+        subprocess.run(["popauth", "--create", "--file=/dev/stdin"], input="bob shared\n", check=True, text=True)
+    start()
+    seen = []
+    for user, secret in ((bob, b"shared"), (bob, b"wrong"), (max_, b"shared")):
+        with Pop3(ADDRESS, timeout=SECONDS) as c:
+            stamp = re.search(rb"<.*>", c.greeting)[0]
+            reply = c.cmd(b"APOP %s %s" % (user.login.encode(), hashlib.md5(stamp + secret).hexdigest().encode()))
+            seen.append(reply[:3].decode("ascii"))
+            c.ok("QUIT")
+    seen.append(log_in(bob)[0])
+    stop()
+    return seen
+
+
 FEATURES = {
     "expiry": (expiry, "expire 3;\ndelete-expired yes;\n"),
+    "bulletins in a database": (in_database, f'bulletin-source {BULLETINS}/source;\nbulletin-db "gdbm://{NUMBERS};none";\n'),
+    "bulletins in home": (in_home, f"bulletin-source {BULLETINS}/source;\n"),
+    "delays": (delays, f'login-delay "1 hour";\nstat-file "gdbm://{LOGINS};none";\n'),
+    "apop": (apop, "apop-database-file /etc/apop.db;\napop-database-owner root;\n"),
 }
+
+
+def honoured(conf):
+    """Whether ours has all that the configuration asks for."""
+    lint = subprocess.run([BINARY, "--config-file", conf, "--config-lint"], capture_output=True, text=True, check=False)
+    return "not honoured yet" not in lint.stderr
 
 
 def features(seen):
@@ -175,6 +274,8 @@ def features(seen):
         deliver(user, 1)
     for name, (feature, statements) in FEATURES.items():
         conf.write_text(text + statements, encoding="ascii")
+        if not honoured(conf):
+            continue
         seen[name] = [feature(0)]
         with ours_instead():
             seen[name].append(feature(1))
