@@ -4,6 +4,8 @@
  * exist, or can have no right password, goes the same way with a decoy: the hash of the last user who does exist. So
  * neither the time nor the queue in front of the hash processes tells which it was. Right passwords become a grant.
  *
+ * Where there is a database of APOP, a login first sees to it that its secrets are known (apop.h).
+ *
  * It never hashes and waits for nobody, so that a login that the cache knows does not queue behind one that it does
  * not. From the system it needs, beyond the loop, its channels and memory: openat for reading of the directories of
  * users and of files in them, newfstatat, pread64, close, getrandom. */
@@ -36,6 +38,7 @@ struct auth {
 	struct hashers hashers;
 	struct grants grants;
 	struct fronts fronts;
+	struct apop apop;
 	char decoy[HASH_MOST];
 	size_t decoy_len;
 };
@@ -49,7 +52,7 @@ struct login {
 	struct address client;
 	struct cache_key key;
 	bool decoy;
-	bool unknown;      /* a decoy, since there is no such user */
+	enum old_line old; /* when it is refused */
 	struct why reason; /* of a decoy */
 	const struct auth_module *source;
 	uint32_t uid, gid;
@@ -103,7 +106,7 @@ static void login_untold(struct auth *a, struct login *l, const char *reason)
 
 static void login_refuse(struct auth *a, struct login *l, const char *reason)
 {
-	(void)old_line(l->unknown ? OLD_NONEXISTENT : OLD_WRONG, OLD(l->user));
+	(void)old_line(l->old, OLD(l->user));
 	fronts_count_failure(&a->fronts, l->front);
 	login_deny(a, l, ERR_AUTH, reason);
 }
@@ -291,34 +294,102 @@ static void login_begin(struct auth *a, struct login *l)
 	}
 }
 
-static void on_login(void *arg, uint32_t front, const struct msg_login *m, struct slice user, struct slice password)
+/* Who has a secret of APOP, and should not show a password to whoever listens. */
+static bool may_use_password(const struct auth *a, struct slice user, struct why *why)
 {
-	struct auth *a = arg;
-	struct query q = {.login = user, .local = &m->local};
-	struct record r = {0};
-	struct why why = {""};
-	bool clean = credential_is_clean(user) && credential_is_clean(password);
-	enum err err = clean ? chain_lookup(&a->chain, &q, &r, &why) : fail(&why, ERR_AUTH, "invalid characters");
+	struct slice secret;
 
-	if (err != OK && err != ERR_AUTH) {
-		(void)old_line(OLD_NO_INFO, OLD(user, slice_str(why.text)));
-		fronts_deny(&a->fronts, front, m->sid, err, why.text);
-		return;
-	}
-	bool real = err == OK && record_is_checkable(a, &r, &why);
+	if (a->conf->auth.apop_password_login || !a->apop.path || !apop_secret(&a->apop, user, &secret))
+		return true;
+	(void)fail(why, ERR_AUTH, "has a secret for APOP, and apop-password-login is no");
+	return false;
+}
+
+static void login_by_password(struct auth *a, uint32_t front, const struct msg_login *m, const struct credentials *c,
+			      const struct record *r, struct why *why)
+{
+	bool known = r->source, real = known && record_is_checkable(a, r, why) && may_use_password(a, c->user, why);
 
 	if (real)
-		decoy_set(a, r.hash);
-	struct login *l = login_new(front, m, user, password, &r, (struct slice){a->decoy, a->decoy_len});
+		decoy_set(a, r->hash);
+	struct login *l = login_new(front, m, c->user, c->password, r, (struct slice){a->decoy, a->decoy_len});
 
 	if (!l) {
 		fronts_deny(&a->fronts, front, m->sid, ERR_TEMP, "no memory");
 		return;
 	}
 	l->decoy = !real;
-	l->unknown = err != OK;
-	l->reason = why;
+	l->old = known ? OLD_WRONG : OLD_NONEXISTENT;
+	l->reason = *why;
 	login_begin(a, l);
+}
+
+/* Whoever has no secret is compared with an empty one, so that both take as long; a failure is answered at a fixed time anyway. */
+static bool digest_is_right(const struct auth *a, const struct credentials *c, enum old_line *old, struct why *why)
+{
+	struct slice secret = {0};
+	bool found = apop_secret(&a->apop, c->user, &secret), right = apop_is_right(c->stamp, secret, c->password);
+
+	*old = found ? OLD_APOP_WRONG : OLD_APOP_NONE;
+	if (!found || !right)
+		(void)fail(why, ERR_AUTH, found ? "wrong digest" : "no secret for APOP");
+	return found && right;
+}
+
+/* RFC 1939, section 7. The user must be one of the chain's. No hash is needed, and no answer worth keeping. */
+static void login_by_digest(struct auth *a, uint32_t front, const struct msg_login *m, const struct credentials *c,
+			    const struct record *r, struct why *why)
+{
+	struct why reason = {""};
+	enum err state = a->apop.path ? apop_state(&a->apop) : OK;
+	enum old_line old;
+
+	if (state != OK) {
+		fronts_deny(&a->fronts, front, m->sid, state, "the database of APOP cannot be read");
+		return;
+	}
+	bool right = digest_is_right(a, c, &old, &reason);
+	struct login *l = login_new(front, m, c->user, c->password, r, (struct slice){0});
+
+	if (!l) {
+		fronts_deny(&a->fronts, front, m->sid, ERR_TEMP, "no memory");
+		return;
+	}
+	if (right && r->refusal)
+		(void)fail(&reason, ERR_AUTH, "%s", r->refusal);
+	l->old = right && !r->source ? OLD_NONEXISTENT : old;
+	l->reason = right && !r->source ? *why : reason;
+	l->decoy = !right || !r->source || r->refusal;
+	login_end(a, l, l->decoy ? VERDICT_WRONG : VERDICT_RIGHT);
+}
+
+/* What is to be known from outside is known. */
+static void login_now(void *arg, uint32_t front, const struct msg_login *m, const struct credentials *c)
+{
+	struct auth *a = arg;
+	struct query q = {.login = c->user, .local = &m->local};
+	struct record r = {0};
+	struct why why = {""};
+	bool clean = credential_is_clean(c->user) && credential_is_clean(c->password);
+	enum err err = clean ? chain_lookup(&a->chain, &q, &r, &why) : fail(&why, ERR_AUTH, "invalid characters");
+
+	log_session(m->log_id);
+	if (err != OK && err != ERR_AUTH) {
+		(void)old_line(OLD_NO_INFO, OLD(c->user, slice_str(why.text)));
+		fronts_deny(&a->fronts, front, m->sid, err, why.text);
+		return;
+	}
+	if (err != OK)
+		r.source = NULL; /* of a module that had begun with it */
+	(c->stamp.n > 0 ? login_by_digest : login_by_password)(a, front, m, c, &r, &why);
+}
+
+static void on_login(void *arg, uint32_t front, const struct msg_login *m, const struct credentials *c)
+{
+	struct auth *a = arg;
+
+	if (!a->apop.path || apop_is_ready(&a->apop, front, m, c))
+		login_now(a, front, m, c);
 }
 
 /* --- the process ------------------------------------------------------------------------------------------------ */
@@ -351,6 +422,13 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
+static enum err on_secrets(struct chan *c, struct msg *m, struct why *why)
+{
+	struct auth *a = c->owner;
+
+	return apop_arrived(&a->apop, m, why);
+}
+
 static enum err on_forget(struct chan *c, struct msg *m, struct why *why)
 {
 	struct auth *a = c->owner;
@@ -373,6 +451,9 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 		return err;
 	decoy_set(a, SLICE(first_decoy));
 	auth_child_open(&a->child, env, on_peer, on_forget, a);
+	a->child.ops.on[MSG_SECRETS] = on_secrets;
+	a->apop = (struct apop){.path = env->apop_path, .master = &a->child.master, .resume = login_now, .arg = a};
+	apop_init(&a->apop);
 	a->fronts.loop = a->child.loop;
 	a->fronts.login = on_login;
 	a->fronts.arg = a;
@@ -393,6 +474,7 @@ static void auth_close(struct auth *a)
 	fronts_close(&a->fronts);
 	hashers_close(&a->hashers);
 	grants_close(&a->grants);
+	apop_done(&a->apop);
 	auth_child_close(&a->child);
 	chain_close(&a->chain);
 	cache_close(&a->cache);

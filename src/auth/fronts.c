@@ -66,12 +66,18 @@ static enum err on_login(struct chan *c, struct msg *m, struct why *why)
 	const struct front *f = c->owner;
 	const struct msg_login *login = m->payload;
 
-	if ((size_t)login->user_len + login->password_len != m->bulk.n || login->user_len > NAME_MOST ||
-	    login->password_len > SECRET_MOST)
+	if ((size_t)login->user_len + login->password_len + login->stamp_len != m->bulk.n ||
+	    login->user_len > NAME_MOST || login->password_len > SECRET_MOST || login->stamp_len > STAMP_MOST)
 		return fail(why, ERR_PERM, "a login with %zu octets", m->bulk.n);
+	const char *text = m->bulk.p;
+	struct credentials who = {
+		.user = {text, login->user_len},
+		.password = {text + login->user_len, login->password_len},
+		.stamp = {text + login->user_len + login->password_len, login->stamp_len},
+	};
+
 	log_session(login->log_id);
-	f->all->login(f->all->arg, c->peer_serial, login, (struct slice){m->bulk.p, login->user_len},
-		      (struct slice){m->bulk.p + login->user_len, login->password_len});
+	f->all->login(f->all->arg, c->peer_serial, login, &who);
 	return OK;
 }
 

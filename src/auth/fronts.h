@@ -2,6 +2,7 @@
  *
  * A front is named by the serial of its process, and a login outlives it: what is said to one that has ended goes nowhere. */
 #pragma once
+#include "auth/apop.h"
 #include "ipc/chan.h"
 
 struct front;
@@ -9,9 +10,9 @@ struct front;
 struct fronts {
 	struct ev_loop *loop;
 	struct front *list; /* as many as cores */
-	/* A client of this front has said who he is. The lengths in m are those of user and password, which are secret, valid
-	 * until it returns, and at most NAME_MOST and SECRET_MOST octets. */
-	void (*login)(void *arg, uint32_t front, const struct msg_login *m, struct slice user, struct slice password);
+	/* A client of this front has said who he is. The credentials are valid until it returns, and at most NAME_MOST, SECRET_MOST
+	 * and STAMP_MOST octets. */
+	void (*login)(void *arg, uint32_t front, const struct msg_login *m, const struct credentials *c);
 	void *arg;
 };
 

@@ -139,6 +139,7 @@ struct conf_auth {
 		uint32_t size; /* entries */
 	} cache;
 	struct seconds failure_delay;
+	bool apop_password_login;
 };
 
 enum mbox_quoting { QUOTING_MBOXRD, QUOTING_MBOXO, QUOTING_NONE };

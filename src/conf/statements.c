@@ -156,12 +156,16 @@ const struct statement statements[] = {
 	{"", "bulletin-new-user", TOP_AS(KIND_BULLETIN_NEW, bulletin_new_user), "arg", "all",
 	 "Bulletins for a user who got none before: all, none, or since \"YYYY-MM-DD\".", HONOURED,
 	 "e2e/test_bulletins.py::test_new_user", .words = &bulletin_words},
-	{"", "apop-database-file", TOP(apop_database_file), "file", "/etc/apop.db", "Data base of secrets for APOP.",
-	 LATER},
+	{"", "apop-database-file", TOP(apop_database_file), "file", "/etc/apop.db",
+	 "Data base of secrets for APOP (popauth(8)): /PATH or gdbm, lmdb, text, bdb with ///PATH; behind it perhaps "
+	 ";CHECKS. "
+	 "Without the file there is no APOP.",
+	 HONOURED, "e2e/test_apop.py::test_clients"},
 	{"", "apop-database-owner", TOP(apop_database_owner), "user", NULL,
-	 "Who must own it: a name or a number. Unset: the user that the daemon was started by.", LATER},
+	 "Who must own it: a name or a number. Unset: the user that the daemon was started by.", HONOURED,
+	 "e2e/test_apop.py::test_owner"},
 	{"", "apop-database-safety", TOP(apop_database_safety), "list", "all",
-	 "What must hold of it before it is used. " CHECKS_HELP, LATER},
+	 "What must hold of it before it is used. " CHECKS_HELP, HONOURED, "e2e/test_apop.py::test_safety"},
 	{"", "tls-mode", TOP_AS(KIND_WORD, tls_mode), "mode", NULL,
 	 "For inetd mode, and servers that say nothing: no TLS, STLS offered (ondemand), STLS required, or TLS from "
 	 "the "
@@ -349,6 +353,9 @@ const struct statement statements[] = {
 	{"auth", "failure-delay", TOP(auth.failure_delay), "time", "2",
 	 "Time from PASS to the refusal; grows to 15 seconds with each failure on a connection.", HONOURED,
 	 "e2e/test_statements.py::test_failure_delay", RANGE(0, 15)},
+	{"auth", "apop-password-login", TOP(auth.apop_password_login), "arg", "no",
+	 "Whether users with a secret for APOP may log in with USER and PASS, too.", HONOURED,
+	 "e2e/test_apop.py::test_password_of_a_user_with_a_secret"},
 	{"auth.cache", "ttl", TOP(auth.cache.ttl), "time", "300",
 	 "How long a password that was right is remembered (as a keyed hash). 0: not at all.", HONOURED,
 	 "auth/test_cache.c::test_story", RANGE(0, DAY)},

@@ -1,4 +1,5 @@
 /* front/cmd_auth.c - commands before the login, and those that are legal everywhere */
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -40,6 +41,19 @@ static double locks_wait(const struct conf *cf)
 	       (double)cf->locking.retry_count * (double)cf->locking.retry_sleep.n;
 }
 
+static enum next login_ask(struct session *s, struct slice password, struct slice stamp)
+{
+	s->login_at = ev_now(s->front->loop);
+	if (peers_auth_comes(s->front)) {
+		session_wait(s, WAIT_AUTH, LOGIN_WAIT);
+		return NEXT_AGAIN;
+	}
+	session_wait(s, WAIT_LOGIN, LOGIN_WAIT + locks_wait(s->front->conf));
+	if (!peers_login(s, password, stamp))
+		login_denied(s, ERR_TEMP, SLICE("no auth process"));
+	return s->wait == WAIT_NOTHING ? NEXT_COMMAND : NEXT_WAIT;
+}
+
 enum next cmd_pass(struct session *s, const struct args *a)
 {
 	if (s->user.n == 0) {
@@ -50,15 +64,66 @@ enum next cmd_pass(struct session *s, const struct args *a)
 		reply_err(&s->out, "Argument too long");
 		return NEXT_COMMAND;
 	}
-	s->login_at = ev_now(s->front->loop);
-	if (peers_auth_comes(s->front)) {
-		session_wait(s, WAIT_AUTH, LOGIN_WAIT);
-		return NEXT_AGAIN;
+	return login_ask(s, a->text, SLICE(""));
+}
+
+/* RFC 1939, section 7: never the same twice, and nobody can know it before. The random part sees to that. */
+void apop_stamp(struct session *s)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char octets[16];
+	char text[STAMP_MOST];
+	struct buf b = BUF(text);
+
+	if (!s->front->env->apop_host || RAND_bytes(octets, sizeof octets) != 1)
+		return;
+	buf_char(&b, '<');
+	for (size_t i = 0; i < sizeof octets; i++) {
+		buf_char(&b, digits[octets[i] >> 4]);
+		buf_char(&b, digits[octets[i] & 15]);
 	}
-	session_wait(s, WAIT_LOGIN, LOGIN_WAIT + locks_wait(s->front->conf));
-	if (!peers_login(s, a->text))
-		login_denied(s, ERR_TEMP, SLICE("no auth process"));
-	return s->wait == WAIT_NOTHING ? NEXT_COMMAND : NEXT_WAIT;
+	buf_char(&b, '.');
+	buf_u64(&b, (uint64_t)(clock_wall_ns() / 1000000000));
+	buf_char(&b, '@');
+	buf_str(&b, s->front->env->apop_host);
+	buf_char(&b, '>');
+	const char *kept = b.full ? NULL : arena_str(s->arena, buf_slice(&b));
+
+	s->stamp = (struct slice){kept, kept ? b.len : 0};
+	s->before_user = arena_mark(s->arena); /* it stays when a login is forgotten */
+}
+
+/* Takes the name off the front of what is said. A word that is alone may be a digest, which nobody is to see in a log. */
+static struct slice take_name_of_apop(struct slice *rest)
+{
+	struct slice all = slice_trim(*rest), name = {all.p, 0};
+
+	while (name.n < all.n && all.p[name.n] != ' ' && all.p[name.n] != '\t')
+		name.n++;
+	*rest = slice_trim((struct slice){all.p + name.n, all.n - name.n});
+	if (rest->n > 0)
+		return name;
+	*rest = name;
+	return SLICE("");
+}
+
+/* Without a time stamp in the greeting there is no APOP. */
+enum next cmd_apop(struct session *s, const struct args *a)
+{
+	struct slice digest = a->text, name = take_name_of_apop(&digest);
+
+	if (s->stamp.n == 0 || digest.n == 0 || name.n > NAME_MOST || digest.n > SECRET_MOST) {
+		reply_err(&s->out, s->stamp.n == 0 ? "Invalid command" : "Invalid arguments");
+		return NEXT_COMMAND;
+	}
+	login_forget(s);
+	s->user = (struct slice){arena_str(s->arena, name), name.n};
+	if (!s->user.p) {
+		s->user.n = 0;
+		reply_code(&s->out, ERR_TEMP);
+		return NEXT_COMMAND;
+	}
+	return login_ask(s, digest, s->stamp);
 }
 
 /* RFC 5034. No mechanism is offered. */

@@ -12,6 +12,7 @@ static const struct command commands[] = {
 	/*        legal in                               argument       secret password */
 	{"USER", AUTHORIZATION,                          ARG_NAME,      false, true,  cmd_user}, /* RFC 1939, section 7 */
 	{"PASS", AUTHORIZATION,                          ARG_VERBATIM,  true,  true,  cmd_pass}, /* section 7 */
+	{"APOP", AUTHORIZATION,                          ARG_VERBATIM,  true,  false, cmd_apop}, /* section 7 */
 	{"AUTH", AUTHORIZATION,                          ARG_ANY,       true,  false, cmd_auth}, /* RFC 5034 */
 	{"STLS", INITIAL | AUTHORIZATION,                ARG_NONE,      false, false, cmd_stls}, /* RFC 2595, section 4 */
 	{"CAPA", INITIAL | AUTHORIZATION | TRANSACTION,  ARG_NONE,      false, false, cmd_capa}, /* RFC 2449, section 5 */

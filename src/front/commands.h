@@ -44,10 +44,14 @@ enum next session_command(struct session *s, struct slice line);
 /* cmd_auth.c: AUTHORIZATION. */
 enum next cmd_user(struct session *s, const struct args *a);
 enum next cmd_pass(struct session *s, const struct args *a);
+enum next cmd_apop(struct session *s, const struct args *a);
 enum next cmd_auth(struct session *s, const struct args *a);
 enum next cmd_capa(struct session *s, const struct args *a);
 enum next cmd_noop(struct session *s, const struct args *a);
 enum next cmd_quit(struct session *s, const struct args *a);
+
+/* Makes the time stamp of the greeting, where there is APOP. */
+void apop_stamp(struct session *s);
 
 /* What the client said about who it is. */
 void login_forget(struct session *s);

@@ -199,7 +199,7 @@ static void auth_has_come(struct front *f)
 	}
 }
 
-bool peers_login(struct session *s, struct slice password)
+bool peers_login(struct session *s, struct slice password, struct slice stamp)
 {
 	struct peer *auth;
 	struct msg_login m = {
@@ -209,6 +209,7 @@ bool peers_login(struct session *s, struct slice password)
 		.failures = s->failures,
 		.user_len = (uint16_t)s->user.n,
 		.password_len = (uint16_t)password.n,
+		.stamp_len = (uint16_t)stamp.n,
 	};
 
 	sid_give(&s->front->peers, s);
@@ -216,7 +217,8 @@ bool peers_login(struct session *s, struct slice password)
 	while ((auth = least_busy(&s->front->peers))) {
 		join_peer(s, auth);
 		auth->outstanding++;
-		if (chan_send(&auth->chan, MSG_LOGIN, &(struct chan_out){.payload = &m, .bulk = {s->user, password}}))
+		if (chan_send(&auth->chan, MSG_LOGIN,
+			      &(struct chan_out){.payload = &m, .bulk = {s->user, password, stamp}}))
 			return true;
 		leave_peer(s);
 	}

@@ -41,8 +41,8 @@ bool peers_add(struct front *f, const struct msg_peer *who, int fd);
 /* inetd mode: there is no auth process yet, but there will be: it is asked for. Then sessions in WAIT_AUTH go on. */
 bool peers_auth_comes(struct front *f);
 
-/* Asks an auth process. False: there is none; nothing was asked. */
-bool peers_login(struct session *s, struct slice password);
+/* Asks an auth process about a password, or with a time stamp about a digest. False: there is none; nothing was asked. */
+bool peers_login(struct session *s, struct slice password, struct slice stamp);
 
 /* An answer to a login; for the messages of master, too. */
 enum err peers_on_deny(struct front *f, const struct peer *from, const struct msg *m, struct why *why);

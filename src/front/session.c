@@ -389,8 +389,13 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 
 void session_greet(struct session *s)
 {
+	char text[STAMP_MOST + sizeof "POP3 Ready "] = "POP3 Ready";
+
+	apop_stamp(s);
+	if (s->stamp.n > 0)
+		(void)snprintf(text, sizeof text, "POP3 Ready %.*s", (int)s->stamp.n, s->stamp.p);
 	if (output_room(s))
-		reply_ok(&s->out, "POP3 Ready");
+		reply_ok(&s->out, text);
 }
 
 bool session_new(struct front *f, const struct arrival *who)

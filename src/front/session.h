@@ -83,6 +83,7 @@ struct session {
 	enum next (*more)(struct session *s); /* goes on with a multi-line reply when there is room; NULL: no such */
 	uint32_t more_at;                     /* msgno: how far a listing is */
 
+	struct slice stamp; /* of the greeting, for APOP; n 0: none was sent */
 	struct arena_mark before_user;
 	struct slice user; /* as the client typed it; n 0: none */
 	struct slice name; /* as the back end knows it, once the maildrop is open */

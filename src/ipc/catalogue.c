@@ -15,7 +15,7 @@
 
 enum {
 	GRANT_BULK = NAME_MOST + 2 * URL_MOST,
-	LOGIN_BULK = NAME_MOST + 1024,
+	LOGIN_BULK = NAME_MOST + 1024 + STAMP_MOST,
 	HASH_BULK = 1024 + 1024,
 	REASON_BULK = sizeof(struct why)
 };
@@ -39,6 +39,8 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_VERDICT] =  {"verdict",  X,             F,             0, 0, PAYLOAD(msg_verdict), REASON_BULK,  0},
 
 	[MSG_LOGIN] =    {"login",    F,             A,             0, 0, PAYLOAD(msg_login),  LOGIN_BULK,    1},
+	[MSG_SECRETS_WANTED] = {"secrets-wanted", A,   M,             0, 0, 0,                   0,             0},
+	[MSG_SECRETS] =  {"secrets",  M,             A,             0, 1, PAYLOAD(msg_secrets), 0,            0},
 	[MSG_HASH] =     {"hash",     A,             H,             0, 0, PAYLOAD(msg_hash),   HASH_BULK,     1},
 	[MSG_HASHED] =   {"hashed",   H,             A,             0, 0, PAYLOAD(msg_hashed), 0,             0},
 	[MSG_GRANT] =    {"grant",    A | M,         S | M,         0, 0, PAYLOAD(msg_grant),  GRANT_BULK,    0},

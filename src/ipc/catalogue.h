@@ -44,9 +44,11 @@ enum msg_type {
 	MSG_WITHDRAW, /* front to access: the client has gone, no answer is waited for; end its program */
 	MSG_VERDICT,  /* access to front: the client may come in, or not */
 	/* a login */
-	MSG_LOGIN,  /* front to auth: a user name and a password */
-	MSG_HASH,   /* auth to hash: does this password have that hash? */
-	MSG_HASHED, /* the answer */
+	MSG_LOGIN,          /* front to auth: a user name and a password, or a digest */
+	MSG_SECRETS_WANTED, /* auth to master: read the database of APOP */
+	MSG_SECRETS,        /* the answer: the table (ipc/secrets.h) comes along */
+	MSG_HASH,           /* auth to hash: does this password have that hash? */
+	MSG_HASHED,         /* the answer */
 	MSG_GRANT, /* auth to store, or to master for an owner without a (free) worker, who starts one and passes it on */
 	MSG_DENY, /* auth, master or store to front: no session, and why */
 	MSG_SCAN, /* store to front: the maildrop is open; its scan listing */
@@ -71,6 +73,7 @@ enum {
 	MSG_BULK_MOST = 128 * 1024, /* octets behind a payload */
 	MSG_FDS_MOST = 2,
 	NAME_MOST = 255,  /* octets of a user name, a host name */
+	STAMP_MOST = 128, /* octets of a time stamp of APOP */
 	SOURCE_MOST = 16, /* octets of a module's name, and what fills it up */
 	URL_MOST = 4095,  /* octets of a mailbox URL or a path */
 };
@@ -123,8 +126,15 @@ struct msg_login {
 	uint64_t sid;
 	uint64_t log_id; /* of the client's connection, for log lines: any number */
 	struct address client, local;
-	uint32_t failures;               /* of this connection so far */
-	uint16_t user_len, password_len; /* octets of bulk, in this order */
+	uint32_t failures; /* of this connection so far */
+	/* octets of bulk, in this order. With a time stamp, the password is a digest of APOP (RFC 1939, section 7) */
+	uint16_t user_len, password_len, stamp_len, pad;
+	uint32_t pad2;
+};
+
+/* With a descriptor where err is OK. */
+struct msg_secrets {
+	uint32_t err; /* enum err */
 };
 
 struct msg_hash {

@@ -11,6 +11,8 @@ static const struct {
 	[OLD_LOGIN] = {LOG_INFO, "POP3 login: user `%1', source %2"},
 	[OLD_NONEXISTENT] = {LOG_INFO, "user `%1' nonexistent"},
 	[OLD_WRONG] = {LOG_INFO, "user `%1': authentication failed"},
+	[OLD_APOP_NONE] = {LOG_INFO, "password for `%1' not found in the database"},
+	[OLD_APOP_WRONG] = {LOG_INFO, "APOP failed for `%1'"},
 	[OLD_NO_INFO] = {LOG_ERR, "error getting identity info for user `%1': %2"},
 	[OLD_NO_CHECK] = {LOG_ERR, "error authenticating user `%1': %2"},
 	[OLD_OPENED_ONE] = {LOG_INFO, "user `%1' logged in with mailbox `%2' (1 message)"},

@@ -13,6 +13,8 @@ enum old_line {
 	OLD_LOGIN,       /* name, module */
 	OLD_NONEXISTENT, /* user as typed */
 	OLD_WRONG,       /* user as typed */
+	OLD_APOP_NONE,   /* user as typed */
+	OLD_APOP_WRONG,  /* user as typed */
 	OLD_NO_INFO,     /* user as typed, reason */
 	OLD_NO_CHECK,    /* user as typed, reason */
 	/* store */

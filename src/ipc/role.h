@@ -52,7 +52,10 @@ struct role_env {
 
 	const char *spool; /* the directory in which locker makes files for us; NULL: there is no locker */
 
+	const char *apop_host; /* of time stamps in greetings; NULL: no APOP */
+
 	/* auth */
+	const char *apop_path;          /* whose changes are looked for: the database of APOP; NULL: there is none */
 	const struct store_slot *slots; /* of all store workers, for reading */
 	void *cache;                    /* shared by the auth workers alone */
 	size_t cache_octets;

@@ -9,6 +9,7 @@
 
 #include "conf/cmdline.h"
 #include "master/activation.h"
+#include "master/apop.h"
 #include "master/certs.h"
 #include "master/inetd.h"
 #include "master/keeper.h"
@@ -41,6 +42,14 @@ static int load_unwatched(struct cmdline *cl, struct conf **out)
 	return configuration_read(cl, out);
 }
 
+/* What --config-lint looks at besides the configuration. */
+static int files_lint(const struct conf *cf)
+{
+	int certs = certs_lint(cf), apop = apop_lint(cf);
+
+	return certs != EX_OK ? certs : apop;
+}
+
 int main(int argc, char **argv)
 {
 	struct cmdline cl;
@@ -53,7 +62,7 @@ int main(int argc, char **argv)
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	status = cmdline_parse(&cl, argc, argv);
-	cl.lint_files = certs_lint;
+	cl.lint_files = files_lint;
 	if (status == CMDLINE_GO)
 		status = is_watched ? cmdline_load(&cl, &cf) : load_unwatched(&cl, &cf);
 	if (status != CMDLINE_GO)

@@ -13,6 +13,7 @@
 #include "ipc/granted.h"
 #include "ipc/region.h"
 #include "ipc/role.h"
+#include "master/apop.h"
 #include "master/certs.h"
 #include "master/commons.h"
 #include "master/external.h"
@@ -69,6 +70,7 @@ struct master {
 	struct paths paths;
 	struct listeners listeners;
 	struct certs certs;
+	struct apop apop;
 	struct commons *commons; /* of the fronts of all masters */
 	unsigned first;          /* slot there of our first front */
 	struct region slots, cache;

@@ -112,6 +112,8 @@ int prepare(struct master *m, struct why *why)
 		(void)fail(why, ERR_PERM, "certificates or keys cannot be used");
 		return status;
 	}
+	if (apop_prepare(&m->apop, m->cf, why) != OK)
+		return EX_CONFIG;
 	landlock_tell();
 	umask(022); /* directories above ours, where they are missing */
 	enum err err = paths_open(&m->paths, m->cf, why);

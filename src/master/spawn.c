@@ -60,6 +60,7 @@ static enum err env_front(const struct child *c, struct role_env *env, struct wh
 	void *tickets;
 
 	env->certs = m->certs.fd;
+	env->apop_host = m->apop.on ? m->apop.host : NULL;
 	env->client = m->is_inetd ? m->client : -1;
 	memcpy(env->wake, commons->wake, sizeof env->wake);
 	env->places = (struct places_seat){
@@ -80,6 +81,7 @@ static enum err env_auth(const struct child *c, struct role_env *env, struct why
 	void *slots;
 
 	env->hashers = m->pool[ROLE_HASH].n;
+	env->apop_path = m->apop.on ? m->apop.name.path : NULL;
 	env->cache_octets = m->cache.size;
 	if (map(&slots, &m->slots, false, 0, m->slots.size, why) != OK)
 		return ERR_TEMP;

@@ -122,6 +122,7 @@ static void on_child_signal(struct ev_loop *loop, ev_signal *w, int revents)
 		pid_t pid = ended.si_pid;
 		struct hold *program = externals_find(m, pid);
 		struct child *c = program ? NULL : child_find(m, pid);
+		bool reader = pid == m->apop.pid;
 
 		if (program)
 			externals_kill_group(program);
@@ -131,6 +132,8 @@ static void on_child_signal(struct ev_loop *loop, ev_signal *w, int revents)
 			externals_ended(program, status);
 		else if (c)
 			child_ended(c, status);
+		else if (reader)
+			apop_ended(m, status);
 		ended = (siginfo_t){0};
 	}
 }
@@ -221,12 +224,24 @@ static void on_child_closed(struct chan *ch, const char *reason)
 
 static enum err on_wanted(struct chan *ch, struct msg *msg, struct why *why);
 
+static enum err on_secrets_wanted(struct chan *ch, struct msg *msg, struct why *why)
+{
+	const struct child *c = ch->owner;
+
+	(void)msg;
+	if (!c->master->apop.on)
+		return fail(why, ERR_PERM, "it wants a database that there is not");
+	apop_read(c->master);
+	return OK;
+}
+
 static const struct chan_ops child_ops = {
 	.on =
 		{
 			[MSG_READY] = on_ready,
 			[MSG_LEFT] = on_left,
 			[MSG_WANTED] = on_wanted,
+			[MSG_SECRETS_WANTED] = on_secrets_wanted,
 			[MSG_LOG_LOST] = on_log_lost,
 			[MSG_IDLE] = on_idle,
 			[MSG_GRANT] = on_grant,

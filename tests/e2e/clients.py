@@ -59,12 +59,12 @@ def curl(where, user, directory, *more):
     return call("curl", *common, *[url + n for n in numbers], *deletions)
 
 
-def fetchmail(where, user, directory):
+def fetchmail(where, user, directory, proto="pop3"):
     mbox = directory / "mbox"
     tls = {"": 'sslproto ""', "stls": 'sslproto "TLS1.2+"', "implicit": "ssl"}[where.tls]
     verify = f' sslcertck sslcertfile "{where.ca}" sslcommonname "localhost"' if where.tls else ""
     rc = secret_file(directory / "fetchmailrc",
-                     f'poll 127.0.0.1 protocol pop3 port {where.port} auth password username "{user.login}" '
+                     f'poll 127.0.0.1 protocol {proto} port {where.port} auth password username "{user.login}" '
                      f'password "{user.password}" {tls}{verify} {"keep" if where.keep else "nokeep fetchall"}\nmda "/bin/cat >> {mbox}"\n')
     mbox.write_bytes(b"")
     call("fetchmail", "-f", rc, "-i", str(directory / "ids"), "--nodetach", "--nosyslog", "-N", "--pidfile",
@@ -72,18 +72,18 @@ def fetchmail(where, user, directory):
     return mbox.read_bytes()
 
 
-def mpop(where, user, directory):
+def mpop(where, user, directory, auth="user"):
     mbox = directory / "mbox"
     tls = f"tls on\ntls_starttls {'on' if where.tls == 'stls' else 'off'}\ntls_trust_file {where.ca}\n" if where.tls else "tls off\n"
     rc = secret_file(directory / "mpoprc",
-                     f"account t\nhost 127.0.0.1\nport {where.port}\nuser {user.login}\npassword {user.password}\nauth user\n"
+                     f"account t\nhost 127.0.0.1\nport {where.port}\nuser {user.login}\npassword {user.password}\nauth {auth}\n"
                      f"{tls}keep {'on' if where.keep else 'off'}\nreceived_header off\ndelivery mbox {mbox}\nuidls_file {directory}/uidls\n")
     mbox.write_bytes(b"")
     call("mpop", "-C", rc, "-q", "t", env=home(directory))
     return mbox.read_bytes()
 
 
-def getmail(where, user, directory):
+def getmail(where, user, directory, more=""):
     """It knows no STLS."""
     maildir = directory / "getmail"
     for sub in ("new", "cur", "tmp"):
@@ -91,7 +91,7 @@ def getmail(where, user, directory):
     tls = f"ca_certs = {where.ca}\n" if where.tls else ""
     rc = directory / "rc"
     rc.write_text(f"[retriever]\ntype = SimplePOP3{'SSL' if where.tls else ''}Retriever\nserver = 127.0.0.1\nport = {where.port}\n"
-                  f"username = {user.login}\npassword = {user.password}\n{tls}[destination]\ntype = Maildir\n"
+                  f"username = {user.login}\npassword = {user.password}\n{tls}{more}[destination]\ntype = Maildir\n"
                   f"path = {maildir}/\n[options]\nread_all = {not where.keep}\ndelete = {not where.keep}\ndelivered_to = false\nreceived = false\n")
     who = {}
     if os.getuid() == 0:  # "refuse to deliver mail as root"

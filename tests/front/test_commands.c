@@ -76,7 +76,7 @@ static const struct {
 } verbs[] = {
 	{TEXT("USER"), "USER"}, {TEXT("quit"), "QUIT"}, {TEXT("Uidl"), "UIDL"}, {TEXT("US"), NULL},
 	{TEXT("USERS"), NULL},  {TEXT(""), NULL},       {TEXT("QUIT\0"), NULL}, {TEXT("STLS"), "STLS"},
-	{TEXT("APOP"), NULL},   {TEXT("XTND"), NULL},   {TEXT("LAST"), NULL},
+	{TEXT("XAPOP"), NULL},  {TEXT("XTND"), NULL},   {TEXT("LAST"), NULL},
 };
 
 static void test_verbs(void **state)

@@ -28,7 +28,7 @@ static const struct {
 	{TEXT("bob secret"), "***"},
 	{TEXT("PASSsecret"), "***"},
 	{TEXT("PASS\0secret"), "***"},
-	{TEXT("APOP bob c4c9334bac560ecc979e58001b3e22fb"), "***"},
+	{TEXT("APOP bob c4c9334bac560ecc979e58001b3e22fb"), "APOP ***"},
 	{TEXT("\x16\x03\x01\x02"), "***"}, /* TLS that nobody expects */
 	{TEXT(""), ""},
 	{TEXT(" "), "***"},

@@ -6,7 +6,7 @@
 
 #include "check.h"
 
-#define BIT(type) (1U << (type))
+#define BIT(type) (UINT64_C(1) << (type))
 
 static void test_rows_are_whole(void **state)
 {
@@ -26,14 +26,16 @@ static void test_rows_are_whole(void **state)
 /* All that a role may ever send: what one that was taken over can try. */
 static const struct {
 	enum role role;
-	unsigned sends;
+	uint64_t sends;
 } may_send[] = {
 	{ROLE_MASTER, BIT(MSG_PEER) | BIT(MSG_FORGET) | BIT(MSG_LOG) | BIT(MSG_IDLE) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
-			      BIT(MSG_READY) | BIT(MSG_LEAVE) | BIT(MSG_LEFT) | BIT(MSG_FAILED) | BIT(MSG_LOCKED)},
+			      BIT(MSG_READY) | BIT(MSG_LEAVE) | BIT(MSG_LEFT) | BIT(MSG_FAILED) | BIT(MSG_LOCKED) |
+			      BIT(MSG_SECRETS)},
 	{ROLE_FRONT, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_LEFT) | BIT(MSG_WANTED) | BIT(MSG_LOGIN) |
 			     BIT(MSG_FETCH) | BIT(MSG_READ) | BIT(MSG_COMMIT) | BIT(MSG_CLOSE) | BIT(MSG_ASK) |
 			     BIT(MSG_WITHDRAW)},
-	{ROLE_AUTH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY)},
+	{ROLE_AUTH,
+	 BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY) | BIT(MSG_SECRETS_WANTED)},
 	{ROLE_HASH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASHED)},
 	{ROLE_STORE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_IDLE) | BIT(MSG_DENY) | BIT(MSG_SCAN) |
 			     BIT(MSG_BODY) | BIT(MSG_BYTES) | BIT(MSG_DONE) | BIT(MSG_SPOOL) | BIT(MSG_LOCK)},
