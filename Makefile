@@ -1,6 +1,6 @@
 # Poplar. Meson does the work; this file installs what is missing (Debian packages, with sudo where needed) and calls it.
 #
-#	make build	build/pop3d, build/popctl
+#	make build	build/pop3d, build/popctl, build/popauth
 #	make run	a daemon with a demo maildrop on 127.0.0.1, fetched from by a real client (ONCE=1: and stops again)
 #	make test	all tests
 #	make test-long	those that take hours: a million random sequences, ten thousand deliveries
@@ -34,8 +34,8 @@ all: build
 
 build: packages-BUILD
 	@test -f build/build.ninja || $(MESON) build
-	@ninja -C build pop3d popctl
-	@echo "Built: build/pop3d build/popctl"
+	@ninja -C build pop3d popctl popauth `test -f /usr/include/db.h && echo src/dbm/mod_bdb.so`
+	@echo "Built: build/pop3d build/popctl build/popauth"
 
 run: packages-RUN
 	@$(MAKE) --no-print-directory build

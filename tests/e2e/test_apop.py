@@ -1,5 +1,6 @@
 """APOP: its database, who may use it, and what real clients make of it."""
 
+import fcntl
 import hashlib
 import os
 import poplib
@@ -9,12 +10,12 @@ import subprocess
 import pytest
 
 from clients import Where, call, fetchmail, getmail, mpop
-from server import wait_for
+from server import BINARY, wait_for
 from test_inetd import Inetd
 
 MESSAGE = "From: a@example.test\nSubject: a\n\nbody\n"
 SECRET = "a secret of two words"
-MAILUTILS = "/usr/bin/popauth"
+MAILUTILS, POPAUTH = "/usr/bin/popauth", BINARY.parent / "popauth"
 STAMP = re.compile(rb"\+OK POP3 Ready (<[0-9a-f]{32}\.\d+@[A-Za-z0-9.-]+>)")
 EX_CONFIG = 78
 
@@ -28,10 +29,11 @@ def write(daemon, records, name="apop", scheme="text"):
         path.chmod(0o600)
         os.chown(path, daemon.uid, daemon.uid)
         return f"text://{path}"
-    made = subprocess.run([MAILUTILS, "--create", "--output", str(path)], input=lines, text=True, capture_output=True, check=False)
+    program, database = (MAILUTILS, str(path)) if scheme == "gdbm" else (POPAUTH, f"{scheme}://{path}")
+    made = subprocess.run([program, "--create", "--output", database], input=lines, text=True, capture_output=True, check=False)
     assert made.returncode == 0, made.stderr
     os.chown(path, daemon.uid, daemon.uid)
-    return str(path)
+    return database
 
 
 def use(daemon, name, more=""):
@@ -150,6 +152,28 @@ def test_changes(daemon):
     daemon.login(user).quit()  # nobody has a secret now
     write(daemon, {user.login: "10"})
     assert answer(user, "10").startswith(b"+OK")
+
+
+@pytest.mark.parametrize("scheme", ["gdbm", "lmdb", "bdb"])
+def test_kinds(daemon, scheme):
+    """Each kind of database, and what popauth changes in it while the daemon runs; under a lock of somebody else a login waits."""
+    user = daemon.user()
+    name = write(daemon, {user.login: "1"}, scheme=scheme)
+    use(daemon, name, "auth { failure-delay 0; }")
+    daemon.start()
+    for secret in ("1", "2", "a longer one"):
+        changed = subprocess.run([POPAUTH, "--modify", "--file", name, "--user", user.login, "--password", secret], check=False)
+        assert changed.returncode == 0
+        with daemon.connect() as c:
+            assert apop(c, user, secret).startswith(b"+OK")
+            c.quit()
+    if scheme != "lmdb":
+        with open(daemon.top / "apop", "r+b") as f, daemon.connect() as c:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            os.utime(daemon.top / "apop")
+            c.say(f"APOP {user.login} {digest(c, secret)}")
+            fcntl.flock(f, fcntl.LOCK_UN)
+            assert c.line().startswith(b"+OK")
 
 
 def test_auth_process_dies(daemon):
