@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "access/requests.h"
+#include "access/wrappers.h"
 #include "base/log.h"
 #include "ipc/role.h"
 #include "ipc/role_log.h"
@@ -115,6 +116,7 @@ int access_main(const struct role_env *env)
 {
 	struct ev_loop *loop =
 		ev_loop_new(EVFLAG_AUTO); /* not the default one, which takes ended processes away itself */
+	struct why why = {""};
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* What programs leave behind comes to us when they end; where it does not, to somebody else. */
@@ -122,6 +124,10 @@ int access_main(const struct role_env *env)
 	if (!loop || !requests_open(&self.requests, loop, env->conf)) {
 		log_line(LOG_ERR, "no memory to run programs of access lists");
 		return EX_OSERR;
+	}
+	if (wrappers_load(env->conf, &why) != OK) {
+		log_line(LOG_ERR, "%s", why.text);
+		return EX_UNAVAILABLE;
 	}
 	chan_init(&self.master, loop, env->master_fd, ROLE_ACCESS, ROLE_MASTER, 0, &master_ops, NULL);
 	role_log_tell(&self.master);

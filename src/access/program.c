@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "access/wrappers.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "conf/acl.h"
@@ -131,7 +132,25 @@ static bool descriptors_set(int null, int err_fd)
 	       close_range(STDERR_FILENO + 1, ~0U, 0) == 0;
 }
 
-static _Noreturn void child_run(char *const argv[], int err_fd, pid_t parent, int *failed)
+/* What it is to do. */
+struct task {
+	char *const *argv;
+	const struct conf_acl_rule *rule;
+	const struct msg_ask *ask;
+	struct program_said *told;
+};
+
+/* Commands of the tables are started from here: they get what programs get. */
+static _Noreturn void wrappers_run(const struct task *t, char *const env[])
+{
+	(void)clearenv();
+	for (; *env; env++)
+		(void)putenv(*env);
+	t->told->allowed = wrappers_allow(t->rule, &t->ask->client, &t->ask->here);
+	_exit(t->told->allowed ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static _Noreturn void child_run(const struct task *t, int err_fd, pid_t parent)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	static char zone[PATH_MAX + sizeof "TZ="];
@@ -140,18 +159,20 @@ static _Noreturn void child_run(char *const argv[], int err_fd, pid_t parent, in
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	/* It ends with us, and when we are gone already there is nobody whom it decides for. */
-	if (argv[0] && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent &&
+	if (t->argv[0] && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent &&
 	    null >= 0 && descriptors_set(null, err_fd) && group_close()) {
 		umask(077);
 		signals_restore();
-		execve(argv[0], argv, env);
+		if (t->rule->action == ACL_WRAPPERS)
+			wrappers_run(t, env);
+		execve(t->argv[0], t->argv, env);
 	}
-	*failed = errno != 0 ? errno : ECANCELED;
+	t->told->failed = errno != 0 ? errno : ECANCELED;
 	_exit(EXEC_FAILED);
 }
 
 /* No signal may reach the child before it has let go of our handlers. */
-static pid_t child_fork(char *const argv[], int err_fd, int *failed)
+static pid_t child_fork(const struct task *t, int err_fd)
 {
 	sigset_t all, before;
 	pid_t parent = getpid();
@@ -161,7 +182,7 @@ static pid_t child_fork(char *const argv[], int err_fd, int *failed)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		child_run(argv, err_fd, parent, failed);
+		child_run(t, err_fd, parent);
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
 }
@@ -173,30 +194,30 @@ static void program_free(struct program *p)
 	ev_io_stop(p->loop, &p->said);
 	if (p->said.fd >= 0)
 		close(p->said.fd);
-	if (p->failed)
-		munmap(p->failed, sizeof *p->failed);
-	p->failed = NULL;
+	if (p->told)
+		munmap(p->told, sizeof *p->told);
+	p->told = NULL;
 	p->said.fd = -1;
 	p->pid = 0;
 }
 
 enum err program_start(struct program *p, struct ev_loop *loop, const struct conf_acl_rule *r,
-		       const struct address *client, uint64_t log_id, struct why *why)
+		       const struct msg_ask *ask, struct why *why)
 {
 	struct words words;
 	int fds[2];
 
-	*p = (struct program){.loop = loop, .rule = r, .log_id = log_id};
+	*p = (struct program){.loop = loop, .rule = r, .log_id = ask->log_id};
 	ev_io_init(&p->said, on_said, -1, EV_READ);
 	p->said.data = p;
-	if (words_expand(&words, r, client, why) != OK)
+	if (words_expand(&words, r, &ask->client, why) != OK)
 		return ERR_PERM;
 	/* cppcheck-suppress invalidFunctionArg ; -1 goes with MAP_ANONYMOUS */
-	void *page = mmap(NULL, sizeof *p->failed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *page = mmap(NULL, sizeof *p->told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return fail_errno(why, ERR_TEMP, "map memory");
-	p->failed = page;
+	p->told = page;
 	if (pipe2(fds, O_CLOEXEC) < 0) {
 		enum err err = fail_errno(why, ERR_TEMP, "make a pipe");
 
@@ -205,7 +226,7 @@ enum err program_start(struct program *p, struct ev_loop *loop, const struct con
 	}
 	ev_io_set(&p->said, fds[0], EV_READ);
 	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK); /* our end alone */
-	p->pid = child_fork(words.argv, fds[1], p->failed);
+	p->pid = child_fork(&(struct task){.argv = words.argv, .rule = r, .ask = ask, .told = p->told}, fds[1]);
 	close(fds[1]);
 	if (p->pid < 0) {
 		enum err err = fail_errno(why, ERR_TEMP, "fork");
@@ -239,7 +260,7 @@ static void failure_log(const struct program *p)
 	char place[PLACE_MOST];
 
 	log_line(LOG_ERR, "%s: cannot run %s as uid %u: %s: %s", acl_place(p->rule, place, sizeof place),
-		 p->rule->word[0], (unsigned)getuid(), strerror(*p->failed), advice(*p->failed));
+		 p->rule->word[0], (unsigned)getuid(), strerror(p->told->failed), advice(p->told->failed));
 }
 
 int program_end(struct program *p)
@@ -252,8 +273,10 @@ int program_end(struct program *p)
 	for (int i = 0; i < READS_LAST && ev_is_active(&p->said) && said_read(p); i++)
 		continue;
 	line_log(p);
-	if (*p->failed != 0)
+	if (p->told->failed != 0)
 		failure_log(p);
+	if (p->rule->action == ACL_WRAPPERS && !p->told->allowed && status == 0)
+		status = EXIT_FAILURE << 8; /* an option has put another program in its place */
 	program_free(p);
 	return status;
 }

@@ -1,4 +1,5 @@
 /* access/program.h - one process of an entry's program, with all that it starts: from fork to the end of its group
+ * Or of TCP wrappers (wrappers.h), which is no program but may start some.
  *
  * It runs as we do, behind the walls that master put around us, with no descriptor but /dev/null as standard input and output,
  * and a pipe as standard error, whose lines we log. It leads a process group, which nobody in it can leave; what is left of that group
@@ -9,16 +10,23 @@
 
 #include "base/address.h"
 #include "conf/conf.h"
+#include "ipc/catalogue.h"
 
 enum { PROGRAM_LINE_MOST = 200 }; /* octets of a line that it says */
+
+/* What a child says through a page, before it becomes another program. */
+struct program_said {
+	int failed;   /* errno of execve; 0: it became the program */
+	bool allowed; /* the tables of TCP wrappers let the client in */
+};
 
 struct program {
 	struct ev_loop *loop;
 	const struct conf_acl_rule *rule;
-	uint64_t log_id; /* of the client's connection */
-	pid_t pid;       /* and group; 0: it does not run */
-	int *failed;     /* shared with the child: errno of execve; 0: it became the program */
-	ev_io said;      /* standard error, as long as it is read */
+	uint64_t log_id;           /* of the client's connection */
+	pid_t pid;                 /* and group; 0: it does not run */
+	struct program_said *told; /* shared with the child */
+	ev_io said;                /* standard error, as long as it is read */
 	char line[PROGRAM_LINE_MOST];
 	size_t octets;  /* of it that are there */
 	unsigned lines; /* that were logged */
@@ -26,7 +34,7 @@ struct program {
 
 /* Starts it for this client. ERR: nothing runs. The caller's storage must stay until program_end. */
 enum err program_start(struct program *p, struct ev_loop *loop, const struct conf_acl_rule *r,
-		       const struct address *client, uint64_t log_id, struct why *why);
+		       const struct msg_ask *ask, struct why *why);
 
 /* All of its group; its end is still to come. */
 void program_kill(const struct program *p);

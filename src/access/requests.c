@@ -21,9 +21,9 @@ struct request {
 	struct asker *front; /* NULL: it has gone, or was answered, or its client has gone, who is not to be told */
 	bool decides;        /* the front waits for the answer */
 	bool runs;
-	uint64_t job, log_id, key;
+	uint64_t job, log_id, key; /* as in `ask', and of its client */
 	const struct conf_acl_rule *rule;
-	struct address client;
+	struct msg_ask ask;
 	struct program program;
 	ev_timer limit; /* of waiting, then of running */
 };
@@ -121,7 +121,7 @@ static void request_start(struct request *r)
 	struct why why = {""};
 
 	debug(TOPIC_ACL, DEBUG_TRACE2, "running %s", r->rule->word[0]);
-	if (program_start(&r->program, q->loop, r->rule, &r->client, r->log_id, &why) != OK) {
+	if (program_start(&r->program, q->loop, r->rule, &r->ask, &why) != OK) {
 		fault_log(r->rule, why.text);
 		decide(r, false, "its program could not be started");
 		request_free(r);
@@ -179,6 +179,8 @@ static void request_ended(struct request *r)
 	status = program_end(&r->program);
 	if (WIFSIGNALED(status))
 		(void)snprintf(text, sizeof text, "its program was killed by signal %d", WTERMSIG(status));
+	else if (r->rule->action == ACL_WRAPPERS)
+		(void)snprintf(text, sizeof text, "the tables say %s", WEXITSTATUS(status) == 0 ? "yes" : "no");
 	else
 		(void)snprintf(text, sizeof text, "its program ended with status %d", WEXITSTATUS(status));
 	debug(TOPIC_ACL, DEBUG_TRACE2, "%s: %s", r->rule->word[0], text);
@@ -265,7 +267,7 @@ enum err requests_ask(struct asker *front, const struct msg_ask *ask, struct why
 			      .log_id = ask->log_id,
 			      .key = key,
 			      .rule = rule,
-			      .client = ask->client};
+			      .ask = *ask};
 	ev_timer_init(&r->limit, on_limit, 0., 0.);
 	r->limit.data = r;
 	put_in(q->waiting_end, r);

@@ -8,6 +8,8 @@ const struct conf_acl *acl_find(const struct conf *cf, uint32_t server)
 {
 	if (server == (uint32_t)ACL_GLOBAL)
 		return &cf->acl;
+	if (server == (uint32_t)ACL_TABLES)
+		return &cf->tcp_wrappers.list;
 	return server < cf->nservers ? &cf->servers[server].acl : NULL;
 }
 
@@ -62,7 +64,7 @@ bool acl_has_programs(const struct conf *cf)
 	for (size_t i = 0; i < cf->nservers; i++)
 		if (has_programs(&cf->servers[i].acl))
 			return true;
-	return has_programs(&cf->acl);
+	return has_programs(&cf->acl) || has_programs(&cf->tcp_wrappers.list);
 }
 
 enum err acl_expand(struct buf *out, const struct conf_acl_rule *r, const char *text, const struct address *client,
@@ -85,7 +87,9 @@ enum err acl_expand(struct buf *out, const struct conf_acl_rule *r, const char *
 
 const char *acl_place(const struct conf_acl_rule *r, char *dst, size_t cap)
 {
-	if (r->file)
+	if (r->action == ACL_WRAPPERS)
+		(void)snprintf(dst, cap, "tcp-wrappers");
+	else if (r->file)
 		(void)snprintf(dst, cap, "%s:%u", r->file, r->line);
 	else
 		(void)snprintf(dst, cap, "--set");

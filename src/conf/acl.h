@@ -5,8 +5,9 @@
 #include "base/address.h"
 #include "conf/conf.h"
 
-/* The list of a server, by its number in cf->servers, or the global one. NULL: there is no such server. */
+/* The list of a server, by its number in cf->servers, or the global one, or that of TCP wrappers. NULL: there is no such server. */
 #define ACL_GLOBAL UINT32_MAX
+#define ACL_TABLES (UINT32_MAX - 1) /* that of TCP wrappers */
 const struct conf_acl *acl_find(const struct conf *cf, uint32_t server);
 
 /* The entry means this client. Nothing means a client without an address (of a Unix socket). */

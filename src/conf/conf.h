@@ -93,19 +93,22 @@ struct conf_tls {
 	uint32_t handshake_timeout_s; /* 0: none but login-timeout */
 };
 
-enum acl_action { ACL_ALLOW, ACL_DENY, ACL_LOG, ACL_EXEC, ACL_IFEXEC };
+enum acl_action { ACL_ALLOW, ACL_DENY, ACL_LOG, ACL_EXEC, ACL_IFEXEC, ACL_WRAPPERS };
 struct conf_acl_rule {
 	enum acl_action action;
 	int family;          /* AF_INET, AF_INET6; AF_UNSPEC: any */
 	uint8_t address[16]; /* in network order, the first 4 or 16; already masked */
 	uint8_t mask[16];    /* a client matches when (its address & mask) == address */
 	const char *text;    /* LOG: what to write; EXEC, IFEXEC: the program; else NULL. See acl_expand */
-	const char **word;   /* EXEC, IFEXEC: the program and its arguments */
+	const char **word;   /* EXEC, IFEXEC: the program and its arguments; WRAPPERS: see enum conf_wrappers */
 	size_t words;
 	unsigned number;  /* in its list, from 1 on; entries made of one host share it */
 	const char *file; /* where it stands; NULL: given by --set */
 	unsigned line;
 };
+/* Words of the entry that stands for TCP wrappers: what it is called in the log, and what it asks. */
+enum conf_wrappers { WRAPPERS_NAME, WRAPPERS_DAEMON, WRAPPERS_ALLOW, WRAPPERS_DENY, WRAPPERS_WORDS };
+
 struct conf_acl {
 	bool given; /* the block is there: an empty list allows nobody less */
 	struct conf_acl_rule *rule;
@@ -233,6 +236,7 @@ struct conf {
 	struct {
 		bool given, enable;
 		const char *daemon, *allow_table, *deny_table;
+		struct conf_acl list; /* after reading: where it is enabled, one entry that asks the tables */
 	} tcp_wrappers;
 	struct conf_locking locking;
 	struct {

@@ -148,6 +148,27 @@ static void accuracy_settle(struct conf *cf, struct report *report)
 		cf->mailbox.autodetect_accuracy = ACCURACY_DEFAULT;
 }
 
+/* TCP wrappers are a list with one entry, whose program is the library. */
+static bool wrappers_settle(struct conf *cf)
+{
+	struct conf_acl_rule *rule = arena_zero(cf->arena, sizeof *rule);
+	const char **word = arena_zero(cf->arena, WRAPPERS_WORDS * sizeof *word);
+
+	cf->tcp_wrappers.enable &= cf->tcp_wrappers.given;
+	if (!cf->tcp_wrappers.enable)
+		return true;
+	if (!rule || !word)
+		return false;
+	word[WRAPPERS_NAME] = "libwrap";
+	word[WRAPPERS_DAEMON] = cf->tcp_wrappers.daemon;
+	word[WRAPPERS_ALLOW] = cf->tcp_wrappers.allow_table;
+	word[WRAPPERS_DENY] = cf->tcp_wrappers.deny_table;
+	*rule = (struct conf_acl_rule){
+		.action = ACL_WRAPPERS, .family = AF_UNSPEC, .number = 1, .word = word, .words = WRAPPERS_WORDS};
+	cf->tcp_wrappers.list = (struct conf_acl){.given = true, .rule = rule, .n = 1};
+	return true;
+}
+
 /* What depends on several statements, once all are known. False: no memory. */
 static bool settle(struct conf *cf, const struct conf_source *src, struct report *report)
 {
@@ -165,7 +186,7 @@ static bool settle(struct conf *cf, const struct conf_source *src, struct report
 	cf->mandatory_locking.enable &= cf->mandatory_locking.given;
 	for (size_t i = 0; i < cf->nservers; i++)
 		cf->single_process |= cf->servers[i].single_process;
-	return true;
+	return wrappers_settle(cf);
 }
 
 static int load_into(struct conf *cf, const struct conf_source *src, struct tree *t)

@@ -6,12 +6,12 @@
 #include "front/front.h"
 #include "ipc/old_line.h"
 
-enum { LISTS = 2, TEXT_MOST = 1024, PLACE_MOST = 256 };
+enum { LISTS = 3, TEXT_MOST = 1024, PLACE_MOST = 256 };
 
 /* The list that comes next, and its number for others. */
 static const struct conf_acl *next_list(const struct front *f, const struct arrival *a)
 {
-	return a->list == 0 ? &a->server->acl : &f->conf->acl;
+	return a->list == 0 ? &a->server->acl : a->list == 1 ? &f->conf->acl : &f->conf->tcp_wrappers.list;
 }
 
 /* reason: of an entry with a program; else empty. */
@@ -22,7 +22,8 @@ static void log_denied(const struct arrival *a, const struct conf_acl_rule *r, s
 	struct event e;
 
 	buf_u64(&number, a->client.port);
-	if (old_line(OLD_DENIED, OLD(slice_str(address_text(&a->client, text)), buf_slice(&number))))
+	if (old_line(r->action == ACL_WRAPPERS ? OLD_WRAPPED : OLD_DENIED,
+		     OLD(slice_str(address_text(&a->client, text)), buf_slice(&number))))
 		return;
 	event_new(&e, "access-denied");
 	event_word(&e, "address", address_text(&a->client, text));
@@ -77,7 +78,7 @@ static bool entry_apply(struct front *f, const struct arrival *a, const struct c
 		log_text(a, r);
 	if (r->action == ACL_EXEC)
 		run(f, a, r);
-	if (r->action == ACL_IFEXEC)
+	if (r->action == ACL_IFEXEC || r->action == ACL_WRAPPERS)
 		*verdict = ask(f, a, r);
 	return acl_decides(r);
 }

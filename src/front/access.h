@@ -1,7 +1,7 @@
 /* front/access.h - access lists: who is let in before anything is said
  *
  * A client is asked about when it is accepted: before its greeting, before a TLS handshake, before it is counted. The list
- * of the server comes first, then the global one; either may deny. What needs only the address is decided here at once,
+ * of the server comes first, then the global one, then the tables of TCP wrappers; each may deny. What needs only the address is decided here at once,
  * without a system call; what a program decides is asked of access, and the client waits (arrivals.h). Unix sockets have no
  * addresses: their rights are those of the file. */
 #pragma once

@@ -114,17 +114,29 @@ void arrivals_connect(struct front *f, const struct msg_peer *who, int fd)
 
 /* ---- asking ---- */
 
+static struct address our_end(int fd)
+{
+	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof ss;
+
+	(void)getsockname(fd, (struct sockaddr *)&ss, &len); /* or it is not known */
+	return address_of(&ss);
+}
+
 /* The entry's place in the list that the client is in. */
 static struct msg_ask ask_of(const struct front *f, const struct arrival *a, const struct conf_acl_rule *r,
 			     uint64_t job)
 {
-	uint32_t server = a->list == 0 ? (uint32_t)(a->server - f->conf->servers) : ACL_GLOBAL;
+	uint32_t server = a->list == 0   ? (uint32_t)(a->server - f->conf->servers)
+			  : a->list == 1 ? ACL_GLOBAL
+					 : ACL_TABLES;
 
 	return (struct msg_ask){.job = job,
 				.log_id = a->log_id,
 				.server = server,
 				.rule = (uint32_t)(r - acl_find(f->conf, server)->rule),
-				.client = a->client};
+				.client = a->client,
+				.here = server == ACL_TABLES ? our_end(a->fd) : (struct address){0}};
 }
 
 enum err arrivals_run(struct front *f, const struct arrival *a, const struct conf_acl_rule *r, struct why *why)

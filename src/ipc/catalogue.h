@@ -106,9 +106,10 @@ struct msg_leave {
 struct msg_ask {
 	uint64_t job;    /* front's own number, never used again */
 	uint64_t log_id; /* of the client's connection, for log lines */
-	uint32_t server; /* in the configuration; ACL_GLOBAL (conf/acl.h): the global list */
+	uint32_t server; /* in the configuration; ACL_GLOBAL (conf/acl.h): the global list; ACL_TABLES */
 	uint32_t rule;   /* from 0 on: the place of the entry in that list */
 	struct address client;
+	struct address here; /* our end of the connection, for TCP wrappers */
 };
 
 struct msg_withdraw {

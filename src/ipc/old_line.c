@@ -34,6 +34,7 @@ static const struct {
 	[OLD_NO_TLS] = {LOG_ERR, "mu_starttls() failed: %1"},
 	[OLD_CROWDED] = {LOG_ERR, "too many children (%1)"},
 	[OLD_DENIED] = {LOG_INFO, "Denying connection from inet://%1:%2"},
+	[OLD_WRAPPED] = {LOG_ERR, "access from inet://%1:%2 blocked by TCP wrappers"},
 	[OLD_FINISHED] = {LOG_INFO, "process %1 finished with code %2 (%3)"},
 	[OLD_KILLED] = {LOG_ERR, "process %1 terminated on signal %2"},
 	[OLD_SIGNAL] = {LOG_CRIT, "MASTER: exiting on signal (%1)"},

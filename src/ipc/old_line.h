@@ -38,6 +38,7 @@ enum old_line {
 	OLD_NO_TLS,  /* reason */
 	OLD_CROWDED, /* number of clients */
 	OLD_DENIED,  /* address, port */
+	OLD_WRAPPED, /* address, port: by TCP wrappers */
 	/* master */
 	OLD_FINISHED, /* process, code, text */
 	OLD_KILLED,   /* process, signal */

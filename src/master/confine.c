@@ -86,14 +86,30 @@ static enum err allow_list(const struct landlock *l, const struct conf_acl *acl,
 	enum err err = OK;
 
 	for (size_t i = 0; err == OK && i < acl->n; i++)
-		if (acl->rule[i].words > 0 && realpath(acl->rule[i].word[0], real))
+		if (acl->rule[i].words > 0 && acl->rule[i].action != ACL_WRAPPERS &&
+		    realpath(acl->rule[i].word[0], real))
 			err = landlock_allow(l, dirname(real), LANDLOCK_RUN, why);
+	return err;
+}
+
+/* Tables of TCP wrappers, where they are not in /etc, and files that they name. */
+static enum err allow_tables(const struct landlock *l, const struct conf_acl *acl, struct why *why)
+{
+	char real[PATH_MAX];
+	enum err err = OK;
+
+	for (size_t i = WRAPPERS_ALLOW; err == OK && acl->n > 0 && i <= WRAPPERS_DENY; i++)
+		if (realpath(acl->rule[0].word[i], real))
+			err = landlock_allow(l, dirname(real), LANDLOCK_LOOK, why);
 	return err;
 }
 
 static enum err allow_programs(const struct landlock *l, const struct conf *cf, struct why *why)
 {
 	enum err err = allow_list(l, &cf->acl, why);
+
+	if (err == OK)
+		err = allow_tables(l, &cf->tcp_wrappers.list, why);
 
 	for (size_t i = 0; err == OK && i < cf->nservers; i++)
 		err = allow_list(l, &cf->servers[i].acl, why);

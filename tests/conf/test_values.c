@@ -490,7 +490,7 @@ static const struct {
 	{"acl { deny 10.0.0.0/8; allow 0.0.0.0/0; } server 127.0.0.1 { acl { ifexec any /bin/sh; } }", "acl 1? "},
 	{"acl { allow 0.0.0.0/0; deny ::/0; }", ""},
 	{"acl { allow any; } server 127.0.0.1 {\n acl { allow 127.0.0.1; } }", "server.acl 2? "},
-	{"tcp-wrappers { }", "tcp-wrappers 1! "},
+	{"tcp-wrappers { }", ""},
 	{"tcp-wrappers { enable no; deny-table /x; }", ""},
 	{"mandatory-locking { enable no; lock-directory /x; }", ""},
 	{"ldap { enable no; url x; }", ""},
