@@ -124,6 +124,7 @@ static void try_row(const struct block *b, const struct statement *st)
 		check_row(0, text, memcmp(member(with.cf, b, st), member(without.cf, b, st), member_octets(st)) != 0);
 	given_free(&with);
 	given_free(&without);
+	check_row(0, text, samples[st->kind].bad[0] != NULL);
 	for (size_t i = 0; i < 4 && samples[st->kind].bad[i]; i++) {
 		with = load_statement(b, st, samples[st->kind].bad[i], text, sizeof text);
 		check_row(i, text, with.status != 0);
