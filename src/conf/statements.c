@@ -262,8 +262,10 @@ const struct statement statements[] = {
 	{"mailbox", "folder", TOP(mailbox.folder), "dir", "Mail",
 	 "Folders of users. Without effect on POP3: mailbox names are not expanded.", ACCEPTED},
 	{"mailbox", "autodetect-accuracy", TOP_AS(KIND_NUMBERED, mailbox.autodetect_accuracy), "n", "auto",
-	 "How closely a mailbox is looked at to find its format. auto: as MU_AUTODETECT_ACCURACY says.", LATER,
-	 RANGE(0, INT32_MAX), .words = &accuracies},
+	 "How closely a file is looked at to find its format. fast (0): not at all, it is an mbox; minimal (1): its "
+	 "beginning; default, and whatever is more: until "
+	 "that is sure. auto: as MU_AUTODETECT_ACCURACY says.",
+	 HONOURED, "e2e/test_statements.py::test_autodetect_accuracy", RANGE(0, INT32_MAX), .words = &accuracies},
 	{"mailbox", "index", TOP_AS(KIND_PATH, mailbox.index), "where", "auto",
 	 "Where scan listings are kept between sessions: beside the mail where that may be written, nowhere, or in "
 	 "this "

@@ -17,17 +17,17 @@ static bool is_header(struct slice text)
 }
 
 /* What does not end with a dot may still be one, whose last message has no end; unless it is an mbox without a beginning. */
-static enum err dotmail_detect(int fd, bool *is, struct why *why)
+static enum err dotmail_detect(int fd, int accuracy, bool *is, struct why *why)
 {
 	struct onefile_head head;
 	enum err err = onefile_head(fd, &head, why);
 	bool mbox = false;
 
 	*is = false;
-	if (err != OK || !head.is)
+	if (err != OK || !head.is || accuracy == ACCURACY_FAST)
 		return err;
 	*is = head.n == 0 || is_header((struct slice){head.text, head.n < NAME_MOST ? head.n : NAME_MOST});
-	if (!*is || head.n == 0 || dotmail_format.begins(fd, head.octets))
+	if (!*is || head.n == 0 || accuracy == ACCURACY_MINIMAL || dotmail_format.begins(fd, head.octets))
 		return OK;
 	err = mbox_has_from(fd, &mbox, why);
 	*is = err == OK && !mbox;

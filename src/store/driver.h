@@ -48,8 +48,9 @@ struct store_driver {
 	/* NULL: a file per message. Else its maildrops have a parent and a name, a mailbox lock, and may have no file: then they are empty. */
 	const struct onefile_format *in_one_file;
 
-	/* Whether what `fd` names has this format: a directory (O_PATH), or a regular file that can be read. `why` may say why not. */
-	enum err (*detect)(int fd, bool *is, struct why *why);
+	/* Whether what `fd` names has this format: a directory (O_PATH), or a regular file that can be read. `why` may say why not.
+	 * How much of it is looked at: the least (ACCURACY_FAST of conf/conf.h: a file is an mbox), its beginning (ACCURACY_MINIMAL), or what is needed to be sure. */
+	enum err (*detect)(int fd, int accuracy, bool *is, struct why *why);
 
 	/* An empty maildrop at `path`, where there is nothing, or an empty directory. All of it or nothing; parents are not created.
 	 * NULL where a maildrop that is not there is an empty one. */

@@ -17,10 +17,11 @@ static const char *const subdirs[] = {"tmp", "new", "cur"};
 
 /* ---- what is a Maildir ---- */
 
-static enum err maildir_detect(int fd, bool *is, struct why *why)
+static enum err maildir_detect(int fd, int accuracy, bool *is, struct why *why)
 {
 	struct stat st;
 
+	(void)accuracy; /* of files */
 	*is = true;
 	for (size_t i = 0; i < sizeof subdirs / sizeof *subdirs && *is; i++) {
 		*is = fstatat(fd, subdirs[i], &st, 0) == 0;

@@ -17,6 +17,7 @@ enum index_mode { INDEX_AUTO, INDEX_OFF, INDEX_DIR };
 /* What the configuration says, for all maildrops of a process. */
 struct maildrop_setup {
 	const char *type;      /* scheme for what does not exist yet */
+	int accuracy;          /* ACCURACY_..., or another number: how closely a file is looked at to find its format */
 	enum index_mode index; /* beside the mail if that can be; none kept; in index_dir only */
 	int index_dir;         /* borrowed; -1: none */
 	struct mailbox_lock_setup lock;

@@ -178,13 +178,14 @@ static const struct store_driver *empty_driver(const struct maildrop *md, const 
 /* Whether what is there has the format of the driver, or of any where none is given; then md->driver says which. */
 static enum err detect(struct maildrop *md, bool *is, struct why *why)
 {
+	int accuracy = md->driver ? ACCURACY_DEFAULT : md->setup->accuracy; /* who says a scheme is held to it */
 	enum err err = OK;
 
 	*is = false;
 	for (size_t i = 0; i < DRIVERS && err == OK && !*is; i++) {
 		if (md->driver && md->driver != drivers[i])
 			continue;
-		err = drivers[i]->detect(md->fd, is, why);
+		err = drivers[i]->detect(md->fd, accuracy, is, why);
 		if (*is)
 			md->driver = drivers[i];
 	}

@@ -7,7 +7,7 @@ enum { MBOX_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS | WIRE_UNQUOTE };
 
 static_assert(sizeof((struct onefile_head *)0)->text > MBOX_FROM_MOST + 1, "a From_ line, and its end");
 
-static enum err mbox_detect(int fd, bool *is, struct why *why)
+static enum err mbox_detect(int fd, int accuracy, bool *is, struct why *why)
 {
 	struct onefile_head head;
 	enum err err = onefile_head(fd, &head, why);
@@ -16,8 +16,8 @@ static enum err mbox_detect(int fd, bool *is, struct why *why)
 	*is = false;
 	if (err != OK || !head.is)
 		return err;
-	*is = mbox_is_from_begun(all) || mbox_is_from(line);
-	return *is ? OK : mbox_has_from(fd, is, why);
+	*is = accuracy == ACCURACY_FAST || mbox_is_from_begun(all) || mbox_is_from(line);
+	return *is || accuracy == ACCURACY_MINIMAL ? OK : mbox_has_from(fd, is, why);
 }
 
 const struct store_driver mbox_driver = {

@@ -74,11 +74,12 @@ static enum err look(int fd, struct seen *s, struct why *why)
 }
 
 /* Whatever lies beside the messages. Where all are gone, something is left to know it by; but what was a Maildir is none. */
-static enum err mh_detect(int fd, bool *is, struct why *why)
+static enum err mh_detect(int fd, int accuracy, bool *is, struct why *why)
 {
 	struct seen s;
 	struct stat st;
 
+	(void)accuracy; /* of files */
 	*is = false;
 	if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
 		return OK;

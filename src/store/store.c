@@ -262,6 +262,7 @@ static void set_up_maildrops(struct store *st)
 
 	st->setup =
 		(struct maildrop_setup){.type = cf->mailbox.mailbox_type ? cf->mailbox.mailbox_type : "mbox",
+					.accuracy = cf->mailbox.autodetect_accuracy,
 					.index_dir = -1,
 					.lock = {.conf = &cf->locking,
 						 .locker = &st->locker,

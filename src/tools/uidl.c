@@ -78,6 +78,7 @@ static void set_up(struct task *t)
 
 	t->setup = (struct maildrop_setup){
 		.type = "mbox",
+		.accuracy = cf->mailbox.autodetect_accuracy,
 		.index = strcmp(index, "off") == 0    ? INDEX_OFF
 			 : strcmp(index, "auto") == 0 ? INDEX_AUTO
 						      : INDEX_DIR,

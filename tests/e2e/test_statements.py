@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from pop3 import Gone, Pop3
-from server import free_port, has_user, wait_for
+from server import Dotmail, Mbox, free_port, has_user, wait_for
 
 MESSAGE = "Subject: a\nX-Number: 1\n\none\ntwo\n"
 
@@ -181,6 +181,19 @@ def test_mailbox_type(daemon):
     assert c.stat() == (0, 0)
     c.quit()
     assert sorted(p.name for p in user.inbox.path.iterdir() if p.is_dir()) == ["cur", "new", "tmp"]
+
+
+def test_autodetect_accuracy(daemon):
+    """A file that begins with a header and has no dots is an mbox that has lost its beginning; who looks at less takes it for something else."""
+    broken = daemon.user(kind=Mbox)
+    broken.inbox.path.write_text("Subject: lost\n\nbody\n\nFrom a@example.org Mon Jan  5 10:00:00 2026\nSubject: b\n\nb\n\n", encoding="utf-8")
+    dotmail = daemon.user(kind=Dotmail)
+    for _ in range(2):
+        dotmail.deliver(MESSAGE)
+    for accuracy, messages in (("default", (2, 2)), ("minimal", (1, 2)), ("fast", (2, 1)), ("3", (2, 2))):
+        daemon.start(extra=f"mailbox {{ autodetect-accuracy {accuracy}; index off; }}")
+        assert (daemon.login(broken).stat()[0], daemon.login(dotmail).stat()[0]) == messages, accuracy
+        daemon.stop()
 
 
 def test_lines_of_the_log(daemon):

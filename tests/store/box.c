@@ -88,6 +88,7 @@ static void new_directory(struct box *b, const char *type)
 
 	make_top(b);
 	b->setup = (struct maildrop_setup){.type = type,
+					   .accuracy = ACCURACY_DEFAULT,
 					   .index = INDEX_AUTO,
 					   .index_dir = -1,
 					   .journal_dir = -1,
@@ -122,6 +123,7 @@ static void new_file(struct box *b, const char *type)
 	b->locking = (struct conf_locking){.type = LOCK_DOTLOCK, .pid_check = true};
 	check(snprintf(b->path, sizeof b->path, "%s/mbox", b->top) < (int)sizeof b->path);
 	b->setup = (struct maildrop_setup){.type = type,
+					   .accuracy = ACCURACY_DEFAULT,
 					   .index = INDEX_AUTO,
 					   .index_dir = -1,
 					   .lock = {.conf = &b->locking},
