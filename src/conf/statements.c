@@ -241,10 +241,14 @@ const struct statement statements[] = {
 	 "Who is not, of those whom the other table does not mean.", HONOURED, "e2e/test_wrappers.py::test_statements"},
 
 	{"mandatory-locking", "enable", TOP(mandatory_locking.enable), "arg", "yes",
-	 "Hold Mailutils' lock for the whole session too. Without this block: no.", LATER},
+	 "Hold the lock of the mailbox for the whole session, as Mailutils does, so that nothing is delivered "
+	 "meanwhile: NAME.lock, or what locking says, and of "
+	 "what has no such lock a file in lock-directory. Without this block: no.",
+	 HONOURED, "e2e/test_mandatory_locking.py::test_held_for_the_session"},
 	{"mandatory-locking", "lock-directory", TOP(mandatory_locking.lock_directory), "dir", "/var/lock/subsys/mail",
-	 "Where Mailutils' sessions lock mailboxes that have no lock beside them; such locks are honoured.", HONOURED,
-	 "e2e/test_locks.py::test_session_of_mailutils"},
+	 "Where Mailutils' sessions lock mailboxes that have no lock beside them; such locks are honoured. With enable "
+	 "it is made where it is missing.",
+	 HONOURED, "e2e/test_locks.py::test_session_of_mailutils"},
 
 	{"mailbox", "mail-spool", TOP_AS(KIND_SPOOL, mailbox.pattern), "url", "/var/mail",
 	 "Directory of the mailboxes: that of a user is VALUE/USER, or where VALUE ends in user=, VALUEUSER.", HONOURED,
@@ -451,7 +455,7 @@ const struct block blocks[] = {
 	{"", "tcp-wrappers", "tcp-wrappers", 0, offsetof(struct conf, tcp_wrappers.given), NULL,
 	 "Who may connect, as hosts_access(5) and hosts_options(5) say.", HONOURED, NULL},
 	{"", "mandatory-locking", "mandatory-locking", 0, offsetof(struct conf, mandatory_locking.given), NULL,
-	 "Mailutils' lock for whole sessions.", LATER, NULL},
+	 "Mailutils' lock for whole sessions.", HONOURED, NULL},
 	{"", "mailbox", "mailbox", 0, 0, NULL, "Where mail is, and in which form.", HONOURED, NULL},
 	{"", "locking", "locking", 0, 0, NULL, "How deliverers are kept out.", HONOURED, NULL},
 	{"", "logging", "logging", 0, 0, NULL, "Where lines for the operator go.", HONOURED, NULL},

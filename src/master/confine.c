@@ -130,6 +130,8 @@ static enum err allow(const struct confinement *c, const struct landlock *l, str
 	for (size_t i = 0; err == OK && i < CONFINE_DIRS_MOST; i++)
 		if (c->dirs[i])
 			err = landlock_allow(l, c->dirs[i], right, why);
+	if (err == OK && c->locks)
+		err = landlock_allow(l, c->locks, LANDLOCK_SPOOL, why);
 	if (err == OK && c->look)
 		err = landlock_allow(l, c->look, LANDLOCK_LOOK, why);
 	return err;

@@ -21,6 +21,7 @@ struct confinement {
 	/* auth: what it may look into; locker: the spool; store: besides the usual places of mail. NULL: fewer. */
 	const char *dirs[CONFINE_DIRS_MOST];
 	const struct conf *programs; /* access: those of its lists are run */
+	const char *locks;           /* store: where it may make files of locks; NULL: nowhere */
 	const char *look;            /* store: where it may only read; NULL: nowhere */
 };
 

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "master/tell.h"
 
-enum { MODE_PUBLIC = 0755, MODE_EMPTY = 0555, MODE_PRIVATE = 0700, MODE_LOCKS = 0600 };
+enum { MODE_PUBLIC = 0755, MODE_EMPTY = 0555, MODE_PRIVATE = 0700, MODE_LOCKS = 0600, MODE_LOCKS_DIR = 01777 };
 enum { SPARE_OCTETS = 256 * 1024 }; /* room for thousands of cuts and a window of sixty thousand octets, twice */
 
 static enum err path_put(char out[static PATH_MAX], struct why *why, const char *fmt, ...)
@@ -166,6 +166,21 @@ static void state_open(struct paths *p, const struct conf *cf)
 		close(dir);
 }
 
+/* Owners of mail make files in it, and nobody removes another's: as /tmp. One that is there is its administrator's business. */
+static void locks_make(const char *dir)
+{
+	char path[PATH_MAX];
+	struct why why = {""};
+
+	if (path_put(path, &why, "%s", dir) != OK)
+		return;
+	parents_make(path);
+	if (mkdir(path, MODE_LOCKS_DIR) == 0)
+		(void)chmod(path, MODE_LOCKS_DIR); /* whatever the umask is */
+	else if (errno != EEXIST)
+		tell(LOG_WARNING, "mandatory-locking: no directory %s: %s", path, strerror(errno));
+}
+
 enum err paths_open(struct paths *p, const struct conf *cf, struct why *why)
 {
 	struct why reason = {""};
@@ -180,6 +195,8 @@ enum err paths_open(struct paths *p, const struct conf *cf, struct why *why)
 	if (p->cache_dir < 0)
 		tell(LOG_WARNING, "no directory for indexes: %s", reason.text);
 	state_open(p, cf);
+	if (cf->mandatory_locking.enable)
+		locks_make(cf->mandatory_locking.lock_directory);
 	return OK;
 }
 

@@ -154,6 +154,7 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 		out->dirs[2] = env->journal_dir;
 		out->dirs[3] = env->uidl_dir;
 		out->look = m->cf->mandatory_locking.lock_directory;
+		out->locks = m->cf->mandatory_locking.enable ? out->look : NULL;
 	}
 	if (c->role == ROLE_ACCESS)
 		out->programs = m->cf;

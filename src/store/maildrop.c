@@ -134,6 +134,49 @@ static void decide_stamps(struct scan *s, bool known)
 		stamp_decide(&s->rec[i], known, now);
 }
 
+/* Where it is held for the whole session, it is there already, and stays. */
+static enum err lock_begin(struct maildrop *md, struct why *why)
+{
+	return md->lock.held ? OK : maildrop_lock(md, why);
+}
+
+static void lock_end(struct maildrop *md)
+{
+	if (!md->keeps)
+		mailbox_lock_release(&md->lock);
+}
+
+/* mandatory-locking: of a mailbox in one file, its own lock; of all others, and of those that are not locked, the file that Mailutils makes. */
+static enum err lock_keep(struct maildrop *md, struct why *why)
+{
+	const struct conf_locking *conf = md->setup->lock.conf;
+	const struct dotlock_rules rules = {
+		.pid_check = conf->pid_check, .expire_s = conf->expire_timeout.n, .heir = getppid()};
+	enum err err = OK;
+
+	md->keeps = true;
+	if (md->driver->in_one_file)
+		err = maildrop_lock(md, why);
+	if (err == OK && (!md->driver->in_one_file || conf->type == LOCK_NULL))
+		err = mailutils_lock_take(&md->by_path, md->setup->mailutils_dir, md->path, &rules, why);
+	return err;
+}
+
+void maildrop_let_go(struct maildrop *md)
+{
+	md->keeps = false;
+	mailbox_lock_release(&md->lock);
+	mailutils_lock_release(&md->by_path, md->setup ? md->setup->mailutils_dir : -1, md->path);
+}
+
+void maildrop_touch(const struct maildrop *md)
+{
+	if (md->keeps && md->by_path.fd >= 0)
+		(void)futimens(md->by_path.fd, NULL); /* or it is old: those who look at its number know */
+	if (md->keeps && md->lock.dotlock && md->lock.file.fd >= 0)
+		(void)futimens(md->lock.file.fd, NULL);
+}
+
 static enum err rescan(struct maildrop *md, struct scan *known, bool is_known, struct index_first *first,
 		       struct why *why)
 {
@@ -169,9 +212,9 @@ static enum err sweep_lock(struct maildrop *md, struct why *why)
 	if (!md->name || md->setup->lock.external || snprintf(lock, sizeof lock, "%s.lock", md->name) < 0 ||
 	    fstatat(md->parent, lock, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return OK;
-	enum err err = maildrop_lock(md, why);
+	enum err err = lock_begin(md, why);
 
-	mailbox_lock_release(&md->lock);
+	lock_end(md);
 	return err == ERR_IN_USE && dotlock_process(md->parent, lock) > 0 ? err : OK;
 }
 
@@ -238,10 +281,10 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 			index_close(&old);
 		return err;
 	}
-	err = maildrop_lock(md, why);
+	err = lock_begin(md, why);
 	if (err == OK)
 		err = catch_up(md, &place[at], &old, first, why);
-	mailbox_lock_release(&md->lock);
+	lock_end(md);
 	index_close(&old);
 	return err;
 }
@@ -262,8 +305,12 @@ enum err maildrop_open(struct maildrop *md, struct index_first *first, struct wh
 	errno = 0;
 	enum err err = maildrop_prepare(md, why);
 
+	if (err == OK && md->setup->mandatory)
+		err = lock_keep(md, why);
 	if (err == OK)
 		err = open_indexed(md, first, why);
+	if (err != OK)
+		maildrop_let_go(md);
 	maildrop_advise(err, why);
 	return err;
 }
@@ -654,12 +701,13 @@ enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct o
 	stop_reading(md);
 	if (out->failed == 0)
 		return OK;
-	if (md->driver->in_one_file)
+	if (md->driver->in_one_file && !md->lock.held)
 		err = maildrop_reopen(md, why);
 	if (err == OK)
-		err = maildrop_lock(md, why);
+		err = lock_begin(md, why);
 	if (err == OK)
 		err = commit_locked(md, ch, out, why);
 	maildrop_unlock(md, err);
+	maildrop_let_go(md); /* behind it the session ends, and its client hears of it */
 	return err;
 }

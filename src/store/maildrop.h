@@ -21,6 +21,8 @@ struct maildrop_setup {
 	enum index_mode index; /* beside the mail if that can be; none kept; in index_dir only */
 	int index_dir;         /* borrowed; -1: none */
 	struct mailbox_lock_setup lock;
+	bool mandatory;              /* Mailutils' lock is held as long as the maildrop is open */
+	int mailutils_dir;           /* where, of what has no lock beside it; borrowed; -1: nowhere */
 	const char *mailutils_locks; /* where Mailutils' sessions lock what has no lock beside it; NULL: nowhere */
 	int journal_dir;             /* of the owner's journals, borrowed; -1: none */
 	int uidl_dir;                /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
@@ -41,8 +43,10 @@ struct maildrop {
 	char *name; /* and its name there; owned */
 	struct spool spool; /* what may be done in the parent, and its lock: while a function of maildrop.c runs */
 	struct mailbox_lock lock;
-	uint32_t rules; /* enum wire_rule */
-	uint64_t key;   /* of the session lock: the same for all names of a directory, and for every file of one name */
+	bool keeps;             /* it is held until the maildrop is closed: mandatory-locking */
+	struct dotlock by_path; /* then, of what has no lock beside it: the file in mailutils_dir */
+	uint32_t rules;         /* enum wire_rule */
+	uint64_t key; /* of the session lock: the same for all names of a directory, and for every file of one name */
 	struct index index;  /* of an open maildrop */
 	struct body reading; /* of message reading_msgno, while front reads it through us */
 	uint32_t reading_msgno;
@@ -50,7 +54,12 @@ struct maildrop {
 };
 
 #define MAILDROP_CLOSED                                                                                                \
-	((struct maildrop){.fd = -1, .parent = -1, .index = {.fd = -1}, .reading = {.fd = -1}, .marks = -1})
+	((struct maildrop){.fd = -1,                                                                                   \
+			   .parent = -1,                                                                               \
+			   .by_path = {.fd = -1},                                                                      \
+			   .index = {.fd = -1},                                                                        \
+			   .reading = {.fd = -1},                                                                      \
+			   .marks = -1})
 
 /* Finds, or creates, what `url` names; nothing of the mail is looked at. On failure there is nothing to close. */
 enum err maildrop_find(struct maildrop *md, struct slice url, const struct maildrop_setup *setup, struct why *why);
@@ -95,6 +104,9 @@ enum err maildrop_expired(const struct maildrop *md, uint8_t *set, uint32_t *fou
 /* Deletes; see struct store_driver. ERR_IN_USE: nothing was done, as for maildrop_open. */
 enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct outcome *out, struct why *why);
 
+/* Tells others that the lock that is held for the session is none that was left behind: some take old ones away. */
+void maildrop_touch(const struct maildrop *md);
+
 /* Changes no mail. */
 void maildrop_close(struct maildrop *md);
 
@@ -120,5 +132,6 @@ void maildrop_unlock(struct maildrop *md, enum err err);
 
 /* Between maildrop_find.c and maildrop.c: opens the file by its name again; none is no error. */
 enum err maildrop_reopen(struct maildrop *md, struct why *why);
-void maildrop_leave(struct maildrop *md); /* closes the parent */
+void maildrop_leave(struct maildrop *md);  /* closes the parent */
+void maildrop_let_go(struct maildrop *md); /* the lock that was held for the whole session goes */
 void maildrop_advise(enum err err, struct why *why);

@@ -362,6 +362,7 @@ void maildrop_close(struct maildrop *md)
 {
 	if (md->driver && md->driver->close)
 		md->driver->close(md);
+	maildrop_let_go(md);
 	index_close(&md->index);
 	if (md->reading.fd >= 0)
 		close(md->reading.fd);

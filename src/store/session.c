@@ -261,6 +261,17 @@ void session_look_for_takeover(struct store *st)
 	log_session(0);
 }
 
+static void touch(struct table_item *item, void *store)
+{
+	(void)store;
+	maildrop_touch(&((struct session *)item)->md);
+}
+
+void session_touch_locks(struct store *st)
+{
+	table_each(&st->sessions, touch, st);
+}
+
 /* ---- begin ---- */
 
 static enum err take_lock(struct session *s, struct why *why)

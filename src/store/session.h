@@ -15,6 +15,9 @@ enum err session_on_close(struct chan *c, struct msg *m, struct why *why);
 /* Ends those whose maildrop a session of another process wants (session-takeover). */
 void session_look_for_takeover(struct store *st);
 
+/* Touches the locks that sessions hold (mandatory-locking). */
+void session_touch_locks(struct store *st);
+
 /* The external locker has answered this question: who waits for that tries again from the loop. False: nobody does. */
 bool session_on_locked(struct store *st, uint64_t job);
 

@@ -18,6 +18,7 @@
 #include "store/replay.h"
 #include "store/session.h"
 
+static const double touch_s = 60;   /* between two touches of the locks of sessions */
 static const double takeover_s = 1; /* between two looks whether another process wants a maildrop of ours */
 static const double idle_s = 60;    /* without a session, before a worker asks whether it may go */
 
@@ -56,6 +57,10 @@ void store_count(struct store *st)
 	if (idle != was_idle)
 		atomic_store_explicit(&slot->idle_since_ms, idle ? clock_ms() : 0, memory_order_relaxed);
 	if (idle)
+		ev_timer_stop(st->loop, &st->touch);
+	else if (st->setup.mandatory && !ev_is_active(&st->touch))
+		ev_timer_again(st->loop, &st->touch);
+	if (idle)
 		ev_timer_stop(st->loop, &st->takeover);
 	else if (st->env->conf->mailbox.session_takeover && !ev_is_active(&st->takeover))
 		ev_timer_again(st->loop, &st->takeover);
@@ -75,6 +80,13 @@ static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_timer_stop(loop, w);
 	st->leaving = true;
 	(void)chan_send(&st->master, MSG_IDLE, NULL);
+}
+
+static void on_touch(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	session_touch_locks(w->data);
 }
 
 static void on_takeover(struct ev_loop *loop, ev_timer *w, int revents)
@@ -267,6 +279,8 @@ static void set_up_maildrops(struct store *st)
 					.lock = {.conf = &cf->locking,
 						 .locker = &st->locker,
 						 .external = cf->locking.type == LOCK_EXTERNAL ? &st->external : NULL},
+					.mandatory = cf->mandatory_locking.enable,
+					.mailutils_dir = -1,
 					.mailutils_locks = cf->mandatory_locking.lock_directory,
 					.journal_dir = -1,
 					.uidl_dir = -1,
@@ -278,6 +292,8 @@ static void set_up_maildrops(struct store *st)
 					.mh_backup = cf->mailbox.mh_backup,
 					.undelete = cf->undelete,
 					.unquote = unquote[cf->mailbox.mbox_quoting]};
+	if (cf->mandatory_locking.enable)
+		st->setup.mailutils_dir = open(cf->mandatory_locking.lock_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (index && strcmp(index, "off") == 0)
 		st->setup.index = INDEX_OFF;
 	else if (index && strcmp(index, "auto") != 0)
@@ -330,7 +346,9 @@ static void set_up_loop(struct store *st)
 	st->idle.repeat = idle_s;
 	ev_init(&st->takeover, on_takeover);
 	st->takeover.repeat = takeover_s;
-	st->before_wait.data = st->behind_wait.data = st->idle.data = st->takeover.data = st;
+	ev_init(&st->touch, on_touch);
+	st->touch.repeat = touch_s;
+	st->before_wait.data = st->behind_wait.data = st->idle.data = st->takeover.data = st->touch.data = st;
 	ev_prepare_start(st->loop, &st->before_wait);
 	ev_check_start(st->loop, &st->behind_wait);
 }

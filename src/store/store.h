@@ -39,6 +39,7 @@ struct store {
 	ev_timer idle;
 	ev_timer
 		takeover; /* looks whether others want our maildrops, where that is configured and there is a session */
+	ev_timer touch;   /* locks that are held for whole sessions are touched, while there are any */
 	ev_prepare before_wait;
 	ev_check behind_wait;
 	bool leaving; /* master was asked whether we may go */
