@@ -19,7 +19,7 @@ from pathlib import Path
 
 from clients import Where, fetchmail, getmail, mpop
 from pop3 import Pop3
-from server import BINARY, Maildir, Mbox, Mh
+from server import BINARY, Maildir, Mbox, Mh, wait_for
 from takeover import ADDRESS, SECONDS, mount, start, stop, world_enter
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/from-mailutils.md"
@@ -72,7 +72,21 @@ def guide(title):
     return subprocess.run(["sh", "-euc", re.sub(r"^    ", "", block[1], flags=re.M)], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def is_free(user):
+    with Pop3(ADDRESS, timeout=SECONDS) as c:
+        c.ok(f"USER {user.login}")
+        free = c.cmd(f"PASS {user.password}").startswith(b"+OK")
+        c.ok("QUIT")
+        return free and c.at_end()
+
+
+def wait_free(user):
+    """Mailutils holds a maildrop a little longer than until its reply to QUIT, and clients do not look for the end of the connection."""
+    assert wait_for(lambda: is_free(user)), user
+
+
 def look(user):
+    wait_free(user)
     with Pop3(ADDRESS, timeout=SECONDS) as c:
         c.login(user)
         seen = {"stat": c.stat(), "list": c.list(), "uidl": c.uidl()}
@@ -89,6 +103,7 @@ def fetch(place, user):
     for client in CLIENTS:
         directory = place / user.login / client.__name__
         directory.mkdir(parents=True, exist_ok=True)
+        wait_free(user)
         got[client.__name__] = [int(n) for n in NUMBER.findall(client(Where(ADDRESS[1], keep=True), user, directory))]
     return got
 
