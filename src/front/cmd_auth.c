@@ -183,9 +183,12 @@ enum next cmd_capa(struct session *s, const struct args *a)
 enum next cmd_quit(struct session *s, const struct args *a)
 {
 	(void)a;
+	const struct conf *cf = s->front->conf;
+	bool marks = cf->expire_days > 0 && cf->expire_days != UINT32_MAX && cf->expire_mark == EXPIRE_HEADER;
 	bool due = s->state == TRANSACTION && s->view.due <= (uint64_t)(clock_wall_ns() / 1000000000);
 
-	if ((s->view.deleted > 0 || s->view.whole || due) && view_settle(&s->view, s->arena))
+	if ((s->view.deleted > 0 || s->view.whole || due || (marks && s->last_fetched > 0)) &&
+	    view_settle(&s->view, s->arena))
 		return update_start(s);
 	peers_leave(s, true);
 	reply_ok(&s->out, "");

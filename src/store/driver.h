@@ -32,12 +32,16 @@ struct body {
 /* What a session changes: bit i % 8 of octet i / 8 says that message-number i + 1 goes. */
 struct changes {
 	const uint8_t *deleted;
-	uint32_t count; /* of the maildrop's messages */
+	uint32_t count;         /* of the maildrop's messages */
+	const uint8_t *stamped; /* likewise: a header is to have its stamp (store/stamp.h); NULL: none */
+	uint32_t stamp;         /* of those that have none in the index */
 };
 
 struct outcome {
-	uint32_t deleted; /* are gone, durably; those that somebody else has removed are counted */
-	uint32_t failed;  /* are still there */
+	uint32_t deleted;   /* are gone, durably; those that somebody else has removed are counted */
+	uint32_t failed;    /* are still there */
+	uint32_t unstamped; /* have no header: that is not worth an error */
+	struct why unstamped_why;
 };
 
 struct store_driver {
@@ -81,7 +85,8 @@ struct store_driver {
 	/* Under the mailbox lock, where there is one. Deletes by identity, never by name or offset alone, and makes it durable. Mail
 	 * that came since stays, and so does a message that is no longer what the session saw: that one fails. After a power
 	 * cut each message is there whole or not at all. `out` is valid in any case. A driver that knows what is left says so in
-	 * `left`, which is empty; with the stamps of how that looks now the next session need not scan. */
+	 * `left`, which is empty; with the stamps of how that looks now the next session need not scan.
+	 * Then writes headers, as far as it can; each message is there as it was, or has it. */
 	enum err (*commit)(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
 			   struct why *why);
 

@@ -108,7 +108,7 @@ static struct index_mark mark_get(uint32_t i, const struct index_entry *e)
 
 static void mark_set(uint32_t i, struct index_entry *e, uint32_t stamp, uint32_t where)
 {
-	e->mark = (struct index_mark){.stamp = stamp, .where = where & (STAMP_HEADER | STAMP_FOREIGN)};
+	e->mark = (struct index_mark){.stamp = stamp, .where = where & (STAMP_HEADER | STAMP_FOREIGN | STAMP_LEFT)};
 	e->mark.check = mark_check(i, &e->mark, e->id);
 }
 
@@ -119,7 +119,7 @@ static void mark_note(struct index *ix, uint32_t stamp, uint32_t where)
 		return;
 	if (ix->oldest == 0 || stamp < ix->oldest)
 		ix->oldest = stamp;
-	ix->unwritten = ix->unwritten || !(where & STAMP_HEADER);
+	ix->unwritten = ix->unwritten || !(where & (STAMP_HEADER | STAMP_LEFT));
 }
 
 static void set_head(struct index_head *h, const struct store_driver *driver)
@@ -555,20 +555,36 @@ enum err index_append(const struct index_place *place, const struct index *ix, c
 
 /* ---- stamps ---- */
 
-/* What the head says of stamps comes before the first of them: it may say too much, and never too little. */
-static bool head_mark(struct index *ix, int fd, uint32_t stamp)
+static bool head_write(const struct index *ix, int fd)
 {
 	struct index_head h;
 
-	if (ix->unwritten && ix->oldest != 0 && ix->oldest <= stamp)
-		return true;
 	if (!read_at(fd, &h, sizeof h, 0) || h.head_crc != head_crc(&h))
 		return false;
-	mark_note(ix, stamp, 0);
 	h.oldest = ix->oldest;
 	h.unwritten = ix->unwritten;
 	h.head_crc = head_crc(&h);
 	return write_at(fd, &h, sizeof h, 0);
+}
+
+/* What the head says of stamps comes before the first of them: it may say too much, and never too little. */
+static bool head_mark(struct index *ix, int fd, uint32_t stamp)
+{
+	if (ix->unwritten && ix->oldest != 0 && ix->oldest <= stamp)
+		return true;
+	const struct index was = *ix;
+
+	mark_note(ix, stamp, 0);
+	if (head_write(ix, fd))
+		return true;
+	*ix = was;
+	return false;
+}
+
+void index_tried(struct index *ix, int fd)
+{
+	ix->unwritten = false;
+	(void)head_write(ix, fd); /* or it is tried again */
 }
 
 /* `n` messages that lie in one block. */
@@ -604,7 +620,8 @@ enum err index_mark(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_
 	return OK;
 }
 
-enum err index_stamped(const struct index *ix, uint32_t newest, uint8_t *set, uint32_t *found, struct why *why)
+enum err index_stamped(const struct index *ix, uint32_t newest, uint32_t but, uint8_t *set, uint32_t *found,
+		       struct why *why)
 {
 	static struct index_entry entry[BLOCK_MOST];
 
@@ -615,9 +632,9 @@ enum err index_stamped(const struct index *ix, uint32_t newest, uint8_t *set, ui
 		if (!read_at(ix->fd, entry, n * sizeof *entry, entry_at(ix, from)))
 			return fail(why, ERR_TEMP, "the index is damaged or was cut");
 		for (uint32_t k = 0, i = from; k < n; k++, i++) {
-			uint32_t stamp = mark_get(i, &entry[k]).stamp;
+			const struct index_mark mark = mark_get(i, &entry[k]);
 
-			if (stamp == 0 || stamp > newest || set[i / 8] >> i % 8 & 1)
+			if (mark.stamp == 0 || mark.stamp > newest || mark.where & but || set[i / 8] >> i % 8 & 1)
 				continue;
 			set[i / 8] |= (uint8_t)(1 << i % 8);
 			++*found;

@@ -42,7 +42,7 @@ struct index_head {
  * position, of it before `check' and of the message's id. One that is torn is none. */
 struct index_mark {
 	uint32_t stamp;
-	uint32_t where; /* of STAMP_HEADER and STAMP_FOREIGN */
+	uint32_t where; /* of STAMP_HEADER, STAMP_FOREIGN and STAMP_LEFT */
 	uint32_t check;
 };
 
@@ -144,7 +144,11 @@ int index_writer(const struct index *ix, const struct index_place *place);
  * this process. Torn by a crash of the machine it is none. */
 enum err index_mark(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp, struct why *why);
 
-/* Sets bits (as in struct changes) of all messages that have a stamp not above `newest'; *found of them were not set. */
-enum err index_stamped(const struct index *ix, uint32_t newest, uint8_t *set, uint32_t *found, struct why *why);
+/* Sets bits (as in struct changes) of all messages that have a stamp not above `newest', and no flag of `but'; *found of them were not set. */
+enum err index_stamped(const struct index *ix, uint32_t newest, uint32_t but, uint8_t *set, uint32_t *found,
+		       struct why *why);
+
+/* Stamps without headers are no reason any more for a commit: it has been tried. */
+void index_tried(struct index *ix, int fd);
 
 void index_close(struct index *ix);

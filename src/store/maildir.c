@@ -190,6 +190,8 @@ static enum err maildir_body(const struct maildrop *md, const struct message *m,
 
 struct commit {
 	const struct maildrop *md;
+	const struct changes *ch;
+	struct maildir_stamped stamped;
 	struct maildir_list list; /* read when a name is not there any more */
 	bool listed;
 	bool touched[DIRS];
@@ -218,6 +220,12 @@ static enum err verify(const struct commit *c, const struct message *m, const st
 }
 
 /* One attempt under one name. */
+static void touch(struct commit *c, const struct maildir_path *path)
+{
+	c->touched[memcmp(path->text, maildir_dirs[DIR_CUR], sizeof maildir_dirs[0] - 1) == 0 ? DIR_CUR : DIR_NEW] =
+		true;
+}
+
 static enum err try_remove(struct commit *c, const struct message *m, const struct maildir_path *path,
 			   enum maildir_there *there, struct why *why)
 {
@@ -228,23 +236,27 @@ static enum err try_remove(struct commit *c, const struct message *m, const stru
 	if (*there == MAILDIR_NO_MESSAGE)
 		return fail(why, ERR_TEMP, "%s has been changed by another program and stays", path->text);
 	if (unlinkat(c->md->fd, path->text, 0) == 0) {
-		c->touched[memcmp(path->text, maildir_dirs[DIR_CUR], sizeof maildir_dirs[0] - 1) == 0 ? DIR_CUR
-												      : DIR_NEW] = true;
+		touch(c, path);
 		return OK;
 	}
 	*there = MAILDIR_GONE;
 	return errno == ENOENT ? OK : fail_errno(why, storage_err(errno), "remove %s", path->text);
 }
 
-static enum err remove_message(struct commit *c, const struct message *m, struct why *why)
+/* What is done with a message under its name; MAILDIR_GONE: it has another one by now. */
+typedef enum err attempt(struct commit *c, const struct message *m, const struct maildir_path *path,
+			 enum maildir_there *there, struct why *why);
+
+/* Under the name that it has, whoever renames it meanwhile. *there MAILDIR_GONE: somebody has removed it. */
+static enum err with_message(struct commit *c, const struct message *m, attempt *try_it, enum maildir_there *there,
+			     struct why *why)
 {
 	struct maildir_path path;
-	enum maildir_there there;
 
 	maildir_path(&path, m->entry.dir, slice_str(m->name));
-	enum err err = try_remove(c, m, &path, &there, why);
+	enum err err = try_it(c, m, &path, there, why);
 
-	for (int pass = 0; err == OK && there == MAILDIR_GONE; pass++) {
+	for (int pass = 0; err == OK && *there == MAILDIR_GONE; pass++) {
 		if (pass > 0 || !c->listed) /* a name from a list can be out of date, too */
 			err = list_agreed(c->md, &c->list, why);
 		c->listed = true;
@@ -252,7 +264,7 @@ static enum err remove_message(struct commit *c, const struct message *m, struct
 			return err;
 		if (pass == MAILDIR_PASSES_MOST)
 			return fail(why, ERR_TEMP, "%s is renamed all the time", path.text);
-		err = try_remove(c, m, &path, &there, why);
+		err = try_it(c, m, &path, there, why);
 	}
 	return err;
 }
@@ -272,23 +284,90 @@ static enum err sync_dirs(const struct commit *c, struct why *why)
 	return err;
 }
 
+/* ---- headers ---- */
+
+static enum err try_stamp(struct commit *c, const struct message *m, const struct maildir_path *path,
+			  enum maildir_there *there, struct why *why)
+{
+	enum err err = verify(c, m, path, there, why);
+
+	if (err != OK || *there == MAILDIR_GONE)
+		return err;
+	if (*there == MAILDIR_NO_MESSAGE)
+		return fail(why, ERR_TEMP, "%s has been changed by another program", path->text);
+	err = maildir_stamp_file(c->md, m, path, &c->stamped, there, why);
+	if (err == OK && *there == MAILDIR_THERE)
+		touch(c, path);
+	return err;
+}
+
+/* All that is left, with the headers that are written now: so the next scan knows these files. Names may have changed since. */
+static enum err stamp_one(struct commit *c, const struct scan *known, uint32_t i, struct outcome *out,
+			  struct scan *left)
+{
+	struct listing_rec r = known->rec[i];
+	struct scan_entry e = known->entry[i];
+	struct slice name = scan_name(known, i);
+	enum maildir_there there = MAILDIR_THERE;
+	struct why why = {""};
+
+	if (c->ch->stamped[i / 8] >> i % 8 & 1) {
+		struct message m = {.rec = r, .entry = e};
+
+		(void)slice_cstr(name, m.name, sizeof m.name);
+		c->stamped = (struct maildir_stamped){.stamp = r.stamp > 0 ? r.stamp : c->ch->stamp};
+		enum err err = maildir_is_twin(known, i) ? fail(&why, ERR_PERM, "another file has its name")
+							 : with_message(c, &m, try_stamp, &there, &why);
+
+		if (err == OK && there == MAILDIR_THERE) {
+			r = c->stamped.rec;
+			e = c->stamped.entry;
+			name = slice_str(c->stamped.name);
+		} else if (err != OK) {
+			r.stamp = c->stamped.stamp;
+			r.flags |= STAMP_LEFT;
+			out->unstamped++;
+			out->unstamped_why = why;
+		}
+	}
+	maildir_note(left, e.dir, name, e.id);
+	return scan_add(left, &r, &e, name, NULL);
+}
+
+static void stamp_all(struct commit *c, const uint8_t *gone, struct outcome *out, struct scan *left)
+{
+	struct scan known = {0};
+	enum err err = index_load(&c->md->index, &known, NULL);
+
+	if (err == OK && known.count != c->ch->count)
+		err = ERR_TEMP;
+	for (uint32_t i = 0; i < known.count && err == OK; i++)
+		if (!(gone[i / 8] >> i % 8 & 1))
+			err = stamp_one(c, &known, i, out, left);
+	if (err != OK)
+		scan_done(left);
+	scan_done(&known);
+}
+
 static enum err maildir_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out,
 			       struct scan *left, struct why *why)
 {
-	struct commit c = {.md = md};
+	struct commit c = {.md = md, .ch = ch};
 	struct changes_walk walk = {0};
+	enum maildir_there there;
 	struct message m;
 	enum err err = OK, first = OK;
 
-	(void)left; /* names change all the time, and a list of them costs little */
 	*out = (struct outcome){0};
 	while (changes_next(md, ch, &walk, &m, &err, first == OK ? why : NULL)) {
 		if (err == OK)
-			err = remove_message(&c, &m, first == OK ? why : NULL);
+			err = with_message(&c, &m, try_remove, &there, first == OK ? why : NULL);
 		if (first == OK)
 			first = err;
 		*(err == OK ? &out->deleted : &out->failed) += 1;
 	}
+	if (ch->stamped) /* else names change all the time, and a list of them costs little */
+		stamp_all(&c, ch->deleted, out, left);
 	maildir_list_done(&c.list);
 	err = sync_dirs(&c, first == OK ? why : NULL);
 	return first != OK ? first : err;

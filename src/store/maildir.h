@@ -26,6 +26,24 @@ uint32_t maildir_flags(struct slice name);
 /* The driver's unmark. */
 enum err maildir_unmark(const struct maildrop *md, const struct scan *s, struct why *why);
 
+/* ---- maildir_stamp.c ---- */
+
+/* A file whose header is to have a stamp, and what it is then. */
+struct maildir_stamped {
+	uint32_t stamp;
+	struct listing_rec rec;
+	struct scan_entry entry;
+	char name[NAME_OCTETS + 1];
+};
+
+/* Puts a file with the stamp into the place of the message at `path', which is what it was. *there MAILDIR_GONE: nobody is there any more. After an error
+ * it is as it was. To be made durable: the directory. */
+enum err maildir_stamp_file(const struct maildrop *md, const struct message *m, const struct maildir_path *path,
+			    struct maildir_stamped *s, enum maildir_there *there, struct why *why);
+
+/* Another message of the scan has the same stable name: what tells them apart may be their contents. */
+bool maildir_is_twin(const struct scan *s, uint32_t i);
+
 /* ---- maildir_scan.c ---- */
 
 /* The driver's lasting: by the stable name, as UIDLs are. */

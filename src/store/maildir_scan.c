@@ -137,13 +137,16 @@ static enum err choose_uidl(const struct merge *m, const struct group *g, struct
 	for (uint32_t k = g->known; k < g->known_end; k++) {
 		const struct listing_rec *old = &m->known->rec[k];
 
-		if (!claimed_by(m, g, k)) /* written anew */
-			stamp_keep(r, old);
 		if (old->crc != r->crc || old->raw != r->raw || is_used(m, g, old))
 			continue;
 		uidl_keep(r, old);
 		return OK;
 	}
+	for (uint32_t k = g->known; k < g->known_end; k++)
+		if (!claimed_by(m, g, k)) { /* written anew */
+			stamp_keep(r, &m->known->rec[k]);
+			break;
+		}
 	bool made = uidl_plain(r, stable);
 
 	for (uint32_t copy = 0; made && is_used(m, g, r); copy++) {

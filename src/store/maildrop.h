@@ -50,7 +50,10 @@ struct maildrop {
 	struct index index;  /* of an open maildrop */
 	struct body reading; /* of message reading_msgno, while front reads it through us */
 	uint32_t reading_msgno;
-	int marks; /* the index, for writing, once a message was retrieved; -1: not yet; owned */
+	int marks;             /* the index, for writing, once a message was retrieved; -1: not yet; owned */
+	uint32_t retrieved_at; /* stamp of what this session retrieves; 0: nothing yet */
+	uint8_t *
+		retrieved; /* a bit for each message that is to get a header, where the index does not tell, or at QUIT; owned; NULL: none */
 };
 
 #define MAILDROP_CLOSED                                                                                                \

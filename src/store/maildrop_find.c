@@ -371,6 +371,9 @@ void maildrop_close(struct maildrop *md)
 	if (md->fd >= 0)
 		close(md->fd);
 	maildrop_leave(md);
+	free(md->retrieved);
+	md->retrieved = NULL;
+	md->retrieved_at = 0;
 	free(md->path);
 	md->fd = md->reading.fd = md->marks = -1;
 	md->path = NULL;

@@ -10,6 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/stamp_write.h"
+
+#define MH_STAMPED ".pop3-stamped" /* a message before it changes places with one that has no header */
+
 enum { ATTEMPTS_MOST = 8 }; /* at a message that others renumber meanwhile */
 
 /* ---- what is an MH folder ---- */
@@ -341,17 +345,99 @@ static enum err sync_folder(const struct maildrop *md, struct why *why)
 	return err;
 }
 
+/* ---- headers ---- */
+
+static enum err write_stamped(const struct maildrop *md, int from, const struct stat *st, uint32_t stamp,
+			      struct listing_rec *r, struct stat *made, struct why *why)
+{
+	uint64_t wire;
+	int to = -1;
+
+	if (unlinkat(md->fd, MH_STAMPED, 0) < 0 &&
+	    errno != ENOENT) /* what a process that died has left: never mail that is not elsewhere */
+		return fail_errno(why, storage_err(errno), "remove %s", MH_STAMPED);
+	to = openat(md->fd, MH_STAMPED, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to < 0)
+		return fail_errno(why, storage_err(errno), "create %s", MH_STAMPED);
+	enum err err = stamp_copy(from, 0, to, MH_RULES, stamp, r, &wire, why);
+
+	if (err == OK)
+		err = stamp_dress(to, st, why);
+	if (err == OK && fstat(to, made) < 0)
+		err = fail_errno(why, ERR_TEMP, "stat %s", MH_STAMPED);
+	close(to); /* synced */
+	return err;
+}
+
+/* As in a Maildir (maildir_stamp.c): a file that has the header changes places with the message. *done false: that is gone. */
+static enum err stamp_message(const struct maildrop *md, const struct message *m, uint32_t stamp, struct message *now,
+			      bool *done, unsigned *readings, struct why *why)
+{
+	struct target t = {.m = m};
+	struct stat made;
+	int fd;
+	enum err err = find(md, &t, &fd, readings, why);
+
+	*done = err == OK && t.name;
+	if (!*done)
+		return err;
+	*now = *m;
+	err = write_stamped(md, fd, &t.st, stamp, &now->rec, &made, why);
+	close(fd);
+	if (err == OK)
+		err = stamp_exchange(md->fd, MH_STAMPED, t.name, &t.st, done, why);
+	if (err != ERR_IN_USE)
+		(void)unlinkat(md->fd, MH_STAMPED, 0); /* the old file, or ours in vain */
+	if (err == ERR_IN_USE) { /* mail that has found no place: a number that nobody has is one */
+		char backup[NAME_OCTETS + 2];
+
+		(void)snprintf(backup, sizeof backup, ",%s", t.name);
+		(void)renameat2(md->fd, MH_STAMPED, md->fd, backup, RENAME_NOREPLACE);
+	}
+	if (err != OK || !*done)
+		return err;
+	now->entry.at = mh_file(&made);
+	(void)slice_cstr(slice_str(t.name), now->name, sizeof now->name);
+	return OK;
+}
+
+/* What is to be known of a message that is left, with the header that it gets now. */
+static enum err leave(const struct maildrop *md, const struct changes *ch, const struct scan *known, uint32_t i,
+		      unsigned *readings, struct outcome *out, struct scan *left)
+{
+	struct message m = {.rec = known->rec[i], .entry = known->entry[i]}, now;
+	bool stamps = ch->stamped && ch->stamped[i / 8] >> i % 8 & 1, done = false;
+	struct why why = {""};
+
+	(void)slice_cstr(scan_name(known, i), m.name, sizeof m.name);
+	if (stamps) {
+		uint32_t stamp = m.rec.stamp > 0 ? m.rec.stamp : ch->stamp;
+
+		if (stamp_message(md, &m, stamp, &now, &done, readings, &why) != OK) {
+			m.rec.stamp = stamp;
+			m.rec.flags |= STAMP_LEFT;
+			out->unstamped++;
+			out->unstamped_why = why;
+		} else if (done) {
+			m = now;
+		}
+	}
+	mh_note(left->notes, slice_str(m.name), m.entry.at);
+	return scan_add(left, &m.rec, &m.entry, slice_str(m.name), NULL);
+}
+
 /* All but what was deleted, so that no copy of that gets its UIDL. Whether the folder is that now only a reading tells (mh_grow). */
-static void tell_left(const struct maildrop *md, const uint8_t *gone, struct scan *left)
+static void tell_left(const struct maildrop *md, const struct changes *ch, const uint8_t *gone, unsigned *readings,
+		      struct outcome *out, struct scan *left)
 {
 	struct scan known = {0};
 	enum err err = gone ? index_load(&md->index, &known, NULL) : ERR_TEMP;
 
+	if (err == OK && known.count != ch->count)
+		err = ERR_TEMP;
 	for (uint32_t i = 0; i < known.count && err == OK; i++)
-		if (!gone[i]) {
-			mh_note(left->notes, scan_name(&known, i), known.entry[i].at);
-			err = scan_add(left, &known.rec[i], &known.entry[i], scan_name(&known, i), NULL);
-		}
+		if (!gone[i])
+			err = leave(md, ch, &known, i, readings, out, left);
 	if (err != OK)
 		scan_done(left);
 	scan_done(&known);
@@ -382,7 +468,7 @@ static enum err mh_commit(const struct maildrop *md, const struct changes *ch, s
 		out->deleted += err == OK;
 		out->failed -= err == OK;
 	}
-	tell_left(md, gone, left);
+	tell_left(md, ch, gone, &readings, out, left);
 	free(gone);
 	err = sync_folder(md, first == OK ? why : NULL);
 	if (lock >= 0)

@@ -16,7 +16,8 @@ enum {
 	STAMP_HEADER = 32,  /* the message's header has its stamp */
 	STAMP_FOREIGN = 64, /* its header has one that is not believed */
 	STAMP_READ = 128, /* its header was read now, and it is not decided: rec.stamp is what it says, 0: no number */
-	STAMP_FLAGS = STAMP_HEADER | STAMP_FOREIGN | STAMP_READ,
+	STAMP_LEFT = 256, /* its header could not be written; it is tried again when others are */
+	STAMP_FLAGS = STAMP_HEADER | STAMP_FOREIGN | STAMP_READ | STAMP_LEFT,
 };
 
 #define STAMP_NAME "X-Expire-Timestamp:"

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -201,3 +202,87 @@ def test_lost_index(daemon):
     daemon.restart(extra="expire 0;")
     poll(daemon, user)
     assert numbers(user) == [1]
+
+
+HEADER = re.compile(rb"^X-Expire-Timestamp: (\d+)\r?\n", re.M)
+WRITERS = [Maildir, Mh]
+
+
+def stamps(user):
+    """Of each message, in their order; 0: it has none."""
+    return [int(m.group(1)) if (m := HEADER.search(text.partition(b"\n\n")[0] + b"\n")) else 0 for text in user.inbox.contents()]
+
+
+def test_headers(daemon):
+    """At QUIT messages that were retrieved get the header, one value for the session, those only that have none. A client sees no difference."""
+    users = [daemon.user(kind=kind) for kind in WRITERS]
+    old = int(time.time()) - DAY
+    for user in users:
+        for n in range(1, 8):
+            user.deliver(message(n, f"X-Expire-Timestamp: {old}\n" if n == 2 else "X-UID: 7\nStatus: RO\n" if n == 3 else ""))
+    daemon.start(extra="expire 3; delete-expired yes;")
+    for user in users:
+        before = user.inbox.contents()
+        c = daemon.login(user)
+        seen = c.uidl(), c.list(), [c.retr(n) for n in (1, 2, 3, 4)], c.top(5, 0)
+        c.ok("DELE 6")
+        assert user.inbox.contents() == before
+        c.quit()
+        now = stamps(user)
+        assert now[1] == old and now[0] == now[2] == now[3] == now[4] and now[5] == 0 and abs(now[0] - time.time()) < 60
+        del before[5]
+        assert [HEADER.sub(b"", text) if n != 1 else text for n, text in enumerate(user.inbox.contents())] == before
+        assert b"number 3\nX-Expire-Timestamp: %d\nX-UID: 7\nStatus: RO\n\nbody" % now[2] in user.inbox.contents()[2]
+        c = daemon.login(user)
+        gone = seen[0].pop(6)
+        assert gone not in c.uidl().values() and list(c.uidl().values()) == list(seen[0].values())
+        assert list(c.list().values()) == [octets for n, octets in seen[1].items() if n != 6]
+        assert [c.retr(n) for n in (1, 2, 3, 4)] == seen[2] and c.top(5, 0) == seen[3]
+        c.quit()
+        assert stamps(user) == now  # the first one counts
+
+
+def test_headers_of_sessions_that_are_cut(daemon):
+    """The next commit writes them."""
+    users = [daemon.user(kind=kind) for kind in WRITERS]
+    daemon.start(extra="expire 3;")
+    for user in users:
+        user.deliver(message(1))
+        user.deliver(message(2))
+        c = daemon.login(user)
+        c.retr(1)
+        c.close()
+        assert stamps(user) == [0, 0]
+        assert wait_for(lambda u=user: poll(daemon, u))
+        now = stamps(user)
+        assert now[0] > 0 and now[1] == 0
+        poll(daemon, user)
+        assert stamps(user) == now
+
+
+def test_sieve(daemon):
+    """The manual's script for cron, by Mailutils' sieve(1): it removes what was retrieved long ago, and nothing else. What it honours, and what it
+    has left, we do, too."""
+    users = [daemon.user(kind=kind) for kind in WRITERS]
+    script = daemon.top / "expire.sieve"
+    for user in users:
+        for n, old in ((1, 9 * DAY), (2, 6 * DAY), (3, 4 * DAY), (4, 0)):
+            user.deliver(message(n, stamp(-old) if old else ""))
+    daemon.start(extra="expire 5;")
+    for user in users:
+        poll(daemon, user, 4)
+        now = stamps(user)
+        assert all(now)
+        script.write_text('require ["test-timestamp"];\nif timestamp :before "X-Expire-Timestamp" "now - 7 days" { discard; }\n')
+        kind = user.inbox.__class__.__name__.lower()
+        subprocess.run(["sieve", "--no-config", f"--mbox-url={kind}:{user.inbox.path}", str(script)], check=True, timeout=60, **as_user(user))
+        assert stamps(user) == now[1:]
+        assert len(poll(daemon, user)) == 3
+    daemon.restart(extra="expire 5; delete-expired yes;")
+    for user in users:
+        poll(daemon, user)
+        assert numbers(user) == [3, 4]
+
+
+def as_user(user):
+    return {"user": user.uid, "group": user.gid, "extra_groups": []} if os.getuid() == 0 else {}

@@ -71,6 +71,10 @@ WRAP(int, openat64, (int dir, const char *path, int flags, ...))
 		va_start(ap, flags);
 		mode = va_arg(ap, mode_t);
 		va_end(ap);
+		if (shim.path && strstr(path, shim.path)) {
+			errno = shim.path_error;
+			return -1;
+		}
 		int fd = change() ? -1 : changed(__real_openat64(dir, path, flags, mode));
 
 		if (fd >= 0)

@@ -1,6 +1,9 @@
 /* tests/store/test_stamp.c - when messages were retrieved: marks in the index, and headers that are believed or not */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "box.h"
@@ -159,12 +162,14 @@ static const struct subject {
 	const char *name;
 	void (*box)(struct box *b);
 	void (*put)(const struct box *b, unsigned n, const char *text);
+	const char *made; /* part of the path of what a header is written to first */
 } subjects[] = {
-	{"maildir", box_new, put_maildir},
-	{"mh", box_new_mh, put_mh},
-	{"mbox", box_new_mbox, put_mbox},
-	{"dotmail", box_new_dotmail, put_dotmail},
+	{"maildir", box_new, put_maildir, "pop3d-stamp"},
+	{"mh", box_new_mh, put_mh, ".pop3-stamped"},
+	{"mbox", box_new_mbox, put_mbox, ".mbox.new"},
+	{"dotmail", box_new_dotmail, put_dotmail, ".mbox.new"},
 };
+enum { WRITERS = 2 };
 
 static void put(const struct subject *s, const struct box *b, unsigned from, unsigned n, const char *header)
 {
@@ -225,6 +230,7 @@ static void test_marks(void **state)
 
 		check_row(k, s->name, are_marked(&b, "-m---") && stamp + 5 > stamp_now());
 		shim.later_s += 100;
+		check_row(k, s->name, box_open(&b) == OK); /* a session has one time */
 		maildrop_retrieved(&b.md, 1, 3);
 		check_row(k, s->name,
 			  stamp_at(&b, 1) == stamp && stamp_at(&b, 0) >= stamp + 100); /* the first one counts */
@@ -307,6 +313,249 @@ static void test_torn_mark(void **state)
 	}
 }
 
+/* ---- headers are written ---- */
+
+static const struct {
+	const char *about;
+	const char *before, *behind; /* @ is the line with the stamp */
+} written[] = {
+	{"at the end", "A: 1\nB: 2\n c\n\nbody 1\n", "A: 1\nB: 2\n c\n@\n\nbody 1\n"},
+	{"before what mail readers keep", "A: 2\nX-IMAPbase: 1 2\n  3\nX-UID: 1\nStatus: RO\n\nbody 2\n",
+	 "A: 2\n@\nX-IMAPbase: 1 2\n  3\nX-UID: 1\nStatus: RO\n\nbody 2\n"},
+	{"but not before a header in between", "Status: RO\nA: 3\nX-UID: 2\n\nbody 3\n",
+	 "Status: RO\nA: 3\n@\nX-UID: 2\n\nbody 3\n"},
+	{"one that is no number goes", "A: 4\nx-expire-timestamp: junk\n more\nB: 1\nX-UID: 3\n\nbody 4\n",
+	 "A: 4\nB: 1\n@\nX-UID: 3\n\nbody 4\n"},
+	{"several, too",
+	 "X-Expire-Timestamp:\nX-Expire-Timestamp: 2\nA: 5\nX-Expire-Timestamp: 3\nStatus: R\nX-Expire-Timestamp: "
+	 "4\n\nb 5\n",
+	 "A: 5\n@\nStatus: R\n\nb 5\n"},
+	{"CRLF", "A: 6\r\nStatus: R\r\n\r\nbody 6\r\n", "A: 6\r\n@\r\nStatus: R\r\n\r\nbody 6\r\n"},
+	{"no end of the header", "A: 7\nB: 1\n", "A: 7\nB: 1\n"},
+	{"another one", "B: 8\n\nFrom\n\nbody 8\n", "B: 8\n@\n\nFrom\n\nbody 8\n"},
+};
+enum { WRITTEN = TABLE_ROWS(written), HAS_NO_END = 6 };
+
+/* The row's text with the stamp. */
+static const char *with_stamp(size_t i, uint32_t stamp)
+{
+	static char text[512];
+	struct buf b = BUF(text);
+
+	for (const char *p = written[i].behind; *p; p++)
+		if (*p != '@') {
+			buf_char(&b, *p);
+		} else {
+			buf_str(&b, "X-Expire-Timestamp: ");
+			buf_u64(&b, stamp);
+		}
+	buf_char(&b, '\0');
+	return text;
+}
+
+/* Sizes, unique-ids and order. */
+static void note_shown(const struct box *b, struct listing_rec *shown)
+{
+	for (uint32_t i = 0; i < b->md.index.count; i++) {
+		struct message m;
+
+		box_message(b, i, &m);
+		shown[i] = m.rec;
+	}
+}
+
+static bool shows(const struct box *b, const struct listing_rec *shown)
+{
+	struct listing_rec now[WRITTEN];
+
+	if (b->md.index.count != WRITTEN)
+		return false;
+	note_shown(b, now);
+	for (uint32_t i = 0; i < WRITTEN; i++)
+		if (now[i].octets != shown[i].octets || now[i].lines != shown[i].lines ||
+		    !uidl_same(&now[i], &shown[i]))
+			return false;
+	return true;
+}
+
+/* All messages have their headers, or what is known of them says why not. */
+static void check_written(const struct subject *s, struct box *b, const struct listing_rec *shown, uint32_t stamp,
+			  bool lost)
+{
+	check_row(lost, s->name, box_open(b) == OK && shows(b, shown));
+	check_row(lost, s->name, lost || shim.reads == 0); /* what was written is known */
+	for (uint32_t i = 0; i < WRITTEN; i++) {
+		struct message m;
+
+		box_message(b, i, &m);
+		check_row(i, box_text(b, i), strcmp(box_text(b, i), with_stamp(i, stamp)) == 0);
+		check_row(i, written[i].about, m.rec.stamp == (lost && i == HAS_NO_END ? 0 : stamp));
+		check_row(i, written[i].about, !(m.rec.flags & STAMP_HEADER) == (i == HAS_NO_END));
+	}
+}
+
+static void test_headers_are_written(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < WRITERS; k++) {
+		const struct subject *s = &subjects[k];
+		struct listing_rec shown[WRITTEN];
+		struct outcome out;
+		struct box b;
+
+		shim_reset();
+		shim.later_s = 10;
+		s->box(&b);
+		b.setup.stamps = (struct stamp_setup){.days = 3, .deletes = true, .header = true};
+		for (unsigned i = 0; i < WRITTEN; i++)
+			s->put(&b, i, written[i].before);
+		check_row(k, s->name, box_open(&b) == OK && b.md.index.count == WRITTEN);
+		note_shown(&b, shown);
+		maildrop_retrieved(&b.md, 1, WRITTEN);
+		uint32_t stamp = stamp_at(&b, 0);
+
+		check_row(k, s->name, maildrop_due(&b.md) == 0 && box_commit(&b, "", &out) == OK);
+		check_row(k, out.unstamped_why.text, out.deleted == 0 && out.failed == 0 && out.unstamped == 1);
+		shim.later_s += 10;
+		shim.reads = 0;
+		check_written(s, &b, shown, stamp, false);
+		shim.later_s += 10;
+		maildrop_forget(&b.md);
+		check_written(s, &b, shown, stamp, true);
+		check_row(k, s->name, maildrop_due(&b.md) == stamp + UINT64_C(3) * DAY);
+		shim.changes = 0;
+		check_row(k, s->name, box_commit(&b, "", &out) == OK && shim.changes == 0);
+		box_free(&b);
+	}
+}
+
+/* With deletions; in the next commit, when this session has ended otherwise; and where there is no index, at QUIT. */
+static void test_commits_that_stamp(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < WRITERS; k++)
+		for (int indexed = 0; indexed < 2; indexed++) {
+			const struct subject *s = &subjects[k];
+			struct outcome out;
+			struct box b;
+
+			shim_reset();
+			shim.later_s = 10;
+			s->box(&b);
+			b.setup.stamps = (struct stamp_setup){.days = 3, .header = true};
+			b.setup.index = indexed ? INDEX_AUTO : INDEX_OFF;
+			put(s, &b, 0, 5, "");
+			check_row(k, s->name, box_open(&b) == OK);
+			maildrop_retrieved(&b.md, 1, 2);
+			check_row(k, s->name, maildrop_due(&b.md) == (indexed ? 0 : UINT64_MAX));
+			if (indexed)
+				check_row(k, s->name, box_open(&b) == OK && maildrop_due(&b.md) == 0);
+			maildrop_retrieved(&b.md, 5, 1);
+			check_row(k, s->name,
+				  box_commit(&b, "d-d--", &out) == OK && out.deleted == 2 && out.unstamped == 0);
+			shim.later_s += 10;
+			check_row(k, s->name, box_open(&b) == OK && are_marked(&b, "m-m"));
+			check_row(k, s->name, strstr(box_text(&b, 0), "Subject: 1\nX-Expire-Timestamp: "));
+			check_row(k, s->name, strstr(box_text(&b, 1), "Subject: 3\n\nbody 3"));
+			check_row(k, s->name, strstr(box_text(&b, 2), "Subject: 4\nX-Expire-Timestamp: "));
+			box_free(&b);
+		}
+}
+
+/* No room, or no right: the deletions are done, the index keeps the stamps, it is not tried again and again, but with the next message. */
+static void test_headers_wait(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < WRITERS; k++) {
+		const struct subject *s = &subjects[k];
+		struct outcome out;
+		struct box b;
+
+		shim_reset();
+		shim.later_s = 10;
+		s->box(&b);
+		b.setup.stamps = (struct stamp_setup){.days = 3, .header = true};
+		put(s, &b, 0, 3, "");
+		check_row(k, s->name, box_open(&b) == OK);
+		maildrop_retrieved(&b.md, 1, 2);
+		shim.path = s->made;
+		shim.path_error = ENOSPC;
+		check_row(k, b.why.text, box_commit(&b, "d--", &out) == OK);
+		check_row(out.unstamped, out.unstamped_why.text, out.deleted == 1 && out.unstamped == 1);
+		shim.later_s += 10;
+		check_row(k, s->name, box_open(&b) == OK && are_marked(&b, "m-") && maildrop_due(&b.md) == UINT64_MAX);
+		shim.path = NULL;
+		maildrop_retrieved(&b.md, 2, 1);
+		check_row(k, s->name, box_commit(&b, "", &out) == OK && out.unstamped == 0);
+		check_row(k, s->name, strstr(box_text(&b, 0), "\nX-Expire-Timestamp: ") || box_open(&b) == OK);
+		check_row(k, s->name, strstr(box_text(&b, 0), "\nX-Expire-Timestamp: "));
+		check_row(k, s->name, strstr(box_text(&b, 1), "\nX-Expire-Timestamp: "));
+		box_free(&b);
+	}
+}
+
+/* Of a Maildir: mode and times stay, sizes in names are right, and a name that another program gives meanwhile is its name. */
+static const char *renamed_from, *renamed_to;
+static const struct box *renamed_in;
+
+static void rename_meanwhile(void)
+{
+	const char *from = renamed_from;
+
+	renamed_from = NULL;
+	if (from && box_has(renamed_in, from))
+		box_rename(renamed_in, from, renamed_to);
+}
+
+static void test_file_of_a_maildir(void **state)
+{
+	static const struct {
+		const char *name, *becomes, *meanwhile;
+	} rows[] = {
+		{"new/1767600001.M1.host", "new/1767600001.M1.host", NULL},
+		{"cur/1767600001.M1.host:2,S", "cur/1767600001.M1.host:2,S", NULL},
+		{"cur/1767600001.M1.host,S=13,W=16:2,S", "cur/1767600001.M1.host,S=44,W=48:2,S", NULL},
+		{"new/1767600001.M1.host,W=3,S=7,u=5", "new/1767600001.M1.host,W=48,S=44,u=5", NULL},
+		{"new/1767600001.M1.host", "cur/1767600001.M1.host:2,S", "cur/1767600001.M1.host:2,S"},
+		{"new/1767600001.M1.host", NULL, "tmp/removed"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(rows); i++) {
+		struct box b;
+		struct outcome out;
+		char path[160];
+		struct stat st;
+
+		shim_reset();
+		shim.later_s = 10;
+		box_new(&b);
+		b.setup.stamps = (struct stamp_setup){.days = 3, .header = true};
+		box_put(&b, rows[i].name, "A: b\n\nbody 1\n");
+		check(snprintf(path, sizeof path, "%s/%s", b.path, rows[i].name) < (int)sizeof path);
+		check(chmod(path, 0640) == 0);
+		check(utimensat(AT_FDCWD, path, (struct timespec[2]){{.tv_sec = 1000}, {.tv_sec = 2000, .tv_nsec = 3}},
+				0) == 0);
+		check(box_open(&b) == OK);
+		maildrop_retrieved(&b.md, 1, 1);
+		renamed_in = &b;
+		renamed_from = rows[i].meanwhile ? rows[i].name : NULL;
+		renamed_to = rows[i].meanwhile;
+		shim.before = rename_meanwhile; /* before the first change */
+		check_row(i, rows[i].name, box_commit(&b, "", &out) == OK && out.unstamped == 0);
+		shim.before = NULL;
+		check_row(i, rows[i].name, box_count(&b, "new") + box_count(&b, "cur") == (rows[i].becomes != NULL));
+		check_row(i, rows[i].name, box_count(&b, "tmp") == (rows[i].becomes == NULL));
+		if (rows[i].becomes) {
+			check(snprintf(path, sizeof path, "%s/%s", b.path, rows[i].becomes) < (int)sizeof path);
+			check_row(i, rows[i].name, stat(path, &st) == 0 && (st.st_mode & 07777) == 0640);
+			check_row(i, rows[i].name,
+				  st.st_size == 44 && st.st_mtim.tv_sec == 2000 && st.st_mtim.tv_nsec == 3);
+		}
+		box_free(&b);
+	}
+}
+
 /* So many calls, whether 10 messages are marked or 10,000, one after the other by themselves or together. */
 static void test_marking_is_cheap(void **state)
 {
@@ -350,6 +599,10 @@ int main(void)
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_headers_in_mail),
 		cmocka_unit_test(test_torn_mark),
+		cmocka_unit_test(test_headers_are_written),
+		cmocka_unit_test(test_commits_that_stamp),
+		cmocka_unit_test(test_headers_wait),
+		cmocka_unit_test(test_file_of_a_maildir),
 		cmocka_unit_test(test_marking_is_cheap),
 	};
 
