@@ -11,6 +11,7 @@
 #include "store/driver.h"
 #include "store/room.h"
 #include "store/shift.h"
+#include "store/stamp.h"
 
 enum { GROWN_MOST = 16 }; /* times that a file may have grown while it was copied */
 
@@ -54,9 +55,9 @@ static enum err truncate_to(int fd, uint64_t octets, struct why *why)
 /* ---- beside, and renamed ---- */
 
 /* What is appended, where others may append, too. */
-static ssize_t put(int fd, size_t n)
+static ssize_t put_octets(int fd, const char *p, size_t n)
 {
-	struct iovec v = {.iov_base = piece, .iov_len = n};
+	struct iovec v = {.iov_base = (char *)p, .iov_len = n};
 	size_t done = 0;
 
 	while (done < n) {
@@ -65,9 +66,14 @@ static ssize_t put(int fd, size_t n)
 		if (wrote < 0)
 			return -1;
 		done += (size_t)wrote;
-		v = (struct iovec){.iov_base = piece + done, .iov_len = n - done};
+		v = (struct iovec){.iov_base = (char *)p + done, .iov_len = n - done};
 	}
 	return (ssize_t)done;
+}
+
+static ssize_t put(int fd, size_t n)
+{
+	return put_octets(fd, piece, n);
 }
 
 /* The cuts of a file, from the next one on that is not behind. */
@@ -137,9 +143,95 @@ static enum err copy_grown(int from, int to, uint64_t *octets, struct why *why)
 	return err;
 }
 
+/* ---- edits ---- */
+
+/* What is to be written, gathered. */
+struct gathered {
+	int fd;
+	size_t n;
+	char text[sizeof piece];
+};
+
+static bool gathered_put(struct gathered *g)
+{
+	bool done = put_octets(g->fd, g->text, g->n) >= 0;
+
+	g->n = 0;
+	return done;
+}
+
+static bool gather(struct gathered *g, const char *p, size_t n)
+{
+	while (n > 0) {
+		size_t some = n < sizeof g->text - g->n ? n : sizeof g->text - g->n;
+
+		memcpy(g->text + g->n, p, some);
+		g->n += some;
+		p += some;
+		n -= some;
+		if (g->n == sizeof g->text && !gathered_put(g))
+			return false;
+	}
+	return true;
+}
+
+struct edits {
+	const struct edit *next, *end;
+	bool begun; /* the next one's text is written */
+};
+
+/* piece[0..n) has the octets of the file from `at' on. */
+static bool edit_piece(struct gathered *g, struct edits *e, uint64_t at, size_t n)
+{
+	size_t i = 0;
+
+	for (; e->next < e->end && e->next->from < at + n; e->next++, e->begun = false) {
+		char line[STAMP_LINE];
+		size_t stop = e->begun ? i : (size_t)(e->next->from - at);
+
+		if (!gather(g, piece + i, stop - i) ||
+		    (!e->begun && e->next->stamp != 0 &&
+		     !gather(g, line, stamp_line(line, e->next->stamp, e->next->crlf != 0))))
+			return false;
+		e->begun = true;
+		if (e->next->to > at + n)
+			return true; /* it goes on behind this piece */
+		i = (size_t)(e->next->to - at);
+	}
+	return gather(g, piece + i, n - i);
+}
+
+static enum err copy_edited(int from, int to, uint64_t end, const struct edit *edit, size_t n, struct why *why)
+{
+	static struct gathered g; /* a process does one thing at a time */
+	struct edits e = {edit, edit + n, false};
+	uint64_t at = 0;
+
+	g.fd = to;
+	g.n = 0;
+	while (at < end) {
+		size_t want = end - at < sizeof piece ? (size_t)(end - at) : sizeof piece;
+		ssize_t got = TEMP_FAILURE_RETRY(pread(from, piece, want, (off_t)at));
+
+		if (got == 0)
+			return fail(why, ERR_TEMP, "it has been changed by another program");
+		if (got < 0 || !edit_piece(&g, &e, at, (size_t)got))
+			return fail_errno(why, storage_err(errno), got < 0 ? "read" : "write beside");
+		at += (uint64_t)got;
+		room_shed_all(); /* there may be many edits */
+	}
+	return gathered_put(&g) ? OK : fail_errno(why, storage_err(errno), "write beside");
+}
+
+/* What a copy leaves out, or changes. */
+struct change {
+	const struct cut *cut;
+	const struct edit *edit; /* NULL: cuts */
+	size_t n;
+};
+
 /* *impossible: nothing is wrong, but a copy beside it cannot be made. */
-static enum err rewrite(const struct cut_file *f, const struct cut *cut, size_t n, uint64_t octets, bool *impossible,
-			struct why *why)
+static enum err rewrite(const struct cut_file *f, struct change ch, uint64_t octets, bool *impossible, struct why *why)
 {
 	int fd;
 
@@ -147,7 +239,8 @@ static enum err rewrite(const struct cut_file *f, const struct cut *cut, size_t 
 	if (spool_new(f->spool, &fd, why) != OK)
 		return ERR_TEMP;
 	errno = 0;
-	enum err err = copy(f->fd, fd, 0, octets, (struct cuts){cut, cut + n}, why);
+	enum err err = ch.edit ? copy_edited(f->fd, fd, octets, ch.edit, ch.n, why)
+			       : copy(f->fd, fd, 0, octets, (struct cuts){ch.cut, ch.cut + ch.n}, why);
 
 	if (err == OK)
 		err = copy_grown(f->fd, fd, &octets, why);
@@ -174,10 +267,38 @@ enum err cut_apply(const struct cut_file *f, const struct cut *cut, size_t n, st
 	if (n == 1 && cut->to == octets)
 		return truncate_to(f->fd, cut->from, why);
 	if (f->may_rename && st.st_nlink == 1)
-		err = rewrite(f, cut, n, octets, &impossible, why);
+		err = rewrite(f, (struct change){.cut = cut, .n = n}, octets, &impossible, why);
 	if (impossible && f->journal)
 		err = shift_apply(f, cut, n, why);
 	else if (impossible && err == OK)
 		err = fail(why, ERR_PERM, "%s cannot be changed in place: there is no journal", f->spool->name);
 	return err;
+}
+
+static bool are_edits_sane(const struct edit *edit, size_t n, uint64_t octets)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < n; i++, room_pass(i)) {
+		if (edit[i].from < at || edit[i].to < edit[i].from || edit[i].to > octets || edit[i].from >= octets)
+			return false;
+		at = edit[i].to;
+	}
+	return true;
+}
+
+enum err cut_edit(const struct cut_file *f, const struct edit *edit, size_t n, bool *impossible, struct why *why)
+{
+	struct stat st = {0};
+	enum err err = look(f, NULL, 0, &st, why);
+
+	*impossible = false;
+	if (err == OK && !are_edits_sane(edit, n, (uint64_t)st.st_size))
+		err = fail(why, ERR_TEMP, "%s has been changed by another program", f->spool->name);
+	if (err != OK)
+		return err;
+	*impossible = !f->may_rename || st.st_nlink != 1;
+	if (*impossible)
+		return fail(why, ERR_PERM, "%s can only be changed in place, where it cannot grow", f->spool->name);
+	return rewrite(f, (struct change){.edit = edit, .n = n}, (uint64_t)st.st_size, impossible, why);
 }

@@ -22,6 +22,13 @@ struct cut {
 	uint64_t from, to; /* octets that go: from <= octet < to */
 };
 
+/* Octets that another text takes the place of: the header with a stamp (store/stamp_write.h), where `stamp' is not 0. */
+struct edit {
+	uint64_t from, to; /* equal: nothing goes */
+	uint32_t stamp;
+	uint32_t crlf; /* 1: its line ends so */
+};
+
 struct cut_file {
 	int fd;                    /* the regular file, open for reading and writing; all members are borrowed */
 	const struct spool *spool; /* its name, and what may be done in its directory */
@@ -32,3 +39,7 @@ struct cut_file {
 /* Cuts are sorted, apart and not empty. After an error nothing has changed, or journal_is_left() says true: then the file is no
  * mailbox until it has been replayed, and the locks must stay. An error can also mean that all is done but not known to be durable. */
 enum err cut_apply(const struct cut_file *f, const struct cut *cut, size_t n, struct why *why);
+
+/* Edits are sorted and apart. By rewriting alone: where the file can grow in no other way, or there is no room, *impossible, with an error; nothing
+ * has changed then. */
+enum err cut_edit(const struct cut_file *f, const struct edit *edit, size_t n, bool *impossible, struct why *why);

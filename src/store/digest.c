@@ -210,15 +210,27 @@ bool digest_end(struct digest *m)
 
 /* ---- X-UIDL: MD5 of the message as Mailutils read it, without the From_ line, quoting undone, and before it added X-UIDL ---- */
 
-/* Which of its other headers it had added in sessions before: X-UID and X-IMAPbase, and Status, which has changed since. */
+/* Which of its other headers it had added in sessions before: X-UID and X-IMAPbase, Status, which has changed since, and the stamp, which we may have
+ * written since. */
 static const struct earlier {
 	bool uid;
 	const char *status; /* a line; NULL: as it is now */
-} earlier[] = {{false, ""}, {true, NULL}, {false, NULL}, {true, "Status: O\n"}, {false, "Status: O\n"}};
+	bool stamp;         /* X-Expire-Timestamp */
+} earlier[] = {{false, "", true},
+	       {true, NULL, true},
+	       {false, NULL, true},
+	       {true, "Status: O\n", true},
+	       {false, "Status: O\n", true},
+	       {false, "", false},
+	       {true, NULL, false},
+	       {false, NULL, false},
+	       {true, "Status: O\n", false},
+	       {false, "Status: O\n", false}};
 
 static struct slice earlier_line(const struct earlier *e, struct slice line)
 {
-	if (is_named(line, "X-UIDL:") || (!e->uid && (is_named(line, "X-UID:") || is_named(line, "X-IMAPbase:"))))
+	if (is_named(line, "X-UIDL:") || (!e->stamp && is_named(line, STAMP_NAME)) ||
+	    (!e->uid && (is_named(line, "X-UID:") || is_named(line, "X-IMAPbase:"))))
 		return SLICE("");
 	return e->status && is_named(line, "Status:") ? slice_str(e->status) : line;
 }

@@ -101,6 +101,9 @@ struct store_driver {
 	enum err (*find_delivered)(const struct maildrop *md, const struct due *due, bool in[], struct why *why);
 	void (*end_delivery)(const struct maildrop *md, const struct due *due);
 
+	/* When a message of a scan came, as far as its place in the maildrop tells, in seconds; 0, NULL: it does not (Maildir: see maildir_read_message). */
+	uint64_t (*came)(const struct maildrop *md, const struct listing_rec *r, const struct scan_entry *e);
+
 	/* Forgets what it keeps of the maildrop. NULL: nothing. */
 	void (*close)(const struct maildrop *md);
 };

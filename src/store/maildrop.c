@@ -126,12 +126,15 @@ static bool has_marks(const struct maildrop *md, const struct index *ix)
 }
 
 /* What the scan has read of stamps. */
-static void decide_stamps(struct scan *s, bool known)
+static void decide_stamps(const struct maildrop *md, struct scan *s, bool known)
 {
 	uint32_t now = stamp_now();
 
-	for (uint32_t i = 0; i < s->count; i++, scan_pass(i))
+	for (uint32_t i = 0; i < s->count; i++, scan_pass(i)) {
+		if (!known && s->rec[i].flags & STAMP_READ && md->driver->came)
+			stamp_came(&s->rec[i], md->driver->came(md, &s->rec[i], &s->entry[i]));
 		stamp_decide(&s->rec[i], known, now);
+	}
 }
 
 /* Where it is held for the whole session, it is there already, and stays. */
@@ -191,7 +194,7 @@ static enum err rescan(struct maildrop *md, struct scan *known, bool is_known, s
 		taken_ns = clock_wall_ns();
 		err = md->driver->scan(md, known, &now, why);
 	}
-	decide_stamps(&now, is_known);
+	decide_stamps(md, &now, is_known);
 	if (err == OK)
 		err = uidl_settle(md, &now, why);
 	if (err == OK)
@@ -228,7 +231,7 @@ static bool grow(struct maildrop *md, const struct index_place *place, const str
 
 	if (!md->driver->grow || md->driver->grow(md, old, &more, &grown, NULL) != OK)
 		grown = false;
-	decide_stamps(&more, true);
+	decide_stamps(md, &more, true);
 	grown = grown && !(md->setup->undelete && more.marked > 0) && uidl_settle_more(md, &more) &&
 		index_append(place, old, md->driver, &more, taken_ns, NULL) == OK &&
 		index_open(&md->index, place, md->driver, more.stamp, first, &current, NULL) == OK;
@@ -590,7 +593,7 @@ enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_
 
 static bool writes_headers(const struct maildrop *md)
 {
-	return md->setup->stamps.header && md->setup->stamps.days != UINT32_MAX && !md->driver->in_one_file;
+	return md->setup->stamps.header && md->setup->stamps.days != UINT32_MAX;
 }
 
 /* The index lies somewhere, or in memory: then nothing is marked. */
@@ -735,7 +738,7 @@ static enum err commit_locked(struct maildrop *md, const struct changes *ch, str
 		uidl_marks_make(&marks, md, ch);
 	enum err err = md->driver->commit(md, ch, out, &left, why);
 
-	decide_stamps(&left, true);
+	decide_stamps(md, &left, true);
 	if (deletes)
 		uidl_marks_end(&marks, err == OK && out->failed == 0);
 	tell_unstamped(md, out);

@@ -2,6 +2,7 @@
 #include "store/mbox.h"
 
 #include <assert.h>
+#include <unistd.h>
 
 enum { MBOX_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS | WIRE_UNQUOTE };
 
@@ -20,6 +21,17 @@ static enum err mbox_detect(int fd, int accuracy, bool *is, struct why *why)
 	return *is || accuracy == ACCURACY_MINIMAL ? OK : mbox_has_from(fd, is, why);
 }
 
+/* By its From_ line, which the deliverer has written. */
+static uint64_t mbox_came(const struct maildrop *md, const struct listing_rec *r, const struct scan_entry *e)
+{
+	char text[MBOX_FROM_MOST + 2];
+	uint64_t at = (uint64_t)e->at, n = r->pos > at ? r->pos - at : 0;
+	ssize_t got = n <= sizeof text ? pread(md->fd, text, n, (off_t)at) : -1;
+	struct slice rest = {text, got > 0 ? (size_t)got : 0};
+
+	return mbox_from_date(slice_take(&rest, '\n'));
+}
+
 const struct store_driver mbox_driver = {
 	.name = "mbox",
 	.wire_rules = MBOX_RULES,
@@ -31,6 +43,7 @@ const struct store_driver mbox_driver = {
 	.body = onefile_body,
 	.commit = onefile_commit,
 	.unmark = onefile_unmark,
+	.came = mbox_came,
 	.deliver = onefile_deliver,
 	.find_delivered = onefile_find_delivered,
 	.close = onefile_forget,

@@ -22,6 +22,9 @@ enum { MBOX_FROM_MOST = 998 }; /* octets of a From_ line; longer ones are text *
 /* Whether `line`, without its LF, is: From SENDER WEEKDAY MONTH DAY HH:MM[:SS] [ZONE] YEAR [ZONE] [remote from HOST] */
 bool mbox_is_from(struct slice line);
 
+/* The date of such a line, in seconds since 1970, as if it were UTC; 0: none. */
+uint64_t mbox_from_date(struct slice line);
+
 /* Whether these octets may be the first ones of a From_ line that somebody is about to write. */
 bool mbox_is_from_begun(struct slice octets);
 

@@ -3,6 +3,7 @@
  * The sender may be anything, blanks included, so the date is looked for: at each word that is a weekday. What a word may be
  * is a function; which words make a date is a table. */
 #include <string.h>
+#include <time.h>
 
 #include "store/mbox.h"
 
@@ -137,6 +138,49 @@ static bool is_date(struct slice text)
 		return slice_eq(word, SLICE("from")) && take_word(&text).n > 0 && take_word(&text).n == 0;
 	}
 	return word.n == 0;
+}
+
+/* Of words that is_date has seen; a zone may stand before the year. */
+static uint64_t date_seconds(struct slice text)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct tm tm = {0};
+
+	(void)take_word(&text);
+	struct slice month = take_word(&text), day = take_word(&text), time = take_word(&text), word = take_word(&text);
+
+	while (word.n > 0 && !is_year(word))
+		word = take_word(&text);
+	while (tm.tm_mon < 11 && memcmp(months + (size_t)tm.tm_mon * 3, month.p, 3) != 0)
+		tm.tm_mon++;
+	uint32_t year = 0, mday = 0, hour = 0, minute = 0;
+	struct slice h = slice_take(&time, ':'), m = slice_take(&time, ':');
+
+	if (!slice_u32(word, &year) || !slice_u32(day, &mday) || !slice_u32(h, &hour) || !slice_u32(m, &minute))
+		return 0;
+	tm.tm_year = (int)year - 1900;
+	tm.tm_mday = (int)mday;
+	tm.tm_hour = (int)hour;
+	tm.tm_min = (int)minute;
+	time_t seconds = timegm(&tm);
+
+	return seconds > 0 ? (uint64_t)seconds : 0;
+}
+
+uint64_t mbox_from_date(struct slice line)
+{
+	line.n -= line.n > 0 && line.p[line.n - 1] == '\r';
+	if (!mbox_is_from(line))
+		return 0;
+	struct slice rest = {line.p + 5, line.n - 5};
+
+	while (rest.n > 0) {
+		struct slice date = rest, from = rest;
+
+		if (is_weekday(take_word(&rest)) && is_date(date))
+			return date_seconds(from);
+	}
+	return 0;
 }
 
 bool mbox_is_from(struct slice line)

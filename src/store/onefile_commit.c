@@ -11,6 +11,7 @@
 
 #include "store/cut.h"
 #include "store/onefile.h"
+#include "store/stamp_write.h"
 
 struct commit {
 	const struct maildrop *md;
@@ -21,11 +22,23 @@ struct commit {
 	struct cut *cut;
 	size_t cuts;
 	uint32_t found; /* messages in the cuts */
+
+	/* where headers are written, too */
+	struct room edit_room;
+	struct edit *edit;
+	size_t edits;
+	int64_t delta;      /* octets that they add */
+	uint32_t unstamped; /* messages that they do not change, though they should */
 };
 
 static bool is_deleted(const struct commit *c, uint32_t i)
 {
 	return c->ch->deleted[i / 8] >> i % 8 & 1;
+}
+
+static bool is_stamped(const struct commit *c, uint32_t i)
+{
+	return c->ch->stamped && c->ch->stamped[i / 8] >> i % 8 & 1;
 }
 
 /* ---- finding ---- */
@@ -44,14 +57,15 @@ static bool is_unchanged(const struct commit *c)
 	return c->md->index.settled && memcmp(c->now.stamp, c->known.stamp, sizeof c->now.stamp) == 0;
 }
 
-/* Whether each of those that go is where it was. */
+/* Whether each of those that go, or change, is where it was. */
 static bool are_at(const struct commit *c)
 {
 	const uint32_t *where = known_where(&c->where);
 
 	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i))
-		if (is_deleted(c, i) && (where[i] != i || !onefile_is_at(c->md->fd, c->md->driver->in_one_file,
-									 &c->known.rec[i], &c->known.entry[i])))
+		if ((is_deleted(c, i) || is_stamped(c, i)) &&
+		    (where[i] != i ||
+		     !onefile_is_at(c->md->fd, c->md->driver->in_one_file, &c->known.rec[i], &c->known.entry[i])))
 			return false;
 	return true;
 }
@@ -126,16 +140,123 @@ static enum err make_cuts(struct commit *c, struct why *why)
 	return sane ? OK : fail(why, ERR_TEMP, "the index is damaged, or there is no memory");
 }
 
-static enum err cut_all(const struct commit *c, struct why *why)
-{
-	const struct maildrop *md = c->md;
-	const struct journal_place journal = {.dir = md->setup->journal_dir, .path = md->path};
-	const struct cut_file f = {.fd = md->fd,
-				   .spool = &md->spool,
-				   .may_rename = md->lock.dotlock || md->lock.by,
-				   .journal = journal.dir >= 0 ? &journal : NULL};
+/* ---- headers ---- */
 
-	return c->cuts > 0 ? cut_apply(&f, c->cut, c->cuts, why) : OK;
+static bool edit_new(struct commit *c, const struct edit *e)
+{
+	struct edit *to = room_row(&c->edit_room, c->edits, sizeof *to);
+
+	if (!to)
+		return false;
+	*to = *e;
+	c->edit = (void *)c->edit_room.p;
+	c->edits++;
+	return true;
+}
+
+/* The message at position i of the file as it is now goes, with what separates it. */
+static bool edit_away(struct commit *c, uint32_t i)
+{
+	const struct edit e = {.from = (uint64_t)c->now.entry[i].at, .to = end_of(c, i)};
+
+	c->delta -= (int64_t)(e.to - e.from);
+	return edit_new(c, &e);
+}
+
+/* Or gets a header, where it has none: then *r is what becomes of it. */
+static bool edit_header(struct commit *c, uint32_t i, struct listing_rec *r)
+{
+	uint64_t pos = c->now.rec[i].pos, raw = r->raw;
+	uint32_t stamp = r->stamp > 0 ? r->stamp : c->ch->stamp;
+	struct stamp_edit e;
+	bool put_line = false, done = true;
+
+	if (!stamp_edit(&e, c->md->fd, pos, raw, stamp)) {
+		r->stamp = stamp;
+		r->flags |= STAMP_LEFT;
+		c->unstamped++;
+		return true;
+	}
+	for (size_t k = 0; k <= e.cuts && done; k++) {
+		if (!put_line && (k == e.cuts || e.at <= e.cut[k].from)) {
+			done = edit_new(c, &(struct edit){pos + e.at, pos + e.at, stamp, e.crlf});
+			put_line = true;
+		}
+		if (k < e.cuts && done)
+			done = edit_new(c, &(struct edit){pos + e.cut[k].from, pos + e.cut[k].to, 0, 0});
+	}
+	stamp_record(&e, stamp, r);
+	c->delta += (int64_t)r->raw - (int64_t)raw;
+	return done;
+}
+
+/* Positions, in the file as it is now, of messages that the session has numbered: those that go, and those that get a header. False: no memory. */
+static bool find_marked(const struct commit *c, uint8_t *goes, uint8_t *stamped)
+{
+	const uint32_t *where = known_where(&c->where);
+
+	for (uint32_t i = 0; goes && stamped && i < c->ch->count; i++, room_pass(i)) {
+		if (where[i] == KNOWN_NONE)
+			continue;
+		if (is_deleted(c, i))
+			goes[where[i] / 8] |= (uint8_t)(1 << where[i] % 8);
+		else if (is_stamped(c, i))
+			stamped[where[i] / 8] |= (uint8_t)(1 << where[i] % 8);
+	}
+	return goes && stamped;
+}
+
+/* All that changes, in the order of the file, and what is left behind it. */
+static enum err make_edits(struct commit *c, const uint8_t *goes, const uint8_t *stamped, struct scan *left)
+{
+	bool done = true;
+
+	for (uint32_t i = 0; i < c->now.count && done; i++, room_pass(i)) {
+		struct listing_rec r = c->now.rec[i];
+		struct scan_entry e = c->now.entry[i];
+
+		if (goes[i / 8] >> i % 8 & 1) {
+			done = edit_away(c, i);
+			continue;
+		}
+		r.pos += (uint64_t)c->delta;
+		e.at += c->delta;
+		if (stamped[i / 8] >> i % 8 & 1 && !(r.flags & STAMP_HEADER))
+			done = edit_header(c, i, &r);
+		done = done && scan_add(left, &r, &e, (struct slice){0}, NULL) == OK;
+	}
+	return done ? OK : ERR_TEMP;
+}
+
+static void forget_edits(struct commit *c)
+{
+	room_done(&c->edit_room);
+	c->edit = NULL;
+	c->edits = 0;
+}
+
+/* Everything in one copy of the file. *done false: that cannot be made, and nothing has changed; *reason says why. */
+static enum err edit_all(struct commit *c, const struct cut_file *f, struct scan *left, bool *done, struct why *reason)
+{
+	size_t octets = (size_t)c->now.count / 8 + 1;
+	uint8_t *goes = calloc(octets, 1), *stamped = calloc(octets, 1);
+	bool impossible = true;
+	enum err err = fail(reason, ERR_TEMP, "no memory");
+
+	if (find_marked(c, goes, stamped))
+		err = make_edits(c, goes, stamped, left);
+	free(goes);
+	free(stamped);
+	if (err == OK) {
+		impossible = false;
+		if (c->edits > 0)
+			err = cut_edit(f, c->edit, c->edits, &impossible, reason);
+	}
+	*done = !impossible;
+	if (err != OK)
+		scan_done(left);
+	forget_edits(c);
+	return impossible ? OK : err;
 }
 
 /* ---- what is left ---- */
@@ -171,18 +292,64 @@ static uint64_t octets_cut(const struct commit *c)
 	return n;
 }
 
-/* Only where the file is now what the cuts make of it: then the next session knows it already. */
-static void tell_left(const struct commit *c, struct scan *left)
+/* Headers that could not be written: the index has the stamps. */
+static void note_unstamped(struct commit *c)
 {
+	const uint32_t *where = known_where(&c->where);
+
+	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i)) {
+		if (!is_stamped(c, i) || is_deleted(c, i) || where[i] == KNOWN_NONE)
+			continue;
+		struct listing_rec *r = &c->now.rec[where[i]];
+
+		r->stamp = r->stamp > 0 ? r->stamp : c->ch->stamp;
+		r->flags |= STAMP_LEFT;
+		c->unstamped++;
+	}
+}
+
+/* Only where the file is now what the changes make of it: then the next session knows it already. */
+static void tell_left(const struct commit *c, bool edited, struct scan *left)
+{
+	int64_t delta = edited ? c->delta : -(int64_t)octets_cut(c);
 	int fd = openat(c->md->parent, c->md->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	bool known = fd >= 0 && make_left(c, left, NULL) == OK &&
+	bool known = fd >= 0 && (edited || make_left(c, left, NULL) == OK) &&
 		     onefile_stamp(fd, c->md->rules, left->stamp, NULL) == OK &&
-		     left->stamp[0].size + octets_cut(c) == c->now.stamp[0].size;
+		     left->stamp[0].size == c->now.stamp[0].size + (uint64_t)delta;
 
 	if (fd >= 0)
 		close(fd);
 	if (!known)
 		scan_done(left);
+}
+
+/* Both together where headers are to be written and can be; else deletions alone. */
+static enum err change_all(struct commit *c, struct outcome *out, struct scan *left, struct why *why)
+{
+	const struct maildrop *md = c->md;
+	const struct journal_place journal = {.dir = md->setup->journal_dir, .path = md->path};
+	const struct cut_file f = {.fd = md->fd,
+				   .spool = &md->spool,
+				   .may_rename = md->lock.dotlock || md->lock.by,
+				   .journal = journal.dir >= 0 ? &journal : NULL};
+	struct why reason = {"some have a header without an end"};
+	bool edited = false;
+	enum err err = OK;
+
+	if (c->ch->stamped)
+		err = edit_all(c, &f, left, &edited, &reason);
+	if (err == OK && !edited) {
+		if (c->ch->stamped)
+			note_unstamped(c);
+		err = c->cuts > 0 ? cut_apply(&f, c->cut, c->cuts, why) : OK;
+	} else if (err != OK && why) {
+		*why = reason;
+	}
+	out->unstamped = c->unstamped;
+	out->unstamped_why = reason;
+	if (err == OK)
+		tell_left(c, edited, left);
+	return err;
 }
 
 enum err onefile_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
@@ -197,10 +364,10 @@ enum err onefile_commit(const struct maildrop *md, const struct changes *ch, str
 	if (err == OK)
 		err = make_cuts(&c, why);
 	if (err == OK)
-		err = cut_all(&c, why);
+		err = change_all(&c, out, left, why);
 	if (err == OK) {
-		*out = (struct outcome){.deleted = c.found, .failed = wanted - c.found};
-		tell_left(&c, left);
+		out->deleted = c.found;
+		out->failed = wanted - c.found;
 	}
 	if (err == OK && out->failed > 0)
 		err = fail(why, ERR_TEMP, "%u messages have been removed or changed by another program", out->failed);

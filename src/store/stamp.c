@@ -1,12 +1,18 @@
 /* store/stamp.c - see stamp.h */
 #include "store/stamp.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/clock.h"
 
 enum { DAY_S = 24 * 60 * 60 }; /* what clocks and time zones may be apart */
+
+size_t stamp_line(char line[static STAMP_LINE], uint32_t stamp, bool crlf)
+{
+	return (size_t)snprintf(line, STAMP_LINE, "%s %u%s\n", STAMP_NAME, stamp, crlf ? "\r" : "");
+}
 
 uint32_t stamp_now(void)
 {

@@ -28,6 +28,10 @@ struct stamp_setup {
 	bool header;   /* `expire-mark' */
 };
 
+/* The line of a header, without NUL; its octets. */
+enum { STAMP_LINE = 48 };
+size_t stamp_line(char line[static STAMP_LINE], uint32_t stamp, bool crlf);
+
 /* Now, as a stamp. */
 uint32_t stamp_now(void);
 

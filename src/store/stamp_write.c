@@ -76,6 +76,44 @@ static bool plan(struct stamp_edit *e, struct slice head, bool *crlf)
 	return false;
 }
 
+/* Of what was read of the message, and of what becomes of it. */
+static void checksum(struct stamp_edit *e, struct slice text)
+{
+	size_t done = 0;
+	bool put_line = false;
+
+	e->read = text.n;
+	e->crc = listing_crc(0, text);
+	e->crc_edited = 0;
+	for (size_t i = 0; i <= e->cuts; i++) {
+		size_t from = i < e->cuts ? (size_t)e->cut[i].from : text.n,
+		       to = i < e->cuts ? (size_t)e->cut[i].to : text.n;
+
+		if (!put_line && e->at <= from) {
+			e->crc_edited = listing_crc(e->crc_edited, (struct slice){text.p + done, (size_t)e->at - done});
+			e->crc_edited = listing_crc(e->crc_edited, (struct slice){e->line, e->octets});
+			done = (size_t)e->at;
+			put_line = true;
+		}
+		e->crc_edited = listing_crc(e->crc_edited, (struct slice){text.p + done, from - done});
+		done = to;
+	}
+}
+
+/* By arithmetic: the octets behind what was read have a checksum that follows from both. */
+void stamp_record(const struct stamp_edit *e, uint32_t stamp, struct listing_rec *r)
+{
+	uint64_t behind = r->raw - e->read;
+	uint32_t crc = listing_crc_join(e->crc, 0, behind) ^ r->crc;
+
+	r->crc = listing_crc_join(e->crc_edited, crc, behind);
+	r->raw += e->octets;
+	for (size_t i = 0; i < e->cuts; i++)
+		r->raw -= e->cut[i].to - e->cut[i].from;
+	r->stamp = stamp;
+	r->flags = (r->flags & ~(uint32_t)STAMP_FLAGS) | STAMP_HEADER;
+}
+
 bool stamp_edit(struct stamp_edit *e, int fd, uint64_t pos, uint64_t octets, uint32_t stamp)
 {
 	size_t want = octets < sizeof piece ? (size_t)octets : sizeof piece;
@@ -85,7 +123,9 @@ bool stamp_edit(struct stamp_edit *e, int fd, uint64_t pos, uint64_t octets, uin
 	e->cuts = 0;
 	if (got <= 0 || !plan(e, (struct slice){piece, (size_t)got}, &crlf))
 		return false;
-	e->octets = (size_t)snprintf(e->line, sizeof e->line, "%s %u%s\n", STAMP_NAME, stamp, crlf ? "\r" : "");
+	e->octets = stamp_line(e->line, stamp, crlf);
+	e->crlf = crlf;
+	checksum(e, (struct slice){piece, (size_t)got});
 	return true;
 }
 

@@ -15,12 +15,18 @@ struct stamp_edit {
 	uint64_t at;                /* where the line goes: octets from the start of the message */
 	struct cut cut[STAMP_CUTS]; /* what goes, likewise; sorted, apart, none around `at' */
 	size_t cuts;
-	char line[48];
-	size_t octets; /* of it */
+	char line[STAMP_LINE];
+	size_t octets;            /* of it */
+	bool crlf;                /* it ends so */
+	uint64_t read;            /* octets of the message that were looked at */
+	uint32_t crc, crc_edited; /* of them, before and behind */
 };
 
 /* Of the message that `fd' has at `pos'. False: it is left as it is, see above. */
 bool stamp_edit(struct stamp_edit *e, int fd, uint64_t pos, uint64_t octets, uint32_t stamp);
+
+/* What becomes of the record of the message. */
+void stamp_record(const struct stamp_edit *e, uint32_t stamp, struct listing_rec *r);
 
 /* Appends the edited message to `to', and says in *r what has changed of its record: raw, crc, stamp, flags; *wire: its octets with CRLF, and all headers. ERR_TEMP: that is not the message of
  * which *r is, or a client would see another one (rules: enum wire_rule); ERR_PERM: it is left as it is. */

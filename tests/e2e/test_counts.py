@@ -140,6 +140,24 @@ def test_poll_does_not_grow_with_the_maildrop(daemon):
     assert cost[large] < cost[small] * 1.5, cost.values()
 
 
+def test_poll_costs_the_same_where_mail_expires(make_daemon):
+    """With `expire' set and nothing retrieved, not one call more."""
+    cost = []
+    for extra in ("", "expire 7; delete-expired yes;"):
+        daemon = make_daemon()
+        user = daemon.user()
+        for n in range(10):
+            user.deliver(f"Subject: m{n}\n\nbody\n")
+        daemon.start(extra=extra)
+        warm(daemon, user)
+        poll(daemon, user)
+        with Trace(daemon) as t:
+            t.polls(10, daemon, user)
+        cost.append(t.count())
+        daemon.stop()
+    assert cost[1] < cost[0] + 10, cost  # each of ten polls
+
+
 def test_idle_clients_cost_no_calls(mailed):
     """100 logged-in clients that do nothing, while another polls: what it costs is what it costs alone."""
     daemon, user = mailed

@@ -3,13 +3,15 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from pop3 import Gone
-from server import Dotmail, Maildir, Mbox, Mh, wait_for
+from server import Dotmail, Maildir, Mbox, Mh, own, wait_for
 
 KINDS = [Maildir, Mbox, Mh, Dotmail]
 DAY = 86400
@@ -205,7 +207,7 @@ def test_lost_index(daemon):
 
 
 HEADER = re.compile(rb"^X-Expire-Timestamp: (\d+)\r?\n", re.M)
-WRITERS = [Maildir, Mh]
+WRITERS = KINDS
 
 
 def stamps(user):
@@ -260,11 +262,13 @@ def test_headers_of_sessions_that_are_cut(daemon):
         assert stamps(user) == now
 
 
-def test_sieve(daemon):
-    """The manual's script for cron, by Mailutils' sieve(1): it removes what was retrieved long ago, and nothing else. What it honours, and what it
-    has left, we do, too."""
+def test_other_programs(daemon):
+    """A script for cron, by Mailutils' sieve(1), finds our stamps and removes what is old by them; what is left we honour. mutt and frm see the mail."""
     users = [daemon.user(kind=kind) for kind in WRITERS]
     script = daemon.top / "expire.sieve"
+    script.write_text(f'''require ["relational", "comparator-i;ascii-numeric"];
+if header :value "lt" :comparator "i;ascii-numeric" "X-Expire-Timestamp" "{int(time.time()) - 7 * DAY}" {{ discard; }}
+''')
     for user in users:
         for n, old in ((1, 9 * DAY), (2, 6 * DAY), (3, 4 * DAY), (4, 0)):
             user.deliver(message(n, stamp(-old) if old else ""))
@@ -273,15 +277,90 @@ def test_sieve(daemon):
         poll(daemon, user, 4)
         now = stamps(user)
         assert all(now)
-        script.write_text('require ["test-timestamp"];\nif timestamp :before "X-Expire-Timestamp" "now - 7 days" { discard; }\n')
-        kind = user.inbox.__class__.__name__.lower()
-        subprocess.run(["sieve", "--no-config", f"--mbox-url={kind}:{user.inbox.path}", str(script)], check=True, timeout=60, **as_user(user))
+        url = f"{user.inbox.__class__.__name__.lower()}:{user.inbox.path}"
+        run = {"check": True, "timeout": 60, "env": {"HOME": str(user.home), "PATH": "/usr/bin:/bin"}, **as_user(user)}
+        if user.inbox.__class__ is Mbox:  # Maildirs and folders it locks in a directory that it may not write to
+            subjects = subprocess.run(["frm", "--no-config", "-f", "Subject", url], stdout=subprocess.PIPE,
+                                      **{**run, "check": False}).stdout  # its status says that no mail is new
+            assert re.findall(rb"number (\d)", subjects) == [b"1", b"2", b"3", b"4"]
+        subprocess.run(["sieve", "--no-config", f"--mbox-url={url}", str(script)], **run)
         assert stamps(user) == now[1:]
         assert len(poll(daemon, user)) == 3
     daemon.restart(extra="expire 5; delete-expired yes;")
     for user in users:
         poll(daemon, user)
         assert numbers(user) == [3, 4]
+
+
+@pytest.mark.needs_root
+def test_no_header_in_place(daemon):
+    """A mailbox with a second name is changed in place, where it cannot grow: deletions are done, the index alone has the stamps, it is said once, and
+    not tried with each poll."""
+    user = daemon.user(kind=Mbox)
+    for n in range(1, 5):
+        user.deliver(message(n))
+    os.link(user.inbox.path, user.home / "other")
+    daemon.start(extra="expire 7;")
+    c = daemon.login(user)
+    c.retr(1)
+    c.retr(2)
+    c.ok("DELE 2")
+    c.quit()
+    assert numbers(user) == [1, 3, 4] and stamps(user) == [0, 0, 0]
+    daemon.wait_log("when 1 messages were retrieved is in the index alone: .*in place")
+    before = user.inbox.path.stat().st_mtime_ns
+    poll(daemon, user)
+    assert user.inbox.path.stat().st_mtime_ns == before
+    daemon.restart(extra="expire 0;")
+    poll(daemon, user)
+    assert numbers(user) == [3, 4]
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(not Path("/usr/sbin/pop3d").exists(), reason="Mailutils' pop3d is not there")
+def test_mailutils_daemon(daemon):
+    """A mailbox that goes to and fro: what we have stamped Mailutils' pop3d deletes by the same arithmetic and does not stamp again; what it has stamped,
+    we do."""
+    user = daemon.user(kind=Mbox)
+    for n, old in ((1, 5 * DAY + 60), (2, 4 * DAY), (3, 0), (4, 0)):
+        user.deliver(message(n, stamp(-old) if old else ""))
+    daemon.start(extra="expire 9;")
+    poll(daemon, user, 3)
+    ours = stamps(user)
+    assert ours[2] > 0
+    daemon.stop()
+    talk(daemon, user, "expire 5; delete-expired yes;", "RETR 3", "RETR 4")
+    theirs = stamps(user)
+    assert numbers(user) == [2, 3, 4]
+    assert theirs[:2] == ours[1:3] and theirs[2] > 0
+    daemon.start(extra="expire 4; delete-expired yes;")
+    poll(daemon, user)
+    assert numbers(user) == [3, 4] and stamps(user) == theirs[1:]
+
+
+def talk(daemon, user, statements, *commands):
+    """A session of Mailutils' pop3d."""
+    config = daemon.top / "mailutils.conf"
+    config.write_text(f'''mode inetd; {statements}
+auth {{ authorization virtdomain; authentication generic; }}
+virtdomain {{ passwd-dir "{daemon.domains}"; }}
+mailbox {{ mailbox-type mbox; }}
+logging {{ syslog no; }}
+mandatory-locking {{ enable no; }}
+''')
+    here, there = socket.socketpair()
+    with here, there, subprocess.Popen(["/usr/sbin/pop3d", f"--config-file={config}"], stdin=there, stdout=there, stderr=subprocess.PIPE) as server:
+        here.settimeout(30)
+        replies = here.makefile("rb")
+        assert replies.readline().startswith(b"+OK"), server.stderr.read()
+        for command in (f"USER {user.login}", f"PASS {user.password}", *commands, "QUIT"):
+            here.sendall(command.encode() + b"\r\n")
+            reply = replies.readline()
+            assert reply.startswith(b"+OK"), (command, reply)
+            while command.startswith("RETR") and replies.readline() != b".\r\n":
+                pass
+        server.wait(30)
+    own(user.inbox.path, user.uid, user.gid)
 
 
 def as_user(user):

@@ -305,6 +305,24 @@ const char *box_text(struct box *b, uint32_t i)
 	return text;
 }
 
+const char *box_text_bare(struct box *b, uint32_t i, bool *stamped)
+{
+	static char bare[64 * 1024];
+	const char *text = box_text(b, i), *at = strstr(text, "X-Expire-Timestamp: ");
+	const char *end = at ? strchr(at, '\n') : NULL;
+
+	*stamped = end;
+	if (!end)
+		return text;
+	check(snprintf(bare, sizeof bare, "%.*s%s", (int)(at - text), text, end + 1) < (int)sizeof bare);
+	return bare;
+}
+
+void box_write_stamps(struct box *b)
+{
+	b->setup.stamps = (struct stamp_setup){.days = 9, .header = true};
+}
+
 enum err box_commit(struct box *b, const char *marks, struct outcome *out)
 {
 	uint8_t set[128] = {0};

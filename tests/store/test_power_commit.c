@@ -79,23 +79,28 @@ static const struct row {
 	const char *marks;
 	bool at_once;                 /* all that go, or none of them */
 	const char *dirs[POWER_DIRS]; /* below b->top */
+	unsigned stamps;              /* so many messages get a header */
 } rows[] = {
-	{"mbox: a tail", box_new_mbox, deliver_mbox, NULL, "---ddd", true, {"", "journals", "uidl"}},
-	{"mbox: all", box_new_mbox, deliver_mbox, NULL, "dddddd", true, {"", "journals", "uidl"}},
-	{"mbox: renamed", box_new_mbox, deliver_mbox, NULL, "d-dd--", true, {"", "journals", "uidl"}},
-	{"mbox: in place", box_new_mbox, deliver_mbox, link_box, "d-dd-d", true, {"", "journals", "uidl"}},
-	{"dotmail: a tail", box_new_dotmail, deliver_dotmail, NULL, "---ddd", true, {"", "journals", "uidl"}},
-	{"dotmail: renamed", box_new_dotmail, deliver_dotmail, NULL, "d-dd--", true, {"", "journals", "uidl"}},
-	{"dotmail: in place", box_new_dotmail, deliver_dotmail, link_box, "d-dd-d", true, {"", "journals", "uidl"}},
-	{"Maildir", box_new, deliver_maildir, NULL, "dd-d-d", false, {"Maildir", "Maildir/new", "Maildir/cur"}},
-	{"MH", box_new_mh, deliver_mh, NULL, "dd-d-d", false, {"Maildir", "Maildir/.pop3-index", "uidl"}},
+	{"mbox: a tail", box_new_mbox, deliver_mbox, NULL, "---ddd", true, {"", "journals", "uidl"}, 0},
+	{"mbox: all", box_new_mbox, deliver_mbox, NULL, "dddddd", true, {"", "journals", "uidl"}, 0},
+	{"mbox: renamed", box_new_mbox, deliver_mbox, NULL, "d-dd--", true, {"", "journals", "uidl"}, 0},
+	{"mbox: in place", box_new_mbox, deliver_mbox, link_box, "d-dd-d", true, {"", "journals", "uidl"}, 0},
+	{"dotmail: a tail", box_new_dotmail, deliver_dotmail, NULL, "---ddd", true, {"", "journals", "uidl"}, 0},
+	{"dotmail: renamed", box_new_dotmail, deliver_dotmail, NULL, "d-dd--", true, {"", "journals", "uidl"}, 0},
+	{"dotmail: in place", box_new_dotmail, deliver_dotmail, link_box, "d-dd-d", true, {"", "journals", "uidl"}, 0},
+	{"Maildir", box_new, deliver_maildir, NULL, "dd-d-d", false, {"Maildir", "Maildir/new", "Maildir/cur"}, 0},
+	{"MH", box_new_mh, deliver_mh, NULL, "dd-d-d", false, {"Maildir", "Maildir/.pop3-index", "uidl"}, 0},
 	{"MH without backups",
 	 box_new_mh_without,
 	 deliver_mh,
 	 NULL,
 	 "-d-ddd",
 	 false,
-	 {"Maildir", "Maildir/.pop3-index", "uidl"}},
+	 {"Maildir", "Maildir/.pop3-index", "uidl"},
+	 0},
+	{"mbox: stamped", box_new_mbox, deliver_mbox, NULL, "-d----", true, {"", "journals", "uidl"}, 4},
+	{"dotmail: stamped", box_new_dotmail, deliver_dotmail, NULL, "------", true, {"", "journals", "uidl"}, 2},
+	{"MH: stamped", box_new_mh, deliver_mh, NULL, "-d----", false, {"Maildir", "Maildir/.pop3-index", "uidl"}, 2},
 };
 
 /* ---- a session ---- */
@@ -122,6 +127,8 @@ static void fill(struct box *b, const struct row *row)
 	row->make(b);
 	for (int i = 0; i < MESSAGES; i++)
 		row->deliver(b, i);
+	if (row->stamps > 0)
+		box_write_stamps(b);
 	if (row->prepare)
 		row->prepare(b);
 	check_row(0, row->about, box_open(b) == OK && b->md.index.count == MESSAGES);
@@ -151,7 +158,8 @@ static void check_mail(struct box *b, const struct state *s)
 
 	check_row(s->k, b->why.text, box_open(b) == OK);
 	for (uint32_t i = 0; i < b->md.index.count; i++) {
-		const char *text = box_text(b, i);
+		bool stamped;
+		const char *text = box_text_bare(b, i, &stamped);
 		char right[96];
 		struct message m;
 		int n = text[0] ? text[3] - '0' : -1;
@@ -160,6 +168,8 @@ static void check_mail(struct box *b, const struct state *s)
 		number_text(right, sizeof right, n);
 		box_message(b, i, &m);
 		check_row(s->k, text, strcmp(text, right) == 0 && ++there[n] == 1);
+		check_row(s->k, text, !stamped || n < (int)s->row->stamps);
+		check_row(s->k, text, !s->done || stamped == (n < (int)s->row->stamps));
 		check_row(s->k, text, n >= MESSAGES || memcmp(uidls[n], m.rec.uidl, sizeof uidls[n]) == 0);
 	}
 	for (int n = 0; n < MESSAGES; n++) {
@@ -219,7 +229,10 @@ static void test_commit(void **state)
 
 		fill(&b, row);
 		power_record(&story, &places);
-		check_row(0, b.why.text, box_open(&b) == OK && box_commit(&b, row->marks, &out) == OK);
+		check_row(0, b.why.text, box_open(&b) == OK);
+		if (row->stamps > 0)
+			maildrop_retrieved(&b.md, 1, row->stamps);
+		check_row(0, b.why.text, box_commit(&b, row->marks, &out) == OK);
 		box_close(&b);
 		power_recorded();
 		states = 0;
