@@ -10,17 +10,20 @@
  * not. From the system it needs, beyond the loop, its channels and memory: openat for reading of the directories of
  * users and of files in them, newfstatat, pread64, close, getrandom. */
 #include <arpa/inet.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth/auth_child.h"
 #include "auth/chain.h"
+#include "auth/delay.h"
 #include "auth/fronts.h"
 #include "auth/grants.h"
 #include "auth/hash.h"
 #include "auth/hashers.h"
 #include "auth/names.h"
+#include "auth/states.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/old_line.h"
@@ -39,6 +42,7 @@ struct auth {
 	struct grants grants;
 	struct fronts fronts;
 	struct apop apop;
+	struct states states;
 	char decoy[HASH_MOST];
 	size_t decoy_len;
 };
@@ -47,6 +51,7 @@ struct auth {
  * it. */
 struct login {
 	struct hash_job job; /* first: this is how hashers know it */
+	struct state_job state;
 	uint64_t sid, log_id;
 	uint32_t front;
 	struct address client;
@@ -56,7 +61,8 @@ struct login {
 	struct why reason; /* of a decoy */
 	const struct auth_module *source;
 	uint32_t uid, gid;
-	struct slice user, password, name, mailbox, home, place; /* point behind the struct */
+	uint32_t delay_s;                                                 /* between two logins; 0: none */
+	struct slice user, password, name, kept_as, mailbox, home, place; /* point behind the struct */
 	size_t octets;
 	char text[];
 };
@@ -131,11 +137,14 @@ static bool is_uid_fit(const struct auth *a, const struct login *l)
 	return false;
 }
 
-static void login_grant(struct auth *a, struct login *l)
+static void login_grant(struct auth *a, struct login *l, const struct msg_reserved *reserved)
 {
 	struct msg_grant m = {.sid = l->sid,
 			      .log_id = l->log_id,
+			      .reservation = reserved->reservation,
+			      .bulletin = reserved->bulletin,
 			      .front = l->front,
+			      .login_delay_s = l->delay_s,
 			      .uid = l->uid,
 			      .gid = l->gid,
 			      .name_len = (uint16_t)l->name.n,
@@ -143,15 +152,54 @@ static void login_grant(struct auth *a, struct login *l)
 			      .home_len = (uint16_t)l->home.n};
 
 	(void)snprintf(m.source, sizeof m.source, "%s", l->source->name);
+	bool is_wanted = fronts_has(&a->fronts, l->front);
+	bool sent = is_wanted && grants_send(&a->grants, &m, (struct slice[]){l->name, l->mailbox, l->home});
+
+	if (!sent)
+		states_settle(&a->states, m.reservation, SETTLE_RELEASE);
+	if (is_wanted && !sent)
+		fronts_deny(&a->fronts, l->front, l->sid, ERR_TEMP, "no store process");
+	login_free(l);
+}
+
+static void on_reserved(void *arg, struct state_job *j, const struct msg_reserved *answer)
+{
+	struct auth *a = arg;
+	struct login *l = (struct login *)((char *)j - offsetof(struct login, state));
+
+	log_session(l->log_id);
+	if (answer->err == OK) {
+		login_grant(a, l, answer);
+		return;
+	}
+	(void)old_line(OLD_TOO_SOON, OLD(l->name));
+	login_deny(a, l, ERR_DELAY, ""); /* front has the words */
+}
+
+/* The password was right. It is not needed any more, and whoever asks state may have to wait. */
+static void login_right(struct auth *a, struct login *l)
+{
+	static const struct msg_reserved nothing = {.bulletin = BULLETIN_UNKNOWN};
+
 	(void)old_line(OLD_LOGIN, OLD(l->name, slice_str(l->source->name)));
 	if (!is_uid_fit(a, l)) {
 		login_deny(a, l, ERR_PERM, "a uid that may not log in");
 		return;
 	}
-	if (fronts_has(&a->fronts, l->front) &&
-	    !grants_send(&a->grants, &m, (struct slice[]){l->name, l->mailbox, l->home}))
-		fronts_deny(&a->fronts, l->front, l->sid, ERR_TEMP, "no store process");
-	login_free(l);
+	explicit_bzero((char *)l->password.p, l->password.n);
+	if (l->delay_s == 0) {
+		login_grant(a, l, &nothing);
+		return;
+	}
+	l->state.key = l->kept_as;
+	l->state.old = slice_eq(l->kept_as, l->name) ? SLICE("") : l->name;
+	l->state.ask = (struct msg_reserve){.sid = l->sid,
+					    .log_id = l->log_id,
+					    .wants = RESERVE_DELAY,
+					    .delay_s = l->delay_s,
+					    .key_len = (uint16_t)l->kept_as.n,
+					    .old_len = (uint16_t)l->state.old.n};
+	states_ask(&a->states, &l->state);
 }
 
 /* Nobody knows a decoy's password, not even who happens to have guessed the one it was made from. */
@@ -160,7 +208,7 @@ static void login_end(struct auth *a, struct login *l, enum verdict v)
 	if (l->decoy)
 		login_refuse(a, l, l->reason.text);
 	else if (v == VERDICT_RIGHT)
-		login_grant(a, l);
+		login_right(a, l);
 	else
 		login_refuse(a, l, "wrong password");
 }
@@ -225,9 +273,9 @@ static struct slice keep(struct login *l, struct slice text)
 static struct login *login_new(uint32_t front, const struct msg_login *m, struct slice user, struct slice password,
 			       const struct record *r, struct slice setting)
 {
-	struct slice place = slice_str(r->place);
-	struct login *l =
-		calloc(1, sizeof *l + user.n + password.n + setting.n + r->name.n + r->mailbox.n + r->home.n + place.n);
+	struct slice place = slice_str(r->place), key = r->key.n > 0 ? r->key : r->name;
+	struct login *l = calloc(1, sizeof *l + user.n + password.n + setting.n + r->name.n + key.n + r->mailbox.n +
+					    r->home.n + place.n);
 
 	if (!l)
 		return NULL;
@@ -242,6 +290,7 @@ static struct login *login_new(uint32_t front, const struct msg_login *m, struct
 	l->job.password = l->password = keep(l, password);
 	l->job.setting = keep(l, setting);
 	l->name = keep(l, r->name);
+	l->kept_as = keep(l, key);
 	l->mailbox = keep(l, r->mailbox);
 	l->home = keep(l, r->home);
 	l->place = keep(l, place);
@@ -319,6 +368,8 @@ static void login_by_password(struct auth *a, uint32_t front, const struct msg_l
 		return;
 	}
 	l->decoy = !real;
+	if (real)
+		l->delay_s = login_delay(a->conf, &m->client, r->gecos, r->place);
 	l->old = known ? OLD_WRONG : OLD_NONEXISTENT;
 	l->reason = *why;
 	login_begin(a, l);
@@ -360,6 +411,8 @@ static void login_by_digest(struct auth *a, uint32_t front, const struct msg_log
 	l->old = right && !r->source ? OLD_NONEXISTENT : old;
 	l->reason = right && !r->source ? *why : reason;
 	l->decoy = !right || !r->source || r->refusal;
+	if (!l->decoy)
+		l->delay_s = login_delay(a->conf, &m->client, r->gecos, r->place);
 	login_end(a, l, l->decoy ? VERDICT_WRONG : VERDICT_RIGHT);
 }
 
@@ -394,10 +447,11 @@ static void on_login(void *arg, uint32_t front, const struct msg_login *m, const
 
 /* --- the process ------------------------------------------------------------------------------------------------ */
 
-static void on_lost(void *arg, uint32_t front, uint64_t sid)
+static void on_lost(void *arg, uint32_t front, uint64_t sid, uint64_t reservation)
 {
-	const struct auth *a = arg;
+	struct auth *a = arg;
 
+	states_settle(&a->states, reservation, SETTLE_DOUBT);
 	fronts_deny(&a->fronts, front, sid, ERR_TEMP, "the store process ended");
 }
 
@@ -413,6 +467,8 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 		err = hashers_peer(&a->hashers, peer, m->fds[0], why);
 	else if (peer->role == ROLE_STORE)
 		err = grants_peer(&a->grants, peer, m->fds[0], why);
+	else if (peer->role == ROLE_STATE)
+		err = (states_peer(&a->states, peer, m->fds[0]), OK);
 	else
 		return fail(why, err, "a channel to a process that auth does not talk to");
 	if (err == OK)
@@ -461,6 +517,10 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 	a->hashers.is_known = is_known;
 	a->hashers.arg = a;
 	hashers_open(&a->hashers, a->child.loop);
+	a->states.loop = a->child.loop;
+	a->states.answer = on_reserved;
+	a->states.arg = a;
+	states_open(&a->states);
 	a->grants.loop = a->child.loop;
 	a->grants.master = &a->child.master;
 	a->grants.slots = env->slots;
@@ -475,6 +535,7 @@ static void auth_close(struct auth *a)
 	hashers_close(&a->hashers);
 	grants_close(&a->grants);
 	apop_done(&a->apop);
+	states_close(&a->states);
 	auth_child_close(&a->child);
 	chain_close(&a->chain);
 	cache_close(&a->cache);

@@ -224,6 +224,7 @@ static enum err lookup_in(struct system *s, struct place *p, struct slice user, 
 		return err;
 	(void)passwd_parse(text, &line);
 	r->name = line.name;
+	r->gecos = line.gecos;
 	r->home = line.home;
 	r->uid = line.uid;
 	r->gid = line.gid;

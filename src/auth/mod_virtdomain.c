@@ -170,17 +170,23 @@ static enum err find_line(struct virtdomain *v, struct slice user, struct slice 
 	return err;
 }
 
-static enum err put_mailbox(const struct virtdomain *v, struct record *r, struct slice domain, struct why *why)
+/* NAME@DOMAIN: a name is a file of passwd format's, a domain a file's, and a login has room for both or the domain is an address. */
+static enum err put_key(struct record *r, struct slice domain, struct why *why)
 {
-	char text[2 * NAME_MOST + 1];
-	struct buf b = BUF(text);
+	struct buf b = BUF(r->key_text);
 
-	if (r->home.n > 0)
-		return record_mailbox(r, "${home}/INBOX", (struct conf_var){"home", r->home}, why);
 	buf_put(&b, r->name);
 	buf_char(&b, '@');
 	buf_put(&b, domain);
-	return record_mailbox(r, v->pattern, (struct conf_var){"user", buf_slice(&b)}, why);
+	r->key = buf_slice(&b);
+	return b.full ? fail(why, ERR_PERM, "%s: the user has too long a name", r->place) : OK;
+}
+
+static enum err put_mailbox(const struct virtdomain *v, struct record *r, struct why *why)
+{
+	if (r->home.n > 0)
+		return record_mailbox(r, "${home}/INBOX", (struct conf_var){"home", r->home}, why);
+	return record_mailbox(r, v->pattern, (struct conf_var){"user", r->key}, why);
 }
 
 static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,
@@ -194,12 +200,14 @@ static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice 
 	r->checked_by = "generic";
 	r->name = line.name;
 	r->hash = line.hash;
+	r->gecos = line.gecos;
 	r->home = line.home;
 	r->uid = line.uid;
 	r->gid = line.gid;
 	if (snprintf(r->place, sizeof r->place, "%s/%.*s", v->dir, (int)domain.n, domain.p) < 0)
 		r->place[0] = '\0';
-	return put_mailbox(v, r, domain, why);
+	err = put_key(r, domain, why);
+	return err == OK ? put_mailbox(v, r, why) : err;
 }
 
 /* The number of the address that the client connected to, as a file name. */

@@ -17,6 +17,8 @@ struct record {
 	const char *checked_by; /* a module besides the source that may check it; NULL: none */
 	const char *refusal; /* why nobody may log in with it, whatever the password (a constant text); NULL: he may */
 	struct slice name;   /* as the back end knows the user: without a domain */
+	struct slice key;    /* under which state keeps him: with it. Empty: the name */
+	struct slice gecos;
 	struct slice hash;
 	struct slice home;
 	struct slice mailbox; /* URL */
@@ -24,6 +26,7 @@ struct record {
 	char place[2 * NAME_MOST]; /* where it stands, for messages to the operator */
 	char text[PASSWD_LINE_MOST];
 	char mailbox_text[PASSWD_LINE_MOST];
+	char key_text[KEY_MOST];
 };
 
 /* The record's mailbox is this pattern, expanded; r->place is for the message. */

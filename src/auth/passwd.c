@@ -40,7 +40,7 @@ bool passwd_parse(struct slice line, struct passwd_line *out)
 	if (f[NAME].n == 0 || !passwd_is_plain(f[NAME]) || !passwd_is_plain(f[HASH]) ||
 	    (f[HOME].n > 0 && !is_path(f[HOME])))
 		return false;
-	*out = (struct passwd_line){.name = f[NAME], .hash = f[HASH], .home = f[HOME]};
+	*out = (struct passwd_line){.name = f[NAME], .hash = f[HASH], .gecos = f[GECOS], .home = f[HOME]};
 	return is_id(f[UID], &out->uid) && is_id(f[GID], &out->gid);
 }
 

@@ -6,7 +6,7 @@ enum { PASSWD_LINE_MOST = 4096 }; /* octets, without the line's end */
 
 /* Slices of the line. */
 struct passwd_line {
-	struct slice name, hash, home;
+	struct slice name, hash, gecos, home;
 	uint32_t uid, gid;
 };
 

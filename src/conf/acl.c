@@ -27,6 +27,14 @@ bool acl_means(const struct conf_acl_rule *r, const struct address *client)
 	return true;
 }
 
+bool acl_names(const struct conf_acl *acl, const struct address *client)
+{
+	for (size_t i = 0; i < acl->n; i++)
+		if (acl_means(&acl->rule[i], client))
+			return true;
+	return false;
+}
+
 bool acl_decides(const struct conf_acl_rule *r)
 {
 	return r->action != ACL_LOG && r->action != ACL_EXEC;

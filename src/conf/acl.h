@@ -19,6 +19,9 @@ bool acl_decides(const struct conf_acl_rule *r);
 /* Some clients may come to the end of the list undecided, and are allowed. */
 bool acl_is_open(const struct conf_acl *acl);
 
+/* Some entry means this client. */
+bool acl_names(const struct conf_acl *acl, const struct address *client);
+
 /* Some list has a program to run. */
 bool acl_has_programs(const struct conf *cf);
 

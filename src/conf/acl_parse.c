@@ -267,12 +267,46 @@ static enum err place_note(struct setting *s, struct conf_acl_rule *rule, struct
 	return rule->file || !s->at->file ? OK : fail(why, ERR_TEMP, "not enough memory");
 }
 
+/* ADDRESS[/MASK], which the rule is for. */
+static enum err source_parse(struct setting *s, struct conf_acl_rule *rule, struct slice text, struct why *why)
+{
+	char host[HOST_MOST + 1];
+	struct slice mask = text;
+	struct slice name = slice_take(&mask, '/');
+
+	if (!slice_cstr(name, host, sizeof host) || name.n == 0)
+		return bad_source("Name or service not known", why);
+	if (mask.n == 0 && name.n < text.n)
+		return bad_source("the mask is neither a number nor an address", why);
+	return rule_add_host(s, rule, host, mask, why);
+}
+
+static enum err network_add(struct setting *s, struct slice text, struct why *why)
+{
+	struct conf_acl_rule rule = {.action = ACL_ALLOW};
+	struct setting list = *s;
+
+	list.base = s->member;
+	enum err err = place_note(&list, &rule, why);
+
+	return err == OK ? source_parse(&list, &rule, text, why) : err;
+}
+
+enum err networks_parse(struct setting *s, struct why *why)
+{
+	struct conf_acl *list = s->member, before = *list;
+	enum err err = each_text(s, '\0', network_add, why);
+
+	if (err != OK)
+		*list = before;
+	return err;
+}
+
 /* [from] ADDRESS [TEXT...] */
 enum err acl_parse(struct setting *s, struct why *why)
 {
 	struct conf_acl_rule rule = {0};
 	const struct value *v = s->values;
-	char host[HOST_MOST + 1];
 	size_t i = 0;
 
 	while (strcmp(actions[i].keyword, s->st->keyword) != 0)
@@ -292,12 +326,5 @@ enum err acl_parse(struct setting *s, struct why *why)
 		return err;
 	if (strcmp(v->text, "any") == 0)
 		return rule_add(s, rule, why);
-	struct slice mask = slice_str(v->text);
-	struct slice name = slice_take(&mask, '/');
-
-	if (!slice_cstr(name, host, sizeof host) || name.n == 0)
-		return bad_source("Name or service not known", why);
-	if (mask.n == 0 && name.n < strlen(v->text))
-		return bad_source("the mask is neither a number nor an address", why);
-	return rule_add_host(s, &rule, host, mask, why);
+	return source_parse(s, &rule, slice_str(v->text), why);
 }

@@ -210,6 +210,8 @@ struct conf {
 	uint32_t max_children; /* UINT32_MAX: not set; 0: no limit */
 	const char *pidfile;
 	struct seconds timeout, login_timeout, client_wait, acl_timeout, shutdown_timeout, login_delay;
+	struct conf_acl login_delay_exempt; /* allow: each of them */
+	bool login_delay_per_user;
 	uint32_t line_limit, sasl_line_limit, max_per_address, output_buffer_size;
 	const char *front_user, *auth_user;
 	const char *runtime_dir, *cache_dir,
@@ -270,6 +272,9 @@ struct conf {
 	struct arena *arena;
 	void *priv; /* of src/conf: the parsed tree, notices */
 };
+
+/* Something is kept of users from one login to the next. */
+bool conf_keeps_state(const struct conf *cf);
 
 /* Where the configuration comes from. Everything is borrowed for the time of conf_load. */
 struct conf_source {

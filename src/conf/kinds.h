@@ -39,6 +39,11 @@ struct slice word_take(struct slice *text);
 /* An array of n things with room for one more: `old` itself, or its copy; such arrays double. NULL: no memory. */
 void *array_room(struct arena *arena, void *old, size_t n, size_t octets);
 
+/* Calls fn for each text among the values and in lists among them, or for each part of it between separators ('\0': it
+ * has none). No kind takes lists in lists. */
+enum err each_text(struct setting *s, char sep, enum err (*fn)(struct setting *s, struct slice text, struct why *why),
+		   struct why *why);
+
 /* What kinds.c calls for the kinds whose values have a language of their own; see there. */
 enum err checks_parse(struct setting *s, struct why *why);
 enum err map_parse(struct setting *s, struct why *why);
@@ -46,6 +51,7 @@ enum err chain_parse(struct setting *s, struct why *why);
 enum err lock_flags_parse(struct setting *s, struct why *why);
 enum err debug_parse(struct setting *s, struct why *why);
 enum err acl_parse(struct setting *s, struct why *why);
+enum err networks_parse(struct setting *s, struct why *why);
 enum err priorities_parse(struct setting *s, const char *text, struct why *why);
 enum err time_parse(struct slice text, uint64_t *seconds, struct why *why);
 

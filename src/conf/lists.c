@@ -43,10 +43,8 @@ bool conf_list_has(const struct conf_list *l, const char *name)
 	return false;
 }
 
-/* Calls fn for each text among the values and in lists among them, or for each part of it between separators ('\0': it
- * has none). No kind takes lists in lists. */
-static enum err each_text(struct setting *s, char sep,
-			  enum err (*fn)(struct setting *s, struct slice text, struct why *why), struct why *why)
+enum err each_text(struct setting *s, char sep, enum err (*fn)(struct setting *s, struct slice text, struct why *why),
+		   struct why *why)
 {
 	enum err err = OK;
 

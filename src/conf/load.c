@@ -59,6 +59,11 @@ void conf_wipe_secrets(struct conf *cf)
 			secret_wipe((struct secret *)((char *)cf + st->at));
 }
 
+bool conf_keeps_state(const struct conf *cf)
+{
+	return cf->login_delay.n > 0;
+}
+
 const struct conf_notice *conf_notices(const struct conf *cf, size_t *n)
 {
 	const struct conf_priv *priv = cf->priv;

@@ -52,6 +52,7 @@ WORDS(bulletin_words, "invalid argument: %s", {"all", BULLETINS_ALL}, {"none", B
 		struct conf_map: KIND_MAP,                                                                             \
 		struct conf_list: KIND_CHAIN,                                                                          \
 		struct conf_debug: KIND_DEBUG,                                                                         \
+		struct conf_acl: KIND_NETWORKS,                                                                         \
 		struct conf_priorities: KIND_PRIORITIES),                                                                      \
 	.at = offsetof(type, m)
 #define AS(k, type, m) .kind = (k), .at = offsetof(type, m)
@@ -147,8 +148,22 @@ const struct statement statements[] = {
 	 "Where the time of retrieval is kept: in a header of the message and the index, or in the index alone.",
 	 HONOURED, "e2e/test_expire.py::test_headers", .words = &expire_marks},
 	{"", "login-delay", TOP(login_delay), "time", "0",
-	 "Refuse a login that follows the last one of this user sooner. 0: never.", LATER_GUARDS, RANGE(0, YEAR)},
-	{"", "stat-file", TOP(stat_file), "file", "/var/run/pop3-login", "Data base of the last logins.", LATER},
+	 "Refuse a login that follows the last one of this user sooner. 0: never.", HONOURED,
+	 "e2e/test_login_delay.py::test_a_login_too_soon_is_refused", RANGE(0, YEAR)},
+	{"", "login-delay-exempt", TOP(login_delay_exempt), "list", NULL,
+	 "Clients with these addresses (192.0.2.1, 2001:db8::/32) may log in at any time, and their logins do not "
+	 "count for others: a web "
+	 "mailer, a monitor.",
+	 HONOURED, "e2e/test_login_delay.py::test_addresses_that_are_exempt"},
+	{"", "login-delay-per-user", TOP(login_delay_per_user), "arg", "no",
+	 "A user whose record says login-delay=TIME among the parts of its gecos field (between commas) has that "
+	 "delay: 0, none.",
+	 HONOURED, "e2e/test_login_delay.py::test_a_delay_of_ones_own"},
+	{"", "stat-file", TOP(stat_file), "file", "/var/run/pop3-login",
+	 "Data base of the last logins: /PATH (gdbm), or SCHEME:///PATH with gdbm, lmdb or bdb. Where the default is "
+	 "not there and "
+	 "/var/run/pop3-login.db is, that one.",
+	 HONOURED, "e2e/test_login_delay.py::test_stat_file"},
 	{"", "bulletin-source", TOP(bulletin_source), "url", NULL, "Give each user the messages of this mailbox.",
 	 HONOURED, "e2e/test_bulletins.py::test_source"},
 	{"", "bulletin-db", TOP(bulletin_db), "file", NULL, "Data base of the last bulletin that each user got.",

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "conf/acl.h"
 #include "front/commands.h"
 #include "front/flow.h"
 #include "front/front.h"
@@ -141,6 +142,22 @@ enum next cmd_noop(struct session *s, const struct args *a)
 	return NEXT_COMMAND;
 }
 
+/* RFC 2449, section 6.5: what holds for users in general, or for this one. With a data base that cannot be used there is no delay. */
+static void put_login_delay(struct session *s)
+{
+	const struct conf *cf = s->front->conf;
+	const struct state_page *page = s->front->env->state_page;
+	bool in_session = s->state == TRANSACTION;
+	uint64_t delay = in_session ? s->login_delay_s : cf->login_delay.n;
+
+	if (delay == 0 || !page || !atomic_load_explicit(&page->delays, memory_order_relaxed) ||
+	    acl_names(&cf->login_delay_exempt, &s->client))
+		return;
+	buf_str(&s->out, "LOGIN-DELAY ");
+	buf_u64(&s->out, delay);
+	buf_str(&s->out, cf->login_delay_per_user && !in_session ? " USER\r\n" : "\r\n");
+}
+
 /* RFC 2449, sections 5 and 6; RFC 3206 for AUTH-RESP-CODE; RFC 2595, section 4 for STLS. */
 enum next cmd_capa(struct session *s, const struct args *a)
 {
@@ -175,6 +192,7 @@ enum next cmd_capa(struct session *s, const struct args *a)
 			buf_str(&s->out, capa[i].line);
 			buf_str(&s->out, "\r\n");
 		}
+	put_login_delay(s);
 	buf_str(&s->out, ".\r\n");
 	return NEXT_COMMAND;
 }
@@ -246,6 +264,7 @@ enum err login_open(struct session *s, struct msg *m, struct why *why)
 	}
 	s->wait = WAIT_NOTHING;
 	s->state = TRANSACTION;
+	s->login_delay_s = scan->login_delay_s;
 	s->opened = true;
 	s->since = ev_now(s->front->loop);
 	if (log_wants(LOG_INFO) && !log_current()->compatible) /* else auth and store have said it */

@@ -91,9 +91,10 @@ struct session {
 	struct session *sid_next;
 	struct peer *peer; /* auth while it has the login, then store; NULL: neither */
 	struct session *peer_next, **peer_at;
-	double login_at;   /* ev_now: when PASS came */
-	uint32_t failures; /* logins of this connection */
-	enum err denied;   /* the answer that WAIT_PENALTY holds back */
+	double login_at;        /* ev_now: when PASS came */
+	uint32_t login_delay_s; /* in a session: this user's; 0: none */
+	uint32_t failures;      /* logins of this connection */
+	enum err denied;        /* the answer that WAIT_PENALTY holds back */
 
 	struct view view;
 	struct transfer transfer;

@@ -10,6 +10,7 @@
 #define R (1 << ROLE_RELAY)
 #define L (1 << ROLE_LOCKER)
 #define X (1 << ROLE_ACCESS)
+#define T (1 << ROLE_STATE)
 #define S (1 << ROLE_STORE)
 #define PAYLOAD(name) sizeof(struct name)
 
@@ -23,11 +24,11 @@ enum {
 /* clang-format off */
 const struct msg_rule msg_rule[MSG_COUNT] = {
 	/*                name        from           to             fds   payload              bulk           secret */
-	[MSG_PEER] =     {"peer",     M,             F | A | H | L | X | S, 1, 1, PAYLOAD(msg_peer), 0,           0},
+	[MSG_PEER] =     {"peer",     M,             F | A | H | L | X | T | S, 1, 1, PAYLOAD(msg_peer), 0,           0},
 	[MSG_FORGET] =   {"forget",   M,             A,             0, 0, PAYLOAD(msg_forget), 0,             0},
-	[MSG_LOG] =      {"log",      M,             F | A | H | L | X | S, 1, 1, 0,             0,             0},
-	[MSG_READY] =    {"ready",    M | F | A | H | R | L | X | S, M, 0, 0, 0,                0,             0},
-	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | X | S, M,     0, 0, 0,                   0,             0},
+	[MSG_LOG] =      {"log",      M,             F | A | H | L | X | T | S, 1, 1, 0,             0,             0},
+	[MSG_READY] =    {"ready",    M | F | A | H | R | L | X | T | S, M, 0, 0, 0,                0,             0},
+	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | X | T | S, M,     0, 0, 0,                   0,             0},
 	[MSG_IDLE] =     {"idle",     S | M,         M | S,         0, 0, 0,                   0,             0},
 	[MSG_LEAVE] =    {"leave",    M,             M | F,         0, 0, PAYLOAD(msg_leave),  0,             0},
 	[MSG_LEFT] =     {"left",     M | F,         M,             0, 0, 0,                   0,             0},
@@ -47,6 +48,10 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_DENY] =     {"deny",     A | M | S,     F | M,         0, 0, PAYLOAD(msg_deny),   REASON_BULK,   0},
 	[MSG_SCAN] =     {"scan",     S,             F,             0, 1, PAYLOAD(msg_scan),   MSG_BULK_MOST, 0},
 
+	[MSG_RESERVE] =  {"reserve",  A,             T,             0, 0, PAYLOAD(msg_reserve), KEY_MOST + NAME_MOST, 0},
+	[MSG_RESERVED] = {"reserved", T,             A,             0, 0, PAYLOAD(msg_reserved), 0,           0},
+	[MSG_SETTLE] =   {"settle",   A | M | S,     T,             0, 0, PAYLOAD(msg_settle), 0,             0},
+
 	[MSG_FETCH] =    {"fetch",    F,             S,             0, 0, PAYLOAD(msg_fetch),  0,             0},
 	[MSG_BODY] =     {"body",     S,             F,             0, 1, PAYLOAD(msg_body),   MSG_BULK_MOST, 0},
 	[MSG_READ] =     {"read",     F,             S,             0, 0, PAYLOAD(msg_read),   0,             0},
@@ -65,8 +70,8 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 
 const char *role_name(enum role role)
 {
-	static const char *const names[ROLE_COUNT] = {"master", "front",  "auth",   "hash",
-						      "relay",  "locker", "access", "store"};
+	static const char *const names[ROLE_COUNT] = {"master", "front",  "auth",  "hash", "relay",
+						      "locker", "access", "state", "store"};
 
 	return role < ROLE_COUNT ? names[role] : "unknown";
 }

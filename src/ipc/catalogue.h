@@ -4,8 +4,8 @@
  * it and how many descriptors come along. chan_dispatch checks all of it before a handler sees it;
  * what the fields mean the handler checks, since the sender may have been taken over.
  *
- * A warm login is three messages: LOGIN, GRANT, SCAN. Sessions are named by an id that is never
- * used again; who is asking is known from the channel. */
+ * A warm login is three messages: LOGIN, GRANT, SCAN; where state is asked, RESERVE, RESERVED and SETTLE besides. Sessions are named by an
+ * id that is never used again; who is asking is known from the channel. */
 #pragma once
 #include <stdint.h>
 
@@ -20,6 +20,7 @@ enum role {
 	ROLE_RELAY,
 	ROLE_LOCKER,
 	ROLE_ACCESS,
+	ROLE_STATE,
 	ROLE_STORE,
 	ROLE_COUNT
 };
@@ -52,6 +53,10 @@ enum msg_type {
 	MSG_GRANT, /* auth to store, or to master for an owner without a (free) worker, who starts one and passes it on */
 	MSG_DENY, /* auth, master or store to front: no session, and why */
 	MSG_SCAN, /* store to front: the maildrop is open; its scan listing */
+	/* what is kept of a user from one login to the next */
+	MSG_RESERVE,  /* auth to state: the password was right; may the user log in now, and what did he get last? */
+	MSG_RESERVED, /* the answer */
+	MSG_SETTLE,   /* auth, store or master to state: what became of it; not answered */
 	/* a session */
 	MSG_FETCH,  /* front to store: messages, from this one on */
 	MSG_BODY,   /* whole stored messages as bulk, or one as a descriptor */
@@ -74,6 +79,8 @@ enum {
 	MSG_FDS_MOST = 2,
 	NAME_MOST = 255,  /* octets of a user name, a host name */
 	STAMP_MOST = 128, /* octets of a time stamp of APOP */
+	KEY_MOST =
+		320, /* octets of the name under which state keeps a user: a login, perhaps with a domain behind it */
 	SOURCE_MOST = 16, /* octets of a module's name, and what fills it up */
 	URL_MOST = 4095,  /* octets of a mailbox URL or a path */
 };
@@ -150,14 +157,20 @@ struct msg_hashed {
 	uint32_t pad;
 };
 
+/* Bulletins have numbers from 1 on. */
+#define BULLETIN_NONE UINT64_MAX          /* nothing is known of a user: he got none yet */
+#define BULLETIN_UNKNOWN (UINT64_MAX - 1) /* there is no data base of them that can be used, or nobody asked */
+
 /* Bulk: the user's name as the back end knows it, mailbox URL, home directory. */
 struct msg_grant {
 	uint64_t sid;
-	uint64_t log_id;   /* as in the login */
-	uint32_t front;    /* serial of the front that asked */
-	uint32_t uid, gid; /* the owner: store refuses what is not its own */
+	uint64_t log_id;        /* as in the login */
+	uint64_t reservation;   /* store settles it; 0: there is none */
+	uint64_t bulletin;      /* as state has answered */
+	uint32_t front;         /* serial of the front that asked */
+	uint32_t uid, gid;      /* the owner: store refuses what is not its own */
+	uint32_t login_delay_s; /* this user's; 0: none. Front shows it */
 	uint16_t name_len, mailbox_len, home_len, pad;
-	uint32_t pad2;
 	char source[SOURCE_MOST]; /* the module that made the record; filled up with NUL */
 };
 
@@ -179,11 +192,51 @@ struct msg_scan {
 	uint64_t records_at; /* as in struct listing_place */
 	uint32_t block, block_octets;
 	uint32_t count;
-	uint32_t rules; /* enum wire_rule bits of mail/wire.h: how stored octets become wire octets */
+	uint32_t rules;         /* enum wire_rule bits of mail/wire.h: how stored octets become wire octets */
+	uint32_t login_delay_s; /* as in the grant */
 	/* for the log alone */
 	uint32_t uid; /* of the owner */
 	uint16_t name_len, pad;
+	uint32_t pad2;
 	char source[SOURCE_MOST]; /* as in the grant */
+};
+
+enum reserve_want {
+	RESERVE_DELAY = 1,    /* not sooner than so long after the last login; this one is recorded */
+	RESERVE_BULLETIN = 2, /* the number of the last bulletin */
+};
+
+/* Bulk: the name under which the user is kept, and one under which something older may stand (virtual users without their
+ * domain), or nothing. */
+struct msg_reserve {
+	uint64_t sid;
+	uint64_t log_id;
+	uint32_t wants;   /* a set of enum reserve_want */
+	uint32_t delay_s; /* for RESERVE_DELAY */
+	uint16_t key_len, old_len;
+	uint32_t pad;
+};
+
+struct msg_reserved {
+	uint64_t sid;
+	uint64_t
+		reservation; /* to be settled by whoever the login has come to; 0: nothing was reserved. Nobody can guess it */
+	uint64_t bulletin; /* a number, or BULLETIN_... */
+	uint32_t err;      /* OK, or ERR_DELAY: too soon. Trouble with a data base is OK: the service goes on */
+	uint32_t pad;
+};
+
+enum settle_how {
+	SETTLE_CONFIRM, /* the maildrop is open: it counts */
+	SETTLE_RELEASE, /* no session came of it: it never was */
+	SETTLE_DOUBT,   /* whoever had it has ended: the same, unless it is confirmed within a second */
+	SETTLE_WAYS
+};
+
+struct msg_settle {
+	uint64_t reservation;
+	uint32_t how; /* enum settle_how */
+	uint32_t pad;
 };
 
 struct msg_fetch {

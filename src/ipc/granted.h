@@ -10,12 +10,14 @@ enum { GRANTED_MOST = 64 }; /* that are remembered until newer ones come */
 struct granted {
 	uint32_t n; /* so far */
 	struct {
-		uint64_t sid;
+		uint64_t sid, reservation;
 		uint32_t front; /* serial */
 	} last[GRANTED_MOST];
 };
 
-void granted_note(struct granted *g, uint32_t front, uint64_t sid);
+/* reservation: 0, or what it takes along (MSG_RESERVED). */
+void granted_note(struct granted *g, uint32_t front, uint64_t sid, uint64_t reservation);
 
 /* Calls lost() for each of them, and forgets them. */
-void granted_lost(struct granted *g, void (*lost)(void *arg, uint32_t front, uint64_t sid), void *arg);
+void granted_lost(struct granted *g, void (*lost)(void *arg, uint32_t front, uint64_t sid, uint64_t reservation),
+		  void *arg);

@@ -15,6 +15,7 @@ static const struct {
 	[OLD_APOP_WRONG] = {LOG_INFO, "APOP failed for `%1'"},
 	[OLD_NO_INFO] = {LOG_ERR, "error getting identity info for user `%1': %2"},
 	[OLD_NO_CHECK] = {LOG_ERR, "error authenticating user `%1': %2"},
+	[OLD_TOO_SOON] = {LOG_INFO, "user `%1' tried to log in within the minimum allowed delay"},
 	[OLD_OPENED_ONE] = {LOG_INFO, "user `%1' logged in with mailbox `%2' (1 message)"},
 	[OLD_OPENED] = {LOG_INFO, "user `%1' logged in with mailbox `%2' (%3 messages)"},
 	[OLD_IN_USE] = {LOG_NOTICE, "locking mailbox `%1' failed: %2"},

@@ -17,6 +17,7 @@ enum old_line {
 	OLD_APOP_WRONG,  /* user as typed */
 	OLD_NO_INFO,     /* user as typed, reason */
 	OLD_NO_CHECK,    /* user as typed, reason */
+	OLD_TOO_SOON,    /* name */
 	/* store */
 	OLD_OPENED_ONE,        /* name, mailbox */
 	OLD_OPENED,            /* name, mailbox, number */

@@ -26,6 +26,13 @@ struct store_slot {
 	char pad[STORE_SLOT_OCTETS - 20 - 4];
 };
 
+/* What state tells fronts: a page that it alone writes. */
+struct state_page {
+	_Atomic uint32_t delays; /* 1: logins are held to login-delay; 0: its data base cannot be used */
+};
+
+struct dbm_name;
+
 struct role_env {
 	const struct conf *conf;
 	uint32_t serial; /* of this process: never used again */
@@ -53,6 +60,12 @@ struct role_env {
 	const char *spool; /* the directory in which locker makes files for us; NULL: there is no locker */
 
 	const char *apop_host; /* of time stamps in greetings; NULL: no APOP */
+	/* state */
+	const struct dbm_name *stat_file; /* NULL: it cannot be used, or nothing is configured that needs it */
+	int state_lock;     /* a file that processes of other configurations lock, too; opened for this process */
+	void *reservations; /* memory that outlives this process */
+
+	struct state_page *state_page; /* state, and fronts for reading; NULL: there is no state process */
 
 	/* auth */
 	const char *apop_path;          /* whose changes are looked for: the database of APOP; NULL: there is none */
@@ -68,8 +81,12 @@ int auth_main(const struct role_env *env);
 int hash_main(const struct role_env *env);
 int relay_main(const struct role_env *env);
 int access_main(const struct role_env *env);
+int state_main(const struct role_env *env);
 int store_main(const struct role_env *env);
 int locker_main(const struct role_env *env); /* its working directory is the spool */
 
 /* Octets of shared memory that the auth workers want for their cache. */
 size_t auth_cache_octets(const struct conf *cf);
+
+/* And state for what must outlive it. */
+size_t state_octets(void);

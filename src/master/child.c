@@ -24,6 +24,7 @@ static const struct {
 	{ROLE_FRONT, ROLE_AUTH},   {ROLE_FRONT, ROLE_STORE},  {ROLE_AUTH, ROLE_HASH},
 	{ROLE_AUTH, ROLE_STORE},   {ROLE_LOCKER, ROLE_STORE}, /* where there is a spool */
 	{ROLE_FRONT, ROLE_ACCESS},                            /* where access lists have programs */
+	{ROLE_AUTH, ROLE_STATE},   {ROLE_STATE, ROLE_STORE},  /* where something is kept of users */
 };
 
 bool child_runs(const struct child *c)

@@ -1,6 +1,7 @@
 /* master/child.h - one process: its start with all its channels, its end, and when it is tried again
  *
- * Who has a channel to whom: front to auth and store, auth to hash and store, locker to store, front to access; all to master. */
+ * Who has a channel to whom: front to auth and store, auth to hash and store, locker to store, front to access, state to auth and
+ * store; all to master. */
 #pragma once
 #include "master/master.h"
 

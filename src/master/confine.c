@@ -122,6 +122,7 @@ static enum err allow(const struct confinement *c, const struct landlock *l, str
 {
 	enum landlock_right right = c->role == ROLE_STORE    ? LANDLOCK_MAIL
 				    : c->role == ROLE_LOCKER ? LANDLOCK_SPOOL
+				    : c->role == ROLE_STATE  ? LANDLOCK_USE
 							     : LANDLOCK_LOOK;
 	enum err err = c->role == ROLE_STORE && l->fd >= 0 ? allow_mail(l, why) : OK;
 

@@ -3,6 +3,7 @@
  *	front, hash	an empty root directory; Landlock with nothing allowed; a user without rights
  *	auth		a user without rights; may read beneath the directories of password files, and nothing else
  *	access		a user without rights; may read and run what belongs to the system, and what lies beside its programs
+ *	state		a user without rights, in the group of its data bases; may read and write these files, and nothing else
  *	store		the owner of the mail, no further groups; no system directories, no devices, no programs
  *
  * and the system calls of master/syscalls.h for each. Where the kernel has no Landlock, what it would do is missing; where we
@@ -18,7 +19,7 @@ struct confinement {
 	enum role role;
 	struct privs privs;
 	const char *root; /* front, hash, locker: becomes the root directory; NULL: not started as root */
-	/* auth: what it may look into; locker: the spool; store: besides the usual places of mail. NULL: fewer. */
+	/* auth: what it may look into; locker: the spool; store: besides the usual places of mail; state: its files. NULL: fewer. */
 	const char *dirs[CONFINE_DIRS_MOST];
 	const struct conf *programs; /* access: those of its lists are run */
 	const char *locks;           /* store: where it may make files of locks; NULL: nowhere */

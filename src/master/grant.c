@@ -36,6 +36,16 @@ static void deny(const struct master *m, uint32_t front, uint64_t sid, enum err 
 		(void)chan_send(&f->chan, MSG_DENY, &out); /* a front that ends needs no answer */
 }
 
+/* What became of a login that master had to do with. Where there is no state, or it is being replaced, it counts as one. */
+static void settle(const struct master *m, uint64_t reservation, enum settle_how how)
+{
+	const struct pool *states = &m->pool[ROLE_STATE];
+	struct msg_settle s = {.reservation = reservation, .how = (uint32_t)how};
+
+	if (reservation > 0 && states->n > 0 && child_runs(&states->child[0]))
+		(void)chan_send(&states->child[0].chan, MSG_SETTLE, &(struct chan_out){.payload = &s});
+}
+
 static void refuse(struct master *m, const struct msg_grant *g, struct slice name, enum err err, const char *why)
 {
 	struct event e;
@@ -46,6 +56,7 @@ static void refuse(struct master *m, const struct msg_grant *g, struct slice nam
 	event_u64(&e, "gid", g->gid);
 	event_kv(&e, "reason", slice_str(why));
 	event_log(&e, LOG_ERR);
+	settle(m, g->reservation, SETTLE_RELEASE);
 	deny(m, g->front, g->sid, err, SLICE(""));
 }
 
@@ -145,8 +156,9 @@ static struct child *worker_get(struct master *m, struct identity owner, struct 
 	return new ? new : w.best;
 }
 
-static void on_lost(void *arg, uint32_t front, uint64_t sid)
+static void on_lost(void *arg, uint32_t front, uint64_t sid, uint64_t reservation)
 {
+	settle(arg, reservation, SETTLE_DOUBT);
 	deny(arg, front, sid, ERR_TEMP, SLICE("the store process ended"));
 }
 
@@ -207,7 +219,7 @@ enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
 	if (!worker || !chan_send(&worker->chan, MSG_GRANT, &out))
 		refuse(m, g, name, ERR_TEMP, reason.text[0] ? reason.text : "its worker is ending");
 	else
-		granted_note(&worker->granted, g->front, g->sid);
+		granted_note(&worker->granted, g->front, g->sid, g->reservation);
 	return OK;
 }
 

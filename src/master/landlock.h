@@ -15,7 +15,7 @@ int landlock_abi(void);
 enum landlock_right {
 	LANDLOCK_LOOK,  /* open files for reading, list directories */
 	LANDLOCK_RUN,   /* besides: execute files */
-	LANDLOCK_USE,   /* a device: read and write it */
+	LANDLOCK_USE,   /* a device or a file: read and write it */
 	LANDLOCK_SPOOL, /* look, and write, make, rename and remove regular files */
 	LANDLOCK_MAIL,  /* besides: the same of directories, and move them about; nothing else */
 };

@@ -74,6 +74,7 @@ struct master {
 	struct commons *commons; /* of the fronts of all masters */
 	unsigned first;          /* slot there of our first front */
 	struct region slots, cache;
+	struct region reservations, state_page; /* of state, where there is one */
 	struct pool pool[ROLE_COUNT];
 	struct owners owners;
 	struct externals externals;

@@ -234,6 +234,15 @@ int paths_session_file(const struct paths *p, uid_t uid, struct why *why)
 	return fd;
 }
 
+int paths_state_lock(const struct paths *p, struct why *why)
+{
+	int fd = openat(p->session_dir, "logins", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, MODE_LOCKS);
+
+	if (fd < 0)
+		(void)fail_errno(why, ERR_TEMP, "open %s/session/logins", p->runtime);
+	return fd;
+}
+
 /* The directory UID of an owner, below the one that is open at `at` and called `path`; -1: there is none. The caller owns it. */
 static int owner_dir(int at, const char *path, const struct identity *owner, char dir[static PATH_MAX], struct why *why)
 {

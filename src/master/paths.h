@@ -3,6 +3,7 @@
  *	run time	/run/pop3d, or runtime-dir
  *		empty/		the root directory of front and hash
  *		session/UID	session locks, a file per owner of mail
+ *		session/logins	locked while it is decided who may log in (state/logins.h)
  *	cache		/var/cache/pop3d, or cache-dir, or the directory that `mailbox { index ...; }' names
  *		UID/		indexes of maildrops whose directory their owner may not write; his own, 0700
  *
@@ -37,6 +38,9 @@ size_t paths_descriptors(const struct paths *p, int fds[static PATHS_FDS]);
 
 /* This owner's file of session locks, opened anew, so that its locks are the caller's own; -1 after an error. */
 int paths_session_file(const struct paths *p, uid_t uid, struct why *why);
+
+/* The file that processes of state lock (session/logins), opened anew; -1 after an error. */
+int paths_state_lock(const struct paths *p, struct why *why);
 
 /* This owner's directory in the cache, made where it is missing. False: there is none. */
 bool paths_index_dir(const struct paths *p, const struct identity *owner, char dir[static PATH_MAX], struct why *why);

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "ipc/places.h"
 #include "master/confine.h"
+#include "master/databases.h"
 #include "master/fork.h"
 #include "master/spool.h"
 #include "master/tell.h"
@@ -28,7 +29,7 @@ enum { KEPT_MOST = SLOTS_MOST + 256 }; /* descriptors that a child keeps, beside
 
 static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
 	[ROLE_FRONT] = front_main,   [ROLE_AUTH] = auth_main,     [ROLE_HASH] = hash_main,   [ROLE_RELAY] = relay_main,
-	[ROLE_LOCKER] = locker_main, [ROLE_ACCESS] = access_main, [ROLE_STORE] = store_main,
+	[ROLE_LOCKER] = locker_main, [ROLE_ACCESS] = access_main, [ROLE_STATE] = state_main, [ROLE_STORE] = store_main,
 };
 
 /* Ends the child: it cannot be made what it must be. */
@@ -72,6 +73,13 @@ static enum err env_front(const struct child *c, struct role_env *env, struct wh
 	if (map(&tickets, &commons->tickets, false, 0, commons->tickets.size, why) != OK)
 		return ERR_TEMP;
 	env->tickets = tickets;
+	if (m->pool[ROLE_STATE].n > 0) {
+		void *page;
+
+		if (map(&page, &m->state_page, false, 0, m->state_page.size, why) != OK)
+			return ERR_TEMP;
+		env->state_page = page;
+	}
 	return map(&env->places.shared, &commons->places, true, 0, commons->places.size, why);
 }
 
@@ -122,6 +130,18 @@ static enum err env_store(const struct child *c, struct role_env *env, struct wh
 	return OK;
 }
 
+static enum err env_state(const struct child *c, struct role_env *env, struct why *why)
+{
+	const struct master *m = c->master;
+	void *page;
+
+	if (map(&env->reservations, &m->reservations, true, 0, m->reservations.size, why) != OK ||
+	    map(&page, &m->state_page, true, 0, m->state_page.size, why) != OK)
+		return ERR_TEMP;
+	env->state_page = page;
+	return databases_open(m, env, why);
+}
+
 static enum err env_relay(const struct child *c, struct role_env *env, struct why *why)
 {
 	(void)why;
@@ -132,10 +152,8 @@ static enum err env_relay(const struct child *c, struct role_env *env, struct wh
 static enum err env_fill(const struct child *c, struct role_env *env, struct why *why)
 {
 	static enum err (*const fill[ROLE_COUNT])(const struct child *, struct role_env *, struct why *) = {
-		[ROLE_FRONT] = env_front,
-		[ROLE_AUTH] = env_auth,
-		[ROLE_RELAY] = env_relay,
-		[ROLE_STORE] = env_store,
+		[ROLE_FRONT] = env_front, [ROLE_AUTH] = env_auth,   [ROLE_RELAY] = env_relay,
+		[ROLE_STATE] = env_state, [ROLE_STORE] = env_store,
 	};
 
 	return fill[c->role] ? fill[c->role](c, env, why) : OK;
@@ -158,6 +176,8 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 	}
 	if (c->role == ROLE_ACCESS)
 		out->programs = m->cf;
+	if (c->role == ROLE_STATE)
+		databases_confine(env, out);
 	bool system = conf_list_has(&m->cf->auth.authorization, "system");
 
 	if (c->role == ROLE_AUTH) {
@@ -235,6 +255,7 @@ static enum err descriptors_leave(const struct child *c, const struct role_env *
 	keep[n++] = log_current()->fd;
 	keep[n++] = env->master_fd;
 	keep[n++] = env->session_fd;
+	keep[n++] = env->state_lock;
 	keep[n++] = env->client;
 	for (size_t i = 0; c->role == ROLE_FRONT && i < SLOTS_MOST; i++)
 		keep[n++] = env->wake[i];
@@ -297,6 +318,7 @@ static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pi
 			       .slot = c->slot,
 			       .master_fd = master_fd,
 			       .session_fd = -1,
+			       .state_lock = -1,
 			       .client = -1};
 	struct confinement con;
 	struct why why = {""};

@@ -162,6 +162,8 @@ static enum err on_ready(struct chan *ch, struct msg *msg, struct why *why)
 	c->ready = true;
 	if (c->role == ROLE_STORE)
 		recovered(m);
+	else if (m->starting && c->role == ROLE_STATE && fronts_count(m, false) == 0)
+		roles_begin(m);
 	else if (m->starting && all_ready(m))
 		started(m);
 	return OK;
@@ -428,6 +430,7 @@ static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
 	size[ROLE_RELAY] = m->is_inetd && m->relay >= 0 ? 1 : 0;
 	size[ROLE_LOCKER] = m->spool[0] ? 1 : 0;
 	size[ROLE_ACCESS] = acl_has_programs(m->cf) ? 1 : 0;
+	size[ROLE_STATE] = conf_keeps_state(m->cf) ? 1 : 0;
 	size[ROLE_STORE] = STORES_MOST;
 }
 
@@ -454,6 +457,10 @@ static enum err shared_make(struct master *m, struct why *why)
 
 	if (err == OK && cache > 0)
 		err = region_new(&m->cache, "pop3d cache", cache, why);
+	if (err == OK && conf_keeps_state(m->cf))
+		err = region_new(&m->reservations, "pop3d reservations", state_octets(), why);
+	if (err == OK && conf_keeps_state(m->cf))
+		err = region_new(&m->state_page, "pop3d state", sizeof(struct state_page), why);
 	return err;
 }
 
@@ -464,7 +471,7 @@ static enum err roles_start(struct master *m, bool for_login, struct why *why)
 		enum role role;
 		bool for_login;
 	} order[] = {{ROLE_LOCKER, true}, {ROLE_HASH, true},    {ROLE_AUTH, true},
-		     {ROLE_RELAY, false}, {ROLE_ACCESS, false}, {ROLE_FRONT, false}};
+		     {ROLE_RELAY, false}, {ROLE_ACCESS, false}, {ROLE_FRONT, false}}; /* state was first */
 	enum err err = OK;
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
@@ -494,8 +501,15 @@ static void roles_begin(struct master *m)
 	struct why why = {""};
 
 	patience_set(m, START_S);
+	if (m->pool[ROLE_STATE].n > 0 && !m->pool[ROLE_STATE].child[0].ready) {
+		if (child_start(&m->pool[ROLE_STATE].child[0], &why) != OK)
+			start_failed(m, EX_OSERR, why.text);
+		return; /* what it says about its data bases comes before the first client: on_ready goes on */
+	}
 	if (roles_start(m, false, &why) != OK)
 		start_failed(m, EX_OSERR, why.text);
+	if (m->is_inetd)
+		inetd_let_go(m); /* front has the client now */
 }
 
 int supervise(struct master *m)
@@ -516,8 +530,6 @@ int supervise(struct master *m)
 		recover_all(m);
 	if (m->recovering == 0 && !m->stopping)
 		roles_begin(m);
-	if (m->is_inetd)
-		inetd_let_go(m);
 	if (!m->stopping || m->running > 0)
 		ev_run(m->loop, 0);
 	return m->status;

@@ -147,6 +147,7 @@ void session_end(struct session *s)
 	struct store *st = s->store;
 
 	let_go(s);
+	store_settle(st, s->reservation, SETTLE_RELEASE); /* of one that was opened there is none any more */
 	table_remove(&st->sessions, &s->item);
 	free(s->deleted);
 	free(s);
@@ -181,6 +182,7 @@ static void send_scan(const struct session *s)
 				.block_octets = ix->records.block_octets,
 				.count = ix->count,
 				.rules = s->md.rules,
+				.login_delay_s = s->login_delay_s,
 				.uid = s->store->uid,
 				.name_len = s->user_len};
 	struct chan_out out = {
@@ -191,6 +193,13 @@ static void send_scan(const struct session *s)
 	if (inlined)
 		out.bulk[1] = (struct slice){(const char *)first.rec, ix->count * sizeof *first.rec};
 	store_answer(s->front, MSG_SCAN, &out);
+}
+
+/* The login counts, before anybody hears that it was one: whenever we are killed, no client has two in an interval. */
+static void confirm(struct session *s)
+{
+	store_settle(s->store, s->reservation, SETTLE_CONFIRM);
+	s->reservation = 0;
 }
 
 /* It does not come to be. */
@@ -335,6 +344,7 @@ static void session_try(struct session *s)
 		      s->md.driver->name, s->md.index.count, (unsigned long long)s->md.index.octets);
 		s->open = true;
 		old_opened(s);
+		confirm(s);
 		send_scan(s);
 		return;
 	}
@@ -370,6 +380,8 @@ static struct session *session_new(struct store *st, const struct msg_grant *g, 
 	s->front_serial = g->front;
 	s->md = MAILDROP_CLOSED;
 	s->log_id = g->log_id;
+	s->reservation = g->reservation;
+	s->login_delay_s = g->login_delay_s;
 	memcpy(s->source, g->source, sizeof s->source);
 	s->user_len = (uint16_t)user.n;
 	if (user.n > 0)
@@ -404,6 +416,7 @@ static void session_start(struct store *st, const struct msg_grant *g, const str
 
 	if (!s) {
 		log_line(LOG_ERR, "no memory for a session");
+		store_settle(st, g->reservation, SETTLE_RELEASE);
 		deny(store_front(st, g->front), g->sid, ERR_TEMP);
 		return;
 	}
@@ -447,16 +460,19 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 		event_u64(&e, "gid", g->gid);
 		event_u64(&e, "own-uid", st->uid);
 		event_log(&e, LOG_ERR);
+		store_settle(st, g->reservation, SETTLE_RELEASE);
 		deny(store_front(st, g->front), g->sid, ERR_PERM);
 		return OK;
 	}
-	if (store_front_is_lost(st, g->front))
+	if (store_front_is_lost(st, g->front)) {
+		store_settle(st, g->reservation, SETTLE_RELEASE);
 		deny_lost(st, g->sid);
-	else
+	} else {
 		session_start(st, g,
 			      &(struct words){user,
 					      {m->bulk.p + g->name_len, g->mailbox_len},
 					      {m->bulk.p + g->name_len + g->mailbox_len, g->home_len}});
+	}
 	return OK;
 }
 

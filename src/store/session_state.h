@@ -11,6 +11,8 @@ struct session {
 	struct peer *front; /* NULL: its channel has not come yet */
 	uint32_t front_serial;
 	uint64_t log_id;
+	uint64_t reservation; /* of its login; 0: none, or settled */
+	uint32_t login_delay_s;
 	char source[SOURCE_MOST]; /* who made the record, for front's log */
 	bool open;
 	bool ended; /* front was told so, and will say CLOSE: whatever else it says until then is too late */

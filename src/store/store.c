@@ -180,6 +180,23 @@ static enum err on_master_grant(struct chan *c, struct msg *m, struct why *why)
 	return session_on_grant(c->owner, m, why);
 }
 
+static void on_state_closed(struct chan *c, const char *reason)
+{
+	log_closed(c, reason);
+	chan_done(c);
+}
+
+/* It never says anything but what it is asked. */
+static const struct chan_ops state_ops = {.closed = on_state_closed};
+
+void store_settle(struct store *st, uint64_t reservation, enum settle_how how)
+{
+	struct msg_settle m = {.reservation = reservation, .how = (uint32_t)how};
+
+	if (reservation > 0 && st->state.in.fd >= 0)
+		(void)chan_send(&st->state, MSG_SETTLE, &(struct chan_out){.payload = &m});
+}
+
 static const struct chan_ops front_ops = {
 	.on =
 		{
@@ -201,6 +218,11 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 	if (q->role == ROLE_LOCKER) {
 		locker_connect(&st->locker, st->loop, msg_take_fd(m, 0), q->serial);
 		replay_all(&st->setup); /* of the spool, for which it was needed */
+		return OK;
+	}
+	if (q->role == ROLE_STATE) {
+		chan_done(&st->state); /* the one before, whose end may not have been told */
+		chan_init(&st->state, st->loop, msg_take_fd(m, 0), ROLE_STORE, ROLE_STATE, q->serial, &state_ops, st);
 		return OK;
 	}
 	if (!front && q->role != ROLE_AUTH)
@@ -366,6 +388,7 @@ int store_main(const struct role_env *env)
 	st->uid = geteuid();
 	st->locks.fd = env->session_fd;
 	locker_init(&st->locker, env->spool);
+	st->state = (struct chan){.in.fd = -1};
 	chan_init(&st->master, st->loop, env->master_fd, ROLE_STORE, ROLE_MASTER, 0, &master_ops, st);
 	external_init(&st->external, st->loop, &st->master);
 	set_up_maildrops(st);

@@ -32,6 +32,7 @@ struct store {
 	struct table sessions;   /* by session id */
 	struct session *waiting; /* for their session lock, or for their front's channel */
 	struct peer *fronts, *auths;
+	struct chan state;     /* where there is such a process */
 	uint32_t newest_front; /* serial */
 	struct locker locker;
 	struct external external;
@@ -53,6 +54,9 @@ bool store_front_is_lost(const struct store *st, uint32_t serial);
 
 /* Sends, and stops listening to a front that does not take it. */
 void store_answer(struct peer *front, enum msg_type type, const struct chan_out *out);
+
+/* Tells state what became of a reservation; 0 is none. While there is no state process, it counts as a login. */
+void store_settle(struct store *st, uint64_t reservation, enum settle_how how);
 
 /* To be called when the number of sessions has changed. */
 void store_count(struct store *st);

@@ -25,6 +25,7 @@ static const struct {
 	[KIND_CHAIN] = {"(generic, pam)", {"x", "generic:x", "generic pam", "(generic, x)"}},
 	[KIND_DEBUG] = {"auth", {"(auth)", "auth acl"}},
 	[KIND_PRIORITIES] = {"PFS", {"x", "\"NORMAL:+MD5\"", "NONE", "(NORMAL)"}},
+	[KIND_NETWORKS] = {"(10.0.0.0/8, 2001:db8::1)", {"10.0.0.0/33", "10.0.0.1/x", "(from, 10.0.0.1)", "10.1"}},
 	[KIND_ACL] = {"from 10.0.0.0/8", {"from", "10.0.0.0/33", "(any)", "10.0.0.1/x"}},
 	[KIND_SPOOL] = {"/x", {"\"\"", "/x=", "(a)"}},
 	[KIND_UIDL_FORMAT] = {"dovecot \"%u\"", {"x", "dovecot", "courier x", "dovecot a b"}},
@@ -105,6 +106,7 @@ static size_t member_octets(const struct statement *st)
 		[KIND_MAP] = sizeof(struct conf_map),
 		[KIND_CHAIN] = sizeof(struct conf_list),
 		[KIND_DEBUG] = sizeof(struct conf_debug),
+		[KIND_NETWORKS] = sizeof(struct conf_acl),
 	};
 
 	return octets[st->kind] ? octets[st->kind] : sizeof(char *);

@@ -123,7 +123,7 @@ def test_not_half_configured(daemon):
     assert daemon.run().returncode == 78
 
 
-GUARDS = ["tcp-wrappers { enable yes; }", "login-delay 60;",
+GUARDS = ["tcp-wrappers { enable yes; }",
           "auth { authorization pam; authentication pam; }"]
 
 

@@ -265,7 +265,7 @@ def test_old_sessions_go_on(daemon):
     ("line-limit x;", "pop3d.conf:"),
     ("mode inetd;", "another mode"),
     ('runtime-dir "/proc/pop3d";', "/proc/pop3d"),
-    ("login-delay 5;", "login-delay is not honoured yet"),
+    ("auth { authorization pam; authentication pam; }", "not honoured yet"),
 ])
 def test_broken_configuration_changes_nothing(daemon, extra, said):
     user = daemon.user()

@@ -30,16 +30,18 @@ static const struct {
 } may_send[] = {
 	{ROLE_MASTER, BIT(MSG_PEER) | BIT(MSG_FORGET) | BIT(MSG_LOG) | BIT(MSG_IDLE) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
 			      BIT(MSG_READY) | BIT(MSG_LEAVE) | BIT(MSG_LEFT) | BIT(MSG_FAILED) | BIT(MSG_LOCKED) |
-			      BIT(MSG_SECRETS)},
+			      BIT(MSG_SETTLE) | BIT(MSG_SECRETS)},
 	{ROLE_FRONT, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_LEFT) | BIT(MSG_WANTED) | BIT(MSG_LOGIN) |
 			     BIT(MSG_FETCH) | BIT(MSG_READ) | BIT(MSG_COMMIT) | BIT(MSG_CLOSE) | BIT(MSG_ASK) |
 			     BIT(MSG_WITHDRAW)},
-	{ROLE_AUTH,
-	 BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY) | BIT(MSG_SECRETS_WANTED)},
+	{ROLE_AUTH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
+			    BIT(MSG_RESERVE) | BIT(MSG_SETTLE) | BIT(MSG_SECRETS_WANTED)},
 	{ROLE_HASH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASHED)},
 	{ROLE_STORE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_IDLE) | BIT(MSG_DENY) | BIT(MSG_SCAN) |
-			     BIT(MSG_BODY) | BIT(MSG_BYTES) | BIT(MSG_DONE) | BIT(MSG_SPOOL) | BIT(MSG_LOCK)},
+			     BIT(MSG_BODY) | BIT(MSG_BYTES) | BIT(MSG_DONE) | BIT(MSG_SPOOL) | BIT(MSG_LOCK) |
+			     BIT(MSG_SETTLE)},
 	{ROLE_ACCESS, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_VERDICT)},
+	{ROLE_STATE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_RESERVED)},
 	{ROLE_LOCKER, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_SPOOLED)},
 };
 
@@ -63,10 +65,10 @@ static void test_secrets_and_grants(void **state)
 	check(msg_rule[MSG_LOGIN].to == 1 << ROLE_AUTH && msg_rule[MSG_HASH].to == 1 << ROLE_HASH);
 	check(msg_rule[MSG_GRANT].from == (1 << ROLE_AUTH | 1 << ROLE_MASTER));
 	check(msg_rule[MSG_PEER].from == 1 << ROLE_MASTER && msg_rule[MSG_FORGET].from == 1 << ROLE_MASTER);
-	/* No descriptor reaches auth, hash or master from anybody but master, nor locker or access. */
+	/* No descriptor reaches auth, hash or master from anybody but master, nor locker, access or state. */
 	for (unsigned type = 0; type < MSG_COUNT; type++) {
-		unsigned inner =
-			1 << ROLE_AUTH | 1 << ROLE_HASH | 1 << ROLE_LOCKER | 1 << ROLE_ACCESS | 1 << ROLE_MASTER;
+		unsigned inner = 1 << ROLE_AUTH | 1 << ROLE_HASH | 1 << ROLE_LOCKER | 1 << ROLE_ACCESS |
+				 1 << ROLE_STATE | 1 << ROLE_MASTER;
 
 		check_row(type, msg_rule[type].name,
 			  !(msg_rule[type].to & inner) || msg_rule[type].fds_most == 0 ||

@@ -38,8 +38,9 @@ enum {
 	R = 1 << ROLE_RELAY,
 	L = 1 << ROLE_LOCKER, /* as root only: its root directory is the spool, so whatever lies outside is not there */
 	X = 1 << ROLE_ACCESS, /* and programs of access lists */
+	T = 1 << ROLE_STATE,
 	S = 1 << ROLE_STORE,
-	ALL = F | A | H | R | L | X | S,
+	ALL = F | A | H | R | L | X | T | S,
 	S_USER = S << ROLE_COUNT, /* store only where it runs as the caller, who is auth as well */
 	X_USER =
 		X
@@ -102,8 +103,8 @@ static const struct {
 	{"remove one there",            L|S|X, SYS_unlinkat,      {AT_FDCWD, P("/pop3d-probe2"), 0}},
 	{"give a file away",            L,     SYS_fchown,        {MESSAGE, NOBODY, -1}},
 	{"give a file to its owner",    L|S|X_USER, SYS_fchown,        {MESSAGE, OWNER, -1}},
-	{"read at an offset",           F|A|L|S|X, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
-	{"make a write durable",        L|S|X, SYS_fsync,         {MESSAGE}},
+	{"read at an offset",           F|A|L|T|S|X, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
+	{"make a write durable",        L|T|S|X, SYS_fsync,         {MESSAGE}},
 	{"lock",                        L|S|X, SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
 	{"make a memfd",                F|S|X, SYS_memfd_create,  {P("probe"), MFD_CLOEXEC}},
 	/* sockets */

@@ -29,6 +29,11 @@ int access_main(const struct role_env *env)
 	return env != NULL;
 }
 
+int state_main(const struct role_env *env)
+{
+	return env != NULL;
+}
+
 int store_main(const struct role_env *env)
 {
 	return env != NULL;

@@ -34,6 +34,11 @@ int access_main(const struct role_env *env)
 	return front_main(env);
 }
 
+int state_main(const struct role_env *env)
+{
+	return front_main(env);
+}
+
 int store_main(const struct role_env *env)
 {
 	return front_main(env);
@@ -42,6 +47,11 @@ int store_main(const struct role_env *env)
 size_t auth_cache_octets(const struct conf *cf)
 {
 	(void)cf;
+	return 0;
+}
+
+size_t state_octets(void)
+{
 	return 0;
 }
 

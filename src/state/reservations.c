@@ -1,0 +1,95 @@
+/* state/reservations.c - see reservations.h */
+#include "state/reservations.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+
+enum { LOOK_MOST = 64 }; /* rows that are looked at for a free one before the oldest is given up */
+
+size_t reservations_octets(void)
+{
+	return RESERVATIONS_MOST * sizeof(struct reservation);
+}
+
+void reservations_open(struct reservations *rs, void *shared)
+{
+	*rs = (struct reservations){.row = shared, .since_ms = clock_ms()};
+	for (uint32_t i = 0; i < RESERVATIONS_MOST; i++)
+		rs->inherited += rs->row[i].number != 0;
+}
+
+struct reservation *reservations_new(struct reservations *rs, struct slice key)
+{
+	struct reservation *oldest = &rs->row[rs->next], *r = oldest;
+
+	for (unsigned i = 0; r->number != 0 && i < LOOK_MOST; i++) {
+		rs->next = (rs->next + 1) % RESERVATIONS_MOST;
+		r = &rs->row[rs->next];
+	}
+	if (r->number != 0)
+		r = oldest;
+	rs->next = (uint32_t)(r - rs->row + 1) % RESERVATIONS_MOST;
+	*r = (struct reservation){.key_len = (uint16_t)key.n};
+	memcpy(r->key, key.p, key.n);
+	return r;
+}
+
+bool reservation_begin(const struct reservations *rs, struct reservation *r)
+{
+	uint32_t secret;
+
+	if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
+		return false;
+	atomic_thread_fence(memory_order_release); /* the row is whole before it counts, whenever we are killed */
+	r->number = (uint64_t)(r - rs->row + 1) << 32 | secret;
+	return true;
+}
+
+void reservation_end(struct reservation *r)
+{
+	r->number = 0;
+}
+
+struct slice reservation_key(const struct reservation *r)
+{
+	return (struct slice){r->key, r->key_len};
+}
+
+struct reservation *reservations_find(const struct reservations *rs, uint64_t number)
+{
+	uint64_t at = number >> 32;
+	struct reservation *r = at >= 1 && at <= RESERVATIONS_MOST ? &rs->row[at - 1] : NULL;
+
+	return r && r->number == number ? r : NULL;
+}
+
+struct reservation *reservations_inherited(struct reservations *rs, uint64_t sid, struct slice key)
+{
+	if (rs->inherited == 0)
+		return NULL;
+	for (uint32_t i = 0; i < RESERVATIONS_MOST; i++) {
+		struct reservation *r = &rs->row[i];
+
+		if (r->number != 0 && r->sid == sid && slice_eq(reservation_key(r), key))
+			return r;
+	}
+	return NULL;
+}
+
+void reservations_doubt(const struct reservations *rs, uint32_t auth, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < RESERVATIONS_MOST; i++)
+		if (rs->row[i].number != 0 && rs->row[i].auth == auth && rs->row[i].doubt_ms == 0)
+			rs->row[i].doubt_ms = now_ms;
+}
+
+struct reservation *reservations_doubtful(const struct reservations *rs, const struct reservation *r, uint64_t since_ms)
+{
+	for (uint32_t i = r ? (uint32_t)(r - rs->row) + 1 : 0; i < RESERVATIONS_MOST; i++)
+		if (rs->row[i].number != 0 && rs->row[i].doubt_ms != 0 && rs->row[i].doubt_ms <= since_ms)
+			return &rs->row[i];
+	return NULL;
+}
