@@ -1,6 +1,7 @@
 /* auth/mod_virtdomain.c - users of virtual domains: the file DIR/DOMAIN, in passwd format, for USER@DOMAIN
  *
- * A login name without a domain gets the local address that the client connected to as its domain. The record's hash
+ * A login name without a domain gets the local address that the client connected to as its domain; before that, where virtdomain.reverse-dns says so,
+ * the name of that address, which was looked up when the configuration was read. The record's hash
  * is checked by `generic`; the session runs as the record's uid. The maildrop is HOME/INBOX; that of a record without a home
  * is made from mailbox-pattern (or mail-spool), in which ${user} is NAME@DOMAIN. */
 #include <arpa/inet.h>
@@ -28,9 +29,11 @@ struct domain {
 };
 
 struct virtdomain {
-	const char *dir, *pattern, *group; /* borrowed from the configuration */
-	int fd;                            /* of the directory; -1: there is none */
-	uint64_t clock;                    /* look-ups so far */
+	const char *dir, *pattern, *group; /* borrowed from the configuration, as these */
+	const struct conf_local_name *local_names;
+	size_t nlocal_names;
+	int fd;         /* of the directory; -1: there is none */
+	uint64_t clock; /* look-ups so far */
 	size_t ndomains, octets;
 	uint64_t key[DOMAINS_MOST]; /* hash of the name, kept together so that a search stays in few cache lines */
 	struct domain *domain[DOMAINS_MOST];
@@ -45,6 +48,8 @@ static enum err virtdomain_open(const struct conf *cf, void **priv, struct why *
 	v->dir = cf->virtdomain_dir;
 	v->pattern = cf->mailbox.pattern;
 	v->group = cf->auth_user;
+	v->local_names = cf->local_names;
+	v->nlocal_names = cf->nlocal_names;
 	v->fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (v->fd < 0)
 		log_line(errno == ENOENT ? LOG_NOTICE : LOG_WARNING, "virtdomain: %s: %s; there are no virtual domains",
@@ -216,6 +221,23 @@ static bool local_domain(const struct address *local, char text[INET6_ADDRSTRLEN
 	return local && local->family != 0 && inet_ntop(local->family, local->ip, text, INET6_ADDRSTRLEN);
 }
 
+/* The names of that address. ERR_AUTH: none of them is a domain with this user. */
+static enum err lookup_by_name(struct virtdomain *v, const struct query *q, struct record *r, struct why *why)
+{
+	enum err err = ERR_AUTH;
+
+	for (size_t i = 0; i < v->nlocal_names && err == ERR_AUTH; i++) {
+		const struct conf_local_name *n = &v->local_names[i];
+		struct slice domain = slice_str(n->name);
+
+		if (n->address.family == q->local->family &&
+		    memcmp(n->address.ip, q->local->ip, sizeof n->address.ip) == 0 && name_is_domain(domain) &&
+		    name_is_user(q->login))
+			err = lookup_in(v, q->login, domain, r, why);
+	}
+	return err;
+}
+
 static enum err virtdomain_lookup(void *priv, const struct query *q, struct record *r, struct why *why)
 {
 	struct virtdomain *v = priv;
@@ -230,6 +252,10 @@ static enum err virtdomain_lookup(void *priv, const struct query *q, struct reco
 	} else {
 		if (!local_domain(q->local, number))
 			return fail(why, ERR_AUTH, "no domain");
+		enum err err = lookup_by_name(v, q, r, why);
+
+		if (err != ERR_AUTH)
+			return err;
 		domain = slice_str(number);
 	}
 	return name_is_user(user) ? lookup_in(v, user, domain, r, why) : fail(why, ERR_AUTH, "invalid name");

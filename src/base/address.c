@@ -27,6 +27,15 @@ struct address address_of(const struct sockaddr_storage *ss)
 	return a;
 }
 
+struct address address_here(int fd)
+{
+	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof ss;
+
+	(void)getsockname(fd, (struct sockaddr *)&ss, &len);
+	return address_of(&ss);
+}
+
 const char *address_text(const struct address *a, char text[static ADDRESS_TEXT])
 {
 	if (a->family == 0 || !inet_ntop(a->family, a->ip, text, ADDRESS_TEXT))

@@ -17,6 +17,9 @@ struct address {
 struct sockaddr_storage;
 struct address address_of(const struct sockaddr_storage *ss);
 
+/* Our end of a connection, by getsockname(2); family 0 where that says nothing. */
+struct address address_here(int fd);
+
 /* "192.0.2.1", "2001:db8::1", "unix". */
 enum { ADDRESS_TEXT = INET6_ADDRSTRLEN };
 const char *address_text(const struct address *a, char text[static ADDRESS_TEXT]);

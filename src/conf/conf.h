@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/debug.h"
 #include "base/secret.h"
@@ -145,6 +146,12 @@ struct conf_auth {
 	bool apop_password_login;
 };
 
+/* What name servers call an address of ours. */
+struct conf_local_name {
+	struct address address;
+	const char *name;
+};
+
 enum mbox_quoting { QUOTING_MBOXRD, QUOTING_MBOXO, QUOTING_NONE };
 enum { ACCURACY_AUTO = -1, ACCURACY_FAST = 0, ACCURACY_MINIMAL = 1, ACCURACY_DEFAULT = 99 };
 
@@ -221,6 +228,10 @@ struct conf {
 	struct conf_auth auth;
 	struct conf_mailbox mailbox;
 	const char *virtdomain_dir;
+	bool virtdomain_reverse;
+	struct conf_local_name
+		*local_names; /* where virtdomain_reverse asks for them: of our addresses, as clients see them */
+	size_t nlocal_names;
 	struct {
 		bool syslog, print_severity, session_id;
 		int severity, facility; /* of syslog.h */

@@ -62,6 +62,9 @@ enum err port_parse(struct slice text, uint16_t *port, struct why *why);
 enum err server_address(struct conf_server *sv, uint16_t port, struct report *report, const struct range *at,
 			struct why *why);
 
+/* Looks up cf->local_names, where they are asked for; waits for name servers. False: no memory. */
+bool local_names_find(struct conf *cf);
+
 /* The edit distance (insert, delete, replace, swap of neighbours) of two words, or something larger than `most`. */
 unsigned word_distance(const char *a, const char *b, unsigned most);
 

@@ -271,10 +271,8 @@ static int finish_inetd(struct conf *cf)
 	return 0;
 }
 
-int conf_finish(struct conf *cf)
+static int finish_servers(struct conf *cf)
 {
-	if (cf->expire_days == 0)
-		cf->delete_expired = true; /* nothing may stay */
 	if (cf->mode == MODE_INETD)
 		return finish_inetd(cf);
 	if (cf->nservers > 0)
@@ -284,4 +282,13 @@ int conf_finish(struct conf *cf)
 		return EX_OSERR;
 	cf->nservers = 2;
 	return 0;
+}
+
+int conf_finish(struct conf *cf)
+{
+	int status = finish_servers(cf);
+
+	if (cf->expire_days == 0)
+		cf->delete_expired = true; /* nothing may stay */
+	return status == 0 && !local_names_find(cf) ? EX_OSERR : status;
 }

@@ -392,6 +392,12 @@ const struct statement statements[] = {
 	{"virtdomain", "passwd-dir", TOP(virtdomain_dir), "dir", "/etc/domain",
 	 "Directory of the virtual domains: a file like passwd(5) for each, of its name.", HONOURED,
 	 "auth/test_chain.c::test_virtdomain"},
+	{"virtdomain", "reverse-dns", TOP(virtdomain_reverse), "arg", "no",
+	 "For a login name without a domain: also try the host name that name servers have for the address that the "
+	 "client connected to, before that address itself. "
+	 "Whoever answers for these addresses then chooses the domain. Names are looked up when the configuration is "
+	 "read.",
+	 HONOURED, "e2e/test_reverse_dns.py::test_reverse_dns"},
 
 	{"pam", "service", TOP(pam.service), "name", "mailutils", "PAM service.", LATER_GUARDS},
 	{"pam", "cache", TOP(pam.cache), "arg", "no", "Remember passwords that PAM found right.", LATER},

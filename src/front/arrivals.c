@@ -114,15 +114,6 @@ void arrivals_connect(struct front *f, const struct msg_peer *who, int fd)
 
 /* ---- asking ---- */
 
-static struct address our_end(int fd)
-{
-	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
-	socklen_t len = sizeof ss;
-
-	(void)getsockname(fd, (struct sockaddr *)&ss, &len); /* or it is not known */
-	return address_of(&ss);
-}
-
 /* The entry's place in the list that the client is in. */
 static struct msg_ask ask_of(const struct front *f, const struct arrival *a, const struct conf_acl_rule *r,
 			     uint64_t job)
@@ -136,7 +127,7 @@ static struct msg_ask ask_of(const struct front *f, const struct arrival *a, con
 				.server = server,
 				.rule = (uint32_t)(r - acl_find(f->conf, server)->rule),
 				.client = a->client,
-				.here = server == ACL_TABLES ? our_end(a->fd) : (struct address){0}};
+				.here = server == ACL_TABLES ? address_here(a->fd) : (struct address){0}};
 }
 
 enum err arrivals_run(struct front *f, const struct arrival *a, const struct conf_acl_rule *r, struct why *why)

@@ -2,6 +2,7 @@
 #include "front/peers.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "front/commands.h"
@@ -199,13 +200,25 @@ static void auth_has_come(struct front *f)
 	}
 }
 
+/* The address that the client connected to, for names that have no domain; otherwise, where the server listens at. */
+static struct address local_of(const struct session *s)
+{
+	static const uint8_t any[sizeof((struct address *)0)->ip];
+	struct address a = door_address(s->server);
+	bool domain = false;
+
+	for (size_t i = 0; i < s->user.n; i++)
+		domain |= strchr("@:!", s->user.p[i]) && s->user.p[i] != '\0';
+	return a.family == 0 || domain || memcmp(a.ip, any, sizeof any) != 0 ? a : address_here(s->io.fd);
+}
+
 bool peers_login(struct session *s, struct slice password, struct slice stamp)
 {
 	struct peer *auth;
 	struct msg_login m = {
 		.log_id = s->log_id,
 		.client = s->client,
-		.local = door_address(s->server),
+		.local = local_of(s),
 		.failures = s->failures,
 		.user_len = (uint16_t)s->user.n,
 		.password_len = (uint16_t)password.n,

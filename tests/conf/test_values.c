@@ -283,7 +283,7 @@ static void test_accuracy_from_the_environment(void **state)
 	check(unsetenv("MU_AUTODETECT_ACCURACY") == 0);
 }
 
-static const char *address_text(const struct conf_server *sv, char *dst, size_t cap)
+static const char *server_text(const struct conf_server *sv, char *dst, size_t cap)
 {
 	char host[INET6_ADDRSTRLEN];
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&sv->addr;
@@ -349,7 +349,7 @@ static void test_server_addresses(void **state)
 
 		check_row(i, text, (g.status == 0) == (labels[i].address != NULL));
 		check_row(i, text,
-			  g.status != 0 || strcmp(address_text(&g.cf->servers[0], address, sizeof address),
+			  g.status != 0 || strcmp(server_text(&g.cf->servers[0], address, sizeof address),
 						  labels[i].address) == 0);
 		given_free(&g);
 	}
@@ -363,8 +363,8 @@ static void test_servers_when_none_is_given(void **state)
 
 	(void)state;
 	check(conf_finish(g.cf) == 0 && g.cf->nservers == 2 && g.cf->delete_expired);
-	check(strcmp(address_text(&g.cf->servers[0], text, sizeof text), "0.0.0.0:1110") == 0);
-	check(strcmp(address_text(&g.cf->servers[1], text, sizeof text), "[::]:1110") == 0);
+	check(strcmp(server_text(&g.cf->servers[0], text, sizeof text), "0.0.0.0:1110") == 0);
+	check(strcmp(server_text(&g.cf->servers[1], text, sizeof text), "[::]:1110") == 0);
 	check(g.cf->servers[1].timeout.n == 7 && g.cf->servers[1].backlog == 512);
 	given_free(&g);
 	g = given_text("mode inetd; timeout 7; max-children 5; server 127.0.0.1 { timeout 8; } server 127.0.0.2 { }");
