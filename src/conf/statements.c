@@ -108,7 +108,7 @@ const struct statement statements[] = {
 	{"", "sasl-line-limit", TOP(sasl_line_limit), "octets", "12288", "Longest line within AUTH.", LATER,
 	 RANGE(255, 1 << 20), .unit = "octets"},
 	{"", "output-buffer-size", TOP(output_buffer_size), "octets", "65536",
-	 "Most that is kept for sending to one client.", HONOURED, "e2e/test_statements.py::test_output_buffer_size",
+	 "Most that is kept for sending to one client.", HONOURED, "e2e/test_counts.py::test_output_buffer_size",
 	 .unit = "octets"},
 	{"", "front-user", TOP(front_user), "user", "_pop3d", "User that the processes in front of the network run as.",
 	 HONOURED, "e2e/test_statements.py::test_users_of_the_roles"},

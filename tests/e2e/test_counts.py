@@ -75,6 +75,23 @@ class Trace:
         return [int(r[1]) for r in results if r]
 
 
+def test_output_buffer_size(daemon):
+    """No send has more octets than the buffer that is configured, and large ones need fewer of them."""
+    user = daemon.user()
+    user.deliver("Subject: a\n\n" + "x" * 62 + "\n" + ("y" * 62 + "\n") * 12000)
+    sends = {}
+    for octets in (4096, 262144):
+        daemon.start(extra=f"output-buffer-size {octets};")
+        c = daemon.login(user)
+        with Trace(daemon) as trace:
+            c.retr(1)
+        sends[octets] = trace.sends()
+        c.quit()
+        daemon.stop()
+    assert max(sends[4096]) <= 4096 < max(sends[262144])
+    assert len(sends[262144]) < len(sends[4096])
+
+
 def poll(daemon, user):
     c = daemon.login(user)
     c.stat()
