@@ -56,6 +56,27 @@ def test_record_without_home(daemon, statement):
         assert c.stat()[0] == 1
 
 
+@pytest.mark.parametrize("statement", ["mail-spool \"maildir:{top}/spool;{by};user=\"", "mailbox-pattern \"maildir:{top}/spool;{by};user=${{user}}\""])
+def test_indexed_directories(daemon, statement):
+    """The directories that Mailutils' parameters name, by both statements."""
+    places = {"type=index;param=2": "b/o", "type=rev-index;param=2": "t/s", "type=hash;param=2": "D1"}
+    user = daemon.user("bob")
+    user.deliver("Subject: x\n\nx\n")
+    file = daemon.domains / user.domain
+    line = file.read_text(encoding="utf-8").split(":")
+    line[5] = ""
+    file.write_text(":".join(line), encoding="utf-8")
+    place = user.home / "INBOX"
+    for by, directory in places.items():
+        to = daemon.top / "spool" / directory / user.login
+        to.parent.mkdir(parents=True)
+        place = place.rename(to)
+        daemon.start(extra=f"mailbox {{ {statement.format(top=daemon.top, by=by)}; }}\n")
+        with daemon.login(user) as c:
+            assert c.stat()[0] == 1, by
+        daemon.stop()
+
+
 def test_local_address_is_a_domain(daemon):
     daemon.user("bob", domain="127.0.0.1")
     started(daemon)
