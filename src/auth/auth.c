@@ -180,6 +180,8 @@ static void on_reserved(void *arg, struct state_job *j, const struct msg_reserve
 static void login_right(struct auth *a, struct login *l)
 {
 	static const struct msg_reserved nothing = {.bulletin = BULLETIN_UNKNOWN};
+	uint32_t wants =
+		(l->delay_s > 0 ? RESERVE_DELAY : 0) | (conf_numbers_bulletins(a->conf) ? RESERVE_BULLETIN : 0);
 
 	(void)old_line(OLD_LOGIN, OLD(l->name, slice_str(l->source->name)));
 	if (!is_uid_fit(a, l)) {
@@ -187,7 +189,7 @@ static void login_right(struct auth *a, struct login *l)
 		return;
 	}
 	explicit_bzero((char *)l->password.p, l->password.n);
-	if (l->delay_s == 0) {
+	if (wants == 0) {
 		login_grant(a, l, &nothing);
 		return;
 	}
@@ -195,7 +197,7 @@ static void login_right(struct auth *a, struct login *l)
 	l->state.old = slice_eq(l->kept_as, l->name) ? SLICE("") : l->name;
 	l->state.ask = (struct msg_reserve){.sid = l->sid,
 					    .log_id = l->log_id,
-					    .wants = RESERVE_DELAY,
+					    .wants = wants,
 					    .delay_s = l->delay_s,
 					    .key_len = (uint16_t)l->kept_as.n,
 					    .old_len = (uint16_t)l->state.old.n};

@@ -284,6 +284,9 @@ struct conf {
 	void *priv; /* of src/conf: the parsed tree, notices */
 };
 
+/* There are bulletins, and a data base of their numbers. */
+bool conf_numbers_bulletins(const struct conf *cf);
+
 /* Something is kept of users from one login to the next. */
 bool conf_keeps_state(const struct conf *cf);
 

@@ -59,9 +59,14 @@ void conf_wipe_secrets(struct conf *cf)
 			secret_wipe((struct secret *)((char *)cf + st->at));
 }
 
+bool conf_numbers_bulletins(const struct conf *cf)
+{
+	return cf->bulletin_source && cf->bulletin_db;
+}
+
 bool conf_keeps_state(const struct conf *cf)
 {
-	return cf->login_delay.n > 0;
+	return cf->login_delay.n > 0 || conf_numbers_bulletins(cf);
 }
 
 const struct conf_notice *conf_notices(const struct conf *cf, size_t *n)

@@ -166,8 +166,11 @@ const struct statement statements[] = {
 	 HONOURED, "e2e/test_login_delay.py::test_stat_file"},
 	{"", "bulletin-source", TOP(bulletin_source), "url", NULL, "Give each user the messages of this mailbox.",
 	 HONOURED, "e2e/test_bulletins.py::test_source"},
-	{"", "bulletin-db", TOP(bulletin_db), "file", NULL, "Data base of the last bulletin that each user got.",
-	 LATER},
+	{"", "bulletin-db", TOP(bulletin_db), "file", NULL,
+	 "Data base of the last bulletin that each user got: /PATH (gdbm), or SCHEME:///PATH with gdbm, lmdb or bdb. "
+	 "Unset, or where it cannot be used: "
+	 "~/.popbull.",
+	 HONOURED, "e2e/test_bulletins.py::test_database"},
 	{"", "bulletin-new-user", TOP_AS(KIND_BULLETIN_NEW, bulletin_new_user), "arg", "all",
 	 "Bulletins for a user who got none before: all, none, or since \"YYYY-MM-DD\".", HONOURED,
 	 "e2e/test_bulletins.py::test_new_user", .words = &bulletin_words},

@@ -51,6 +51,7 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_RESERVE] =  {"reserve",  A,             T,             0, 0, PAYLOAD(msg_reserve), KEY_MOST + NAME_MOST, 0},
 	[MSG_RESERVED] = {"reserved", T,             A,             0, 0, PAYLOAD(msg_reserved), 0,           0},
 	[MSG_SETTLE] =   {"settle",   A | M | S,     T,             0, 0, PAYLOAD(msg_settle), 0,             0},
+	[MSG_ADVANCE] =  {"advance",  S,             T,             0, 0, PAYLOAD(msg_advance), 0,            0},
 
 	[MSG_FETCH] =    {"fetch",    F,             S,             0, 0, PAYLOAD(msg_fetch),  0,             0},
 	[MSG_BODY] =     {"body",     S,             F,             0, 1, PAYLOAD(msg_body),   MSG_BULK_MOST, 0},

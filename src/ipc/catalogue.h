@@ -57,6 +57,7 @@ enum msg_type {
 	MSG_RESERVE,  /* auth to state: the password was right; may the user log in now, and what did he get last? */
 	MSG_RESERVED, /* the answer */
 	MSG_SETTLE,   /* auth, store or master to state: what became of it; not answered */
+	MSG_ADVANCE,  /* store to state: the number of the last bulletin that the user got; not answered */
 	/* a session */
 	MSG_FETCH,  /* front to store: messages, from this one on */
 	MSG_BODY,   /* whole stored messages as bulk, or one as a descriptor */
@@ -237,6 +238,12 @@ struct msg_settle {
 	uint64_t reservation;
 	uint32_t how; /* enum settle_how */
 	uint32_t pad;
+};
+
+/* Before it is settled. */
+struct msg_advance {
+	uint64_t reservation;
+	uint64_t number;
 };
 
 struct msg_fetch {

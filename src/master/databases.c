@@ -69,13 +69,15 @@ static const struct dbm_name *find(const char *text, struct dbm_name *name)
 
 enum err databases_open(const struct master *m, struct role_env *env, struct why *why)
 {
-	static struct dbm_name logins; /* of this process */
+	static struct dbm_name logins, numbers; /* of this process */
 
 	env->state_lock = paths_state_lock(&m->paths, why);
 	if (env->state_lock < 0)
 		return ERR_TEMP;
 	if (m->cf->login_delay.n > 0)
 		env->stat_file = find(stat_file(m->cf), &logins);
+	if (conf_numbers_bulletins(m->cf))
+		env->bulletin_db = find(m->cf->bulletin_db, &numbers);
 	return OK;
 }
 
@@ -90,15 +92,28 @@ static bool group_of(const struct dbm_name *name, gid_t *group)
 	return st.st_gid != 0;
 }
 
+/* A file, and what lmdb has beside it. */
+static void allow(const struct dbm_name *name, const char *dirs[static 2], char lock[static PATH_MAX])
+{
+	if (!name)
+		return;
+	dirs[0] = name->path;
+	if (beside(name, lock))
+		dirs[1] = lock;
+}
+
 void databases_confine(const struct role_env *env, struct confinement *out)
 {
-	static char lock[PATH_MAX]; /* of this process */
+	static char lock[2][PATH_MAX]; /* of this process */
+	gid_t group = 0, other = 0;
+	bool in_group = env->stat_file && group_of(env->stat_file, &group);
 
-	if (!env->stat_file)
+	allow(env->stat_file, &out->dirs[0], lock[0]);
+	allow(env->bulletin_db, &out->dirs[2], lock[1]);
+	if (!out->privs.change || landlock_abi() == 0)
 		return;
-	out->dirs[0] = env->stat_file->path;
-	if (beside(env->stat_file, lock))
-		out->dirs[1] = lock;
-	if (out->privs.change && landlock_abi() > 0)
-		out->privs.in_group = group_of(env->stat_file, &out->privs.group);
+	if (env->bulletin_db && group_of(env->bulletin_db, &other) && in_group && other != group)
+		log_line(LOG_ERR, "stat-file and bulletin-db belong to two groups: the latter cannot be used");
+	out->privs.in_group = in_group || other != 0;
+	out->privs.group = in_group ? group : other;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "ipc/role_log.h"
 #include "state/logins.h"
+#include "state/numbers.h"
 #include "state/reservations.h"
 
 enum {
@@ -33,6 +34,7 @@ struct state_role {
 	struct peer *auths, *stores;
 	struct reservations reservations;
 	struct logins logins;
+	struct numbers numbers;
 	ev_timer doubt;
 	ev_prepare before_wait;
 };
@@ -135,11 +137,11 @@ static enum err reserve(const struct peer *auth, const struct msg_reserve *q, st
 	r->sid = q->sid;
 	r->auth = auth->chan.peer_serial;
 	err = delay_check(q, r, old);
-	if (err != OK || !r->recorded)
+	if (err != OK || !(r->recorded || q->wants & RESERVE_BULLETIN))
 		return err;
 	if (!reservation_begin(&self.reservations, r))
 		return OK; /* without a number nobody could settle it */
-	if (logins_put(&self.logins, key, r->at) != OK)
+	if (r->recorded && logins_put(&self.logins, key, r->at) != OK)
 		reservation_end(r);
 	answer->reservation = r->number;
 	return OK;
@@ -171,6 +173,8 @@ static enum err on_reserve(struct chan *c, struct msg *m, struct why *why)
 		answer.reservation = r->number;
 	else
 		answer.err = (uint32_t)reserve(auth, q, key, old, &answer);
+	if (answer.err == OK && q->wants & RESERVE_BULLETIN)
+		answer.bulletin = numbers_get(&self.numbers, key, old);
 	answer_send(auth, &answer);
 	log_session(0);
 	return OK;
@@ -196,6 +200,19 @@ static enum err on_settle(struct chan *c, struct msg *m, struct why *why)
 		r->doubt_ms = clock_ms();
 		doubt_start();
 	}
+	return OK;
+}
+
+/* Whose it is the reservation says: a store cannot name another user. */
+static enum err on_advance(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_advance *q = m->payload;
+	const struct reservation *r = reservations_find(&self.reservations, q->reservation);
+
+	(void)c;
+	(void)why;
+	if (r)
+		numbers_put(&self.numbers, reservation_key(r), q->number);
 	return OK;
 }
 
@@ -232,7 +249,8 @@ static void on_store_closed(struct chan *c, const char *reason)
 
 static const struct chan_ops auth_ops = {.on = {[MSG_RESERVE] = on_reserve, [MSG_SETTLE] = on_settle},
 					 .closed = on_auth_closed};
-static const struct chan_ops store_ops = {.on = {[MSG_SETTLE] = on_settle}, .closed = on_store_closed};
+static const struct chan_ops store_ops = {.on = {[MSG_SETTLE] = on_settle, [MSG_ADVANCE] = on_advance},
+					  .closed = on_store_closed};
 
 static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 {
@@ -285,6 +303,7 @@ static void state_end(void)
 	while (self.stores)
 		peer_end(&self.stores, self.stores);
 	logins_close(&self.logins);
+	numbers_close(&self.numbers);
 	chan_done(&self.master);
 	ev_prepare_stop(self.loop, &self.before_wait);
 	ev_timer_stop(self.loop, &self.doubt);
@@ -316,6 +335,7 @@ int state_main(const struct role_env *env)
 	role_log_tell(&self.master);
 	reservations_open(&self.reservations, env->reservations);
 	logins_open(&self.logins, self.loop, env);
+	numbers_open(&self.numbers, self.loop, env);
 	set_up_loop();
 	if (chan_send(&self.master, MSG_READY, NULL))
 		ev_run(self.loop, 0);

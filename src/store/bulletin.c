@@ -57,19 +57,30 @@ static void tell_source(struct bulletins *b, enum err err, const struct why *why
 
 /* ---- what this process remembers ---- */
 
-static bool is_complete(const struct bulletins *b, const struct maildrop *md)
+/* The data base does not say so: state, or the machine, has died before that was written. */
+static void repeat_number(const struct bulletin_user *u, uint64_t number)
+{
+	if (u->db && (!u->db_known || u->db_number < number))
+		u->db_advance(u->arg, number);
+}
+
+static bool is_complete(const struct bulletins *b, const struct maildrop *md, const struct bulletin_user *u)
 {
 	size_t i = md->key % BULLETINS_REMEMBERED;
 
-	return b->complete[i].key == md->key && b->complete[i].sum == b->source.sum;
+	if (b->complete[i].key != md->key || b->complete[i].sum != b->source.sum)
+		return false;
+	repeat_number(u, b->complete[i].number);
+	return true;
 }
 
-static void set_complete(struct bulletins *b, const struct maildrop *md)
+static void set_complete(struct bulletins *b, const struct maildrop *md, uint64_t number)
 {
 	size_t i = md->key % BULLETINS_REMEMBERED;
 
 	b->complete[i].key = md->key;
 	b->complete[i].sum = b->source.sum;
+	b->complete[i].number = number;
 }
 
 /* ---- a maildrop that may lack some ---- */
@@ -292,7 +303,7 @@ static enum err settle(struct bringing *g, struct why *why)
 	enum err err = end_due(g, all ? g->b->source.sum : 0, why);
 
 	if (err == OK && all)
-		set_complete(g->b, g->md);
+		set_complete(g->b, g->md, number);
 	return err;
 }
 
@@ -380,7 +391,11 @@ static bool has_all(struct bringing *g)
 	struct bulletin_record head;
 
 	bulletin_record_head(&head, &g->place);
-	return head.there && head.sum == g->b->source.sum && !is_due(&g->place);
+	if (!head.there || head.sum != g->b->source.sum || is_due(&g->place))
+		return false;
+	repeat_number(g->u, head.number);
+	set_complete(g->b, g->md, head.number);
+	return true;
 }
 
 enum err bulletins_bring(struct bulletins *b, struct maildrop *md, const struct bulletin_user *u, struct why *why)
@@ -396,17 +411,15 @@ enum err bulletins_bring(struct bulletins *b, struct maildrop *md, const struct 
 		tell_source(b, err, why);
 		return OK;
 	}
-	if (is_complete(b, md))
+	if (is_complete(b, md, u))
 		return OK;
 	*g = (struct bringing){.b = b, .md = md, .u = u, .due = {.fd = -1}};
 	if (md->setup->uidl_dir < 0)
 		err = fail(why, ERR_PERM, "there is no directory for records of them");
 	if (err == OK)
 		err = uidl_place_of(md, g->path, &g->place, why);
-	if (err == OK && has_all(g)) {
-		set_complete(b, md);
+	if (err == OK && has_all(g))
 		return OK;
-	}
 	if (err == OK && bulletin_source_open(&b->source, &g->from, why) != OK) {
 		tell_source(b, ERR_TEMP, why);
 		return OK;

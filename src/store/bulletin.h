@@ -20,7 +20,8 @@ struct bulletins {
 	enum bulletin_new_user new_user;
 	int64_t since; /* seconds, for BULLETINS_SINCE */
 	struct {
-		uint64_t key, sum; /* this maildrop has all of that source */
+		uint64_t key, sum; /* this maildrop has all of that source, */
+		uint64_t number;   /* and this number */
 	} complete[BULLETINS_REMEMBERED];
 	uint64_t told_ms; /* when the last line about what is wrong was written, */
 	uint32_t told;    /* and what it said */

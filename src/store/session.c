@@ -296,10 +296,23 @@ static enum err take_lock(struct session *s, struct why *why)
 	return err;
 }
 
+static void advance(void *session, uint64_t number)
+{
+	const struct session *s = session;
+
+	store_advance(s->store, s->reservation, number);
+}
+
 /* Bulletins come before the maildrop is looked at. True: it waits, and comes again. */
 static bool waits_for_bulletins(struct session *s)
 {
-	const struct bulletin_user u = {.name = session_user(s), .home = s->user + s->user_len};
+	const struct bulletin_user u = {.name = session_user(s),
+					.home = s->user + s->user_len,
+					.db = s->bulletin != BULLETIN_UNKNOWN,
+					.db_known = s->bulletin < BULLETIN_UNKNOWN,
+					.db_number = s->bulletin,
+					.db_advance = advance,
+					.arg = s};
 	struct bulletins *b = &s->store->bulletins;
 	struct why why = {""};
 
@@ -381,6 +394,7 @@ static struct session *session_new(struct store *st, const struct msg_grant *g, 
 	s->md = MAILDROP_CLOSED;
 	s->log_id = g->log_id;
 	s->reservation = g->reservation;
+	s->bulletin = g->bulletin;
 	s->login_delay_s = g->login_delay_s;
 	memcpy(s->source, g->source, sizeof s->source);
 	s->user_len = (uint16_t)user.n;

@@ -197,6 +197,14 @@ void store_settle(struct store *st, uint64_t reservation, enum settle_how how)
 		(void)chan_send(&st->state, MSG_SETTLE, &(struct chan_out){.payload = &m});
 }
 
+void store_advance(struct store *st, uint64_t reservation, uint64_t number)
+{
+	struct msg_advance m = {.reservation = reservation, .number = number};
+
+	if (reservation > 0 && st->state.in.fd >= 0)
+		(void)chan_send(&st->state, MSG_ADVANCE, &(struct chan_out){.payload = &m});
+}
+
 static const struct chan_ops front_ops = {
 	.on =
 		{

@@ -58,5 +58,8 @@ void store_answer(struct peer *front, enum msg_type type, const struct chan_out 
 /* Tells state what became of a reservation; 0 is none. While there is no state process, it counts as a login. */
 void store_settle(struct store *st, uint64_t reservation, enum settle_how how);
 
+/* And the number of the last bulletin, before that: while there is no state process, a later session does. */
+void store_advance(struct store *st, uint64_t reservation, uint64_t number);
+
 /* To be called when the number of sessions has changed. */
 void store_count(struct store *st);
