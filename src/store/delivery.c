@@ -114,7 +114,10 @@ enum err delivery_by_link(const struct maildrop *md, const struct delivery *d, c
 			  struct why *why)
 {
 	struct linked *l = calloc(d->count, sizeof *l);
-	enum err err = l ? due_begin(d->due, why) : fail(why, ERR_TEMP, "no memory to deliver bulletins");
+
+	if (!l)
+		return fail(why, ERR_TEMP, "no memory to deliver bulletins");
+	enum err err = due_begin(d->due, why);
 
 	for (uint32_t k = 0; err == OK && k < d->count; k++)
 		if (!due_add(d->due, d->from->id[d->which[k]], 0))
@@ -122,8 +125,7 @@ enum err delivery_by_link(const struct maildrop *md, const struct delivery *d, c
 	if (err == OK)
 		err = due_end(d->due, 0, 0, 0, why);
 	if (err != OK) {
-		if (l)
-			due_remove(d->due);
+		due_remove(d->due);
 		free(l);
 		return err;
 	}

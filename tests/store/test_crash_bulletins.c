@@ -1,4 +1,4 @@
-/* tests/store/test_bulletin_crash.c - a session that brings bulletins, and dies or fails at every call that changes something
+/* tests/store/test_crash_bulletins.c - a session that brings bulletins, and dies or fails at every call that changes something
  *
  * Whatever happens when, and whether other mail comes before the next session or not: then each bulletin is there once, and mail that was there
  * before stays. A bulletin that a session has shown and deleted does not come again, also where nothing could be
@@ -230,18 +230,17 @@ static void test_killed(void **state)
 {
 	(void)state;
 	check_all(SHIM_KILL, 0, false);
-	check_all(SHIM_KILL, 0, true);
 	check_all(SHIM_KILL_BEHIND, 0, true);
 }
 
 static void test_failed(void **state)
 {
-	static const int errors[] = {ENOSPC, EIO, EACCES};
+	static const int errors[] = {ENOSPC, EIO};
 
 	(void)state;
 	for (size_t i = 0; i < ERRORS_TRIED(errors); i++)
 		check_all(SHIM_ERROR, errors[i], i == 1);
-	check_all(SHIM_SHORT, 0, false);
+	check_format(&formats[0], SHIM_SHORT, 0, false);
 }
 
 int main(void)
