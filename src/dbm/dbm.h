@@ -13,10 +13,10 @@
  *	lmdb		readers wait for nobody; a put or a delete has the file to itself, and a handle may stay open.
  * Nobody waits longer than `wait_ms`; then it is ERR_IN_USE.
  *
- * What holds when a process is killed at any moment: lmdb, text: the file is as before the put or as after it; gdbm: so it is where
- * a value takes the place of one of the same length, but a put that needs new space takes several writes, and whoever writes next after one that
- * was cut off may damage the file; bdb: nothing, keep no new files in it. When the power fails: lmdb, each put is durable; text, gdbm:
- * what was there at the last dbm_sync.
+ * What holds when a process is killed at any moment: lmdb, text, gdbm: the file is as before the put or as after it. For gdbm that is done by a
+ * note beside the file (dbm/undo.h), so it holds where files can be made in its directory, and for what we write; another program that is killed
+ * may leave a damaged file, as ever. bdb: nothing holds, keep no new files in it. When the power fails: lmdb, each put is durable; text: what was there at the
+ * last dbm_sync; gdbm: that, if nothing was being put.
  *
  * Errors: ERR_TEMP, trying again can help; ERR_IN_USE, another has it locked; ERR_PERM, somebody has to do something. */
 #pragma once

@@ -9,10 +9,12 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "dbm/driver.h"
+#include "dbm/undo.h"
 
 struct gdbm_priv {
 	GDBM_FILE file; /* NULL: it is empty, and opened for reading */
@@ -136,6 +138,29 @@ static enum err file_make(const struct dbm *db, struct why *why)
 	return err;
 }
 
+/* Undoes a put that was cut off, under the lock that the library takes, too. Who may only read cannot, and goes on with what there is. */
+static enum err recover(const struct dbm *db, int fd, struct why *why)
+{
+	struct dbm writer = *db;
+	enum err err = OK;
+
+	if (db->how.use != DBM_READ) {
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+			return fail(why, ERR_IN_USE, "%s: locked by another program", db->name.path);
+		return undo_apply(db, fd, why);
+	}
+	if (!undo_is_there(db))
+		return OK;
+	writer.how.use = DBM_WRITE;
+	int own = dbm_file_open(&writer, &err, NULL);
+
+	if (own >= 0 && flock(own, LOCK_EX | LOCK_NB) == 0)
+		(void)undo_apply(&writer, own, NULL);
+	if (own >= 0)
+		close(own);
+	return OK;
+}
+
 /* Opens it once. ERR_IN_USE: it is locked, or was replaced meanwhile. */
 static enum err try_open(struct dbm *db, struct gdbm_priv *p, struct why *why)
 {
@@ -148,6 +173,11 @@ static enum err try_open(struct dbm *db, struct gdbm_priv *p, struct why *why)
 	if (fstat(fd, &st) == 0 && st.st_size == 0 && db->how.use == DBM_READ) {
 		close(fd);
 		return OK;
+	}
+	err = recover(db, fd, why);
+	if (err != OK) {
+		close(fd);
+		return err;
 	}
 	p->file = file_open(fd, db->name.path, db->how.use == DBM_READ ? GDBM_READER : GDBM_WRCREAT);
 	if (!p->file) {
@@ -206,21 +236,37 @@ static enum err gdbm_driver_get(struct dbm *db, struct slice key, struct buf *va
 	return err;
 }
 
-static enum err gdbm_driver_put(struct dbm *db, struct slice key, struct slice value, struct why *why)
+/* A change that can be undone. One that has failed is, by whoever opens the file next: this handle is not used any more. */
+static enum err change(struct dbm *db, enum call what, struct slice key, const struct slice *value, bool *found,
+		       struct why *why)
 {
 	struct gdbm_priv *p = db->priv;
+	bool noted = false;
+	enum err err = p->broken ? ERR_TEMP : undo_note(db, gdbm_fdesc(p->file), key, value, &noted, why);
 
-	return call(p, STORE, datum_of(key), datum_of(value), NULL)
-		       ? OK
-		       : gdbm_failed(db, p->file, "cannot be written", why);
+	if (err != OK)
+		return p->broken ? fail(why, ERR_TEMP, "%s: a change has failed before", db->name.path) : err;
+	*found = call(p, what, datum_of(key), value ? datum_of(*value) : nothing, NULL);
+	if (!*found && !is_not_found(p)) {
+		err = gdbm_failed(db, p->file, "cannot be written", why);
+		p->broken = true;
+		return err;
+	}
+	if (noted)
+		undo_forget(db);
+	return OK;
+}
+
+static enum err gdbm_driver_put(struct dbm *db, struct slice key, struct slice value, struct why *why)
+{
+	bool found;
+
+	return change(db, STORE, key, &value, &found, why);
 }
 
 static enum err gdbm_driver_delete(struct dbm *db, struct slice key, bool *found, struct why *why)
 {
-	struct gdbm_priv *p = db->priv;
-
-	*found = call(p, DELETE, datum_of(key), nothing, NULL);
-	return *found || is_not_found(p) ? OK : gdbm_failed(db, p->file, "cannot be written", why);
+	return change(db, DELETE, key, NULL, found, why);
 }
 
 /* A record of a walk: its value is fetched, and both are handed on. */

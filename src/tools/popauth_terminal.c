@@ -29,17 +29,17 @@ bool terminal_ask(const char *prompt, struct secret *out)
 	bool terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
 
 	*out = (struct secret){0};
-	(void)fputs(prompt, stdout);
-	(void)fflush(stdout);
-	if (terminal) {
+	if (terminal) { /* before anybody is asked: what is typed then is neither shown nor thrown away */
 		hidden = shown;
 		hidden.c_lflag &= ~(tcflag_t)ECHO;
 		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
 	}
+	(void)fputs(prompt, stdout);
+	(void)fflush(stdout);
 	bool taken = line_take(out);
 
 	if (terminal) {
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &shown);
 		(void)putchar('\n');
 	}
 	return taken;
