@@ -34,13 +34,12 @@ static const struct scheme {
 
 static enum err module_load(const struct scheme *s, const struct dbm_driver **out, struct why *why)
 {
-	void *module = dlopen(s->module, RTLD_NOW | RTLD_LOCAL); /* for good */
-	const struct dbm_driver *driver = module ? dlsym(module, "dbm_module") : NULL;
+	static void *module; /* it stays. There is one */
 
-	if (!driver)
-		return fail(why, ERR_PERM, "%s: module %s", s->packages, dlerror());
-	*out = driver;
-	return OK;
+	if (!module)
+		module = dlopen(s->module, RTLD_NOW | RTLD_LOCAL);
+	*out = module ? dlsym(module, "dbm_module") : NULL;
+	return *out ? OK : fail(why, ERR_PERM, "%s: module %s", s->packages, dlerror());
 }
 
 static enum err scheme_driver(struct slice name, const struct dbm_driver **out, struct why *why)
@@ -206,7 +205,7 @@ enum err dbm_delete(struct dbm *db, struct slice key, bool *found, struct why *w
 enum err dbm_walk(struct dbm *db, enum err (*fn)(void *arg, struct slice key, struct slice value, struct why *why),
 		  void *arg, uint64_t *passed_over, struct why *why)
 {
-	uint64_t unused;
+	uint64_t unused = 0;
 
 	passed_over = passed_over ? passed_over : &unused;
 	*passed_over = 0;

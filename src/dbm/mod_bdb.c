@@ -77,7 +77,7 @@ static enum err file_make(const struct dbm *db, struct why *why)
 
 	if (fd < 0)
 		return err;
-	if (err == OK) {
+	if (err == OK && made.db) {
 		int e = made.db->close(made.db, 0);
 
 		err = e == 0 ? OK : bdb_failed(db, e, why);

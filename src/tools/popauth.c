@@ -132,8 +132,9 @@ static int add(struct request *r)
 		return EX_FAILED;
 	struct dbm *db = popauth_open(r, database(r), DBM_MAKE, &status);
 
-	if (db)
-		status = store(db, slice_str(r->user), secret_slice(&r->password));
+	if (!db)
+		return status;
+	status = store(db, slice_str(r->user), secret_slice(&r->password));
 	dbm_close(db);
 	return status;
 }
@@ -215,8 +216,9 @@ static int modify(struct request *r)
 	if (!may)
 		return status;
 	db = popauth_open(r, database(r), DBM_WRITE, &status);
-	if (db)
-		status = store(db, slice_str(r->user), secret_slice(&r->password));
+	if (!db)
+		return status;
+	status = store(db, slice_str(r->user), secret_slice(&r->password));
 	dbm_close(db);
 	return status;
 }

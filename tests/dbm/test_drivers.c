@@ -5,13 +5,11 @@
 #include "base/clock.h"
 
 static const char *const schemes[] = {"gdbm", "lmdb", "text", "bdb"};
-#define EACH_SCHEME(s) for (size_t s = 0; s < TABLE_ROWS(schemes); s++)
 
 static void test_one_record(void **state)
 {
 	(void)state;
-	EACH_SCHEME(s)
-	{
+	for (size_t s = 0; s < TABLE_ROWS(schemes); s++) {
 		struct base b;
 		struct stat st;
 		struct dbm *db;
@@ -77,8 +75,7 @@ static void test_many_records(void **state)
 	(void)state;
 	enum { MANY = 1000 };
 
-	EACH_SCHEME(s)
-	{
+	for (size_t s = 0; s < TABLE_ROWS(schemes); s++) {
 		struct base b;
 		struct dbm *db;
 		struct sum sum = {0};
@@ -130,8 +127,7 @@ static void test_only_text(void **state)
 	};
 
 	memset(longest, 'x', sizeof longest);
-	EACH_SCHEME(s)
-	{
+	for (size_t s = 0; s < TABLE_ROWS(schemes); s++) {
 		struct base b;
 		struct dbm *db;
 		bool found;
@@ -161,8 +157,7 @@ static void test_only_text(void **state)
 static void test_empty_file(void **state)
 {
 	(void)state;
-	EACH_SCHEME(s)
-	{
+	for (size_t s = 0; s < TABLE_ROWS(schemes); s++) {
 		struct base b;
 		struct dbm *db;
 		struct sum sum = {0};
@@ -307,8 +302,7 @@ static void test_concurrent(void **state)
 static void test_descriptor(void **state)
 {
 	(void)state;
-	EACH_SCHEME(s)
-	{
+	for (size_t s = 0; s < TABLE_ROWS(schemes); s++) {
 		struct base b;
 		struct dbm *db = NULL;
 		bool works = strcmp(schemes[s], "gdbm") == 0 || strcmp(schemes[s], "text") == 0;
@@ -414,8 +408,7 @@ static bool survives(struct base *b)
 static void test_damaged(void **state)
 {
 	(void)state;
-	EACH_SCHEME(s)
-	{
+	for (size_t s = 0; s < TABLE_ROWS(schemes); s++) {
 		struct base b;
 		struct stat st;
 		struct dbm *db;
@@ -454,8 +447,7 @@ static void test_not_a_file(void **state)
 {
 	(void)state;
 	check_ends_within(60);
-	EACH_SCHEME(s)
-	{
+	for (size_t s = 0; s < TABLE_ROWS(schemes); s++) {
 		struct base b;
 		struct dbm *db;
 
