@@ -113,7 +113,7 @@ static void resume_all(struct apop *a)
 	size_t n = a->waiting;
 
 	a->again = 0;
-	while (n-- > 0) {
+	while (n-- > 0 && a->first) {
 		struct apop_wait *w = wait_take(a);
 
 		a->resume(a->arg, w->front, &w->m, &w->c);

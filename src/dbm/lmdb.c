@@ -141,9 +141,12 @@ static enum err lmdb_driver_open(struct dbm *db, struct why *why)
 {
 	struct lmdb_priv *p = calloc(1, sizeof *p);
 	bool empty = false;
-	enum err err = p ? before_open(db, &empty, why) : fail(why, ERR_TEMP, "%s: no memory", db->name.path);
 
 	db->priv = p;
+	if (!p)
+		return fail(why, ERR_TEMP, "%s: no memory", db->name.path);
+	enum err err = before_open(db, &empty, why);
+
 	if (err != OK) {
 		free(p);
 		return err;

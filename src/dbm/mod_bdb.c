@@ -52,19 +52,19 @@ static void on_message(const DB_ENV *env, const char *prefix, const char *text)
 static enum err library_open(const struct dbm *db, struct bdb_priv *p, const char *path, bool fresh, struct why *why)
 {
 	u_int32_t flags = fresh ? DB_CREATE | DB_TRUNCATE : db->how.use == DBM_READ ? DB_RDONLY : 0;
-	int e = db_create(&p->db, NULL, 0);
+	DB *lib = NULL;
+	int e = db_create(&lib, NULL, 0);
 
+	if (e != 0 || !lib)
+		return bdb_failed(db, e, why);
+	lib->set_errcall(lib, on_message);
+	e = lib->open(lib, NULL, path, NULL, fresh ? DB_HASH : DB_UNKNOWN, flags, (int)db->how.mode);
 	if (e != 0) {
-		p->db = NULL;
+		(void)lib->close(lib, DB_NOSYNC);
 		return bdb_failed(db, e, why);
 	}
-	p->db->set_errcall(p->db, on_message);
-	e = p->db->open(p->db, NULL, path, NULL, fresh ? DB_HASH : DB_UNKNOWN, flags, (int)db->how.mode);
-	if (e == 0)
-		return OK;
-	(void)p->db->close(p->db, DB_NOSYNC);
-	p->db = NULL;
-	return bdb_failed(db, e, why);
+	p->db = lib;
+	return OK;
 }
 
 /* Made beside, with all that an empty one has, and given its name then. */

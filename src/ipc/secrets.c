@@ -92,7 +92,8 @@ enum err secrets_add(struct secrets_draft *d, struct slice name, struct slice se
 
 static int compare(struct slice a, struct slice b)
 {
-	int c = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+	size_t n = a.n < b.n ? a.n : b.n;
+	int c = n > 0 ? memcmp(a.p, b.p, n) : 0;
 
 	return c != 0 ? c : a.n < b.n ? -1 : a.n > b.n;
 }

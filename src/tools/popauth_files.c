@@ -53,9 +53,8 @@ static int fill(const struct request *r, FILE *from, struct dbm *db)
 	for (unsigned long line = 1; status == EX_OK && (n = getline(&text, &cap, from)) >= 0; line++) {
 		struct slice name, secret;
 
-		if (!line_read((struct slice){text, (size_t)n}, r->compatibility, &name, &secret))
-			(void)fprintf(stderr, "popauth: %s:%lu: malformed line\n", r->input ? r->input : "", line);
-		else if (name.n > 0 && !popauth_is_storable(name, secret))
+		if (!line_read((struct slice){text, (size_t)n}, r->compatibility, &name, &secret) ||
+		    (name.n > 0 && !popauth_is_storable(name, secret)))
 			(void)fprintf(stderr, "popauth: %s:%lu: malformed line\n", r->input ? r->input : "", line);
 		else if (name.n > 0 && dbm_put(db, name, secret, &why) != OK)
 			status = EX_SOFTWARE;
