@@ -141,7 +141,7 @@ static void check_format(const struct format *f, enum shim_what what, int error,
 	unsigned steps = count_steps(f);
 
 	check_row(steps, f->about, steps > (indexed ? 6 : f->least));
-	for (unsigned at = 1; at <= steps + 2; at++) {
+	for (unsigned at = 1; at <= steps + 2; at += EACH_TRIED) {
 		bool there[MESSAGES + 1];
 		struct box b;
 

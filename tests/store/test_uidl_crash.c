@@ -183,7 +183,7 @@ static void check_format(const struct format *f, enum shim_what what, int error,
 		struct shown before, shown;
 
 		fill(&b, &before, f);
-		int result = run_child(&b, what, ++at, error, &shown, &changes);
+		int result = run_child(&b, what, at += EACH_TRIED, error, &shown, &changes);
 
 		check_row(at, "the test itself", result != 51);
 		if (lose)
