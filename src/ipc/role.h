@@ -61,7 +61,7 @@ struct role_env {
 
 	const char *apop_host; /* of time stamps in greetings; NULL: no APOP */
 	/* state */
-	const struct dbm_name *stat_file; /* NULL: it cannot be used, or nothing is configured that needs it */
+	const struct dbm_name *stat_file;   /* NULL: it cannot be used, or nothing is configured that needs it */
 	const struct dbm_name *bulletin_db; /* the same */
 	int state_lock;     /* a file that processes of other configurations lock, too; opened for this process */
 	void *reservations; /* memory that outlives this process */
