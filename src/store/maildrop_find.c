@@ -279,7 +279,7 @@ static enum err look_source(struct maildrop *md, struct stat *st, struct why *wh
 static enum err find_source(struct maildrop *md, const struct url *url, struct why *why)
 {
 	bool any = url->scheme.n == 0 || slice_eq(url->scheme, SLICE("file")), is = false;
-	struct stat st;
+	struct stat st = {0};
 
 	md->driver = any ? NULL : driver_named(url->scheme);
 	if (!any && !md->driver)
