@@ -150,18 +150,19 @@ static bool add_bucket(struct note *note, int fd, const struct header *h, struct
 		       bool *full, bool *fits)
 {
 	uint32_t hash = hash_of(key);
+	size_t from = note->n + sizeof(struct piece), n = (size_t)h->bucket_size;
 	struct bucket b;
 	struct element e;
 	int64_t at;
 
 	if (h->dir_bits < 1 || h->dir_bits > 30 || (size_t)h->dir_size < sizeof at << h->dir_bits ||
 	    !read_at(fd, &at, sizeof at, h->dir + (int64_t)sizeof at * (hash >> (31 - h->dir_bits))) ||
-	    !read_at(fd, &b, sizeof b, at) || !add(note, fd, at, (size_t)h->bucket_size))
+	    !add(note, fd, at, n) || note->n - from != n)
 		return false;
+	memcpy(&b, note->p + from, sizeof b);
 	*full = b.count >= h->bucket_elements;
-	for (int i = 0; i < h->bucket_elements; i++) {
-		if (!read_at(fd, &e, sizeof e, at + (int64_t)sizeof b + i * (int64_t)sizeof e))
-			return false;
+	for (size_t i = 0; i < (size_t)h->bucket_elements; i++) {
+		memcpy(&e, note->p + from + sizeof b + i * sizeof e, sizeof e);
 		if (e.hash != (int32_t)hash || e.key_octets < 0 || e.value_octets < 0)
 			continue;
 		*fits |= value && (size_t)e.key_octets == key.n && (size_t)e.value_octets == value->n;
@@ -176,18 +177,19 @@ static bool is_known(const struct header *h)
 	return (h->magic == MAGIC || h->magic == MAGIC_OLD || h->magic == MAGIC_NUMSYNC) && h->block_size >= 512 &&
 	       h->block_size <= 1 << 24 && h->dir_size > 0 && h->dir_size <= 1 << 28 && h->bucket_size > 0 &&
 	       h->bucket_size <= 1 << 24 && h->bucket_elements > 0 &&
-	       h->bucket_elements <= h->bucket_size / (int)sizeof(struct element);
+	       h->bucket_elements <= (h->bucket_size - (int)sizeof(struct bucket)) / (int)sizeof(struct element);
 }
 
-/* False: the file is not one that we know, or has not what it should. */
+/* False: the file is not one that we know, or has not what it should. What *fits needs no more. */
 static bool gather(struct note *note, int fd, struct slice key, const struct slice *value, bool *fits)
 {
 	struct header h;
 	bool full = false;
 
-	return read_at(fd, &h, sizeof h, 0) && is_known(&h) && add(note, fd, 0, (size_t)h.block_size) &&
-	       add_stack(note, fd, &h) && add_bucket(note, fd, &h, key, value, &full, fits) &&
-	       (!full || add(note, fd, h.dir, (size_t)h.dir_size));
+	if (!read_at(fd, &h, sizeof h, 0) || !is_known(&h) || !add_bucket(note, fd, &h, key, value, &full, fits))
+		return false;
+	return *fits || (add(note, fd, 0, (size_t)h.block_size) && add_stack(note, fd, &h) &&
+			 (!full || add(note, fd, h.dir, (size_t)h.dir_size)));
 }
 
 static enum err note_write(const struct dbm *db, const char *path, struct note *note, const struct stat *file,
