@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -269,4 +270,14 @@ WRAP(int, clock_gettime, (clockid_t clock, struct timespec *t))
 	else if (clock == CLOCK_REALTIME)
 		t->tv_sec += shim.later_s;
 	return result;
+}
+
+unsigned shim_passes(unsigned errors)
+{
+	return getenv("POP3D_LONG") ? errors : 1;
+}
+
+int shim_error_at(const struct shim_errors *errors, unsigned at)
+{
+	return errors ? errors->error[(at + errors->pass) % errors->n] : 0;
 }

@@ -9,15 +9,24 @@
 
 #include "base/sanitized.h"
 
-/* How many of the errors in a table calls fail with, and which of the calls: each, or each third. What an error is called makes no difference to
- * a sanitizer, and its builds are slow. */
+/* Which calls are tried: each, or each third, as sanitized builds are slow. */
 #ifdef SANITIZED
-#define ERRORS_TRIED(errors) 1
 #define EACH_TRIED 3
 #else
-#define ERRORS_TRIED(errors) TABLE_ROWS(errors)
 #define EACH_TRIED 1
 #endif
+
+/* What calls fail with: in a pass one error each, in the next pass another. */
+struct shim_errors {
+	const int *error;
+	unsigned n, pass;
+};
+
+/* As many passes as there are errors with POP3D_LONG in the environment, else one. */
+unsigned shim_passes(unsigned errors);
+
+/* For call number `at`. errors NULL: none, something else happens to it. */
+int shim_error_at(const struct shim_errors *errors, unsigned at);
 
 enum shim_what { SHIM_NOTHING, SHIM_KILL, SHIM_KILL_BEHIND, SHIM_ERROR, SHIM_SHORT };
 
