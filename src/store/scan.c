@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "store/stamp.h"
 #include "store/uidl.h"
 
 enum { CAP_FIRST = 64, CAP_MUCH = 16 * 1024, NAMES_FIRST = 4096, NAMES_MUCH = 1024 * 1024, SHED_EACH = 4096 };
@@ -70,6 +71,7 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 	s->name_most = s->name_most > name.n ? s->name_most : (uint16_t)name.n;
 	s->octets += r->octets;
 	s->specials += (r->flags & UIDL_SPECIAL) != 0;
+	s->stamps_read |= (r->flags & STAMP_READ) != 0;
 	s->marked += (r->flags & MESSAGE_MARKED) != 0;
 	scan_pass(s->count++);
 	if (s->count % SHED_EACH == 0)

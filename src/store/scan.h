@@ -38,6 +38,7 @@ struct scan {
 	uint32_t names_len, names_cap;
 	uint32_t specials;          /* records with UIDL_SPECIAL when they were added */
 	uint32_t marked;            /* with MESSAGE_MARKED */
+	bool stamps_read;           /* one had STAMP_READ when it was added */
 	uint16_t name_most;         /* octets of the longest name */
 	uint64_t octets;            /* of all records, on the wire */
 	struct stamp stamp[STAMPS]; /* older than anything that was seen of the maildrop */
