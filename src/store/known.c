@@ -81,6 +81,20 @@ enum err known_take(struct known *k, uint32_t which, const struct scan_entry *e,
 	return add(k, (struct known_fate){which, TAKEN}, &k->known->rec[which], e, name, why);
 }
 
+/* A filter is worth its memory in large mailboxes. */
+enum { FRESH_FROM = 4096 };
+
+/* The identity of a message that is to be added. */
+static void see_if_alike(struct known *k, uint64_t id)
+{
+	uint32_t n = k->now->count;
+
+	for (uint32_t i = 0; i < n && n == FRESH_FROM; i++)
+		k->alike |= !fresh_is(&k->fresh, k->now->entry[i].id);
+	if (n >= FRESH_FROM)
+		k->alike |= !fresh_is(&k->fresh, id);
+}
+
 enum err known_add(struct known *k, const struct digest *m, int64_t at, struct slice name, struct why *why)
 {
 	const struct scan_entry e = {.id = m->id, .at = at};
@@ -97,7 +111,9 @@ enum err known_add(struct known *k, const struct digest *m, int64_t at, struct s
 		k->asked++;
 	}
 	k->read++;
-	k->alike = k->alike || m->xuidl[0] || !fresh_is(&k->fresh, m->id);
+	k->alike |= m->xuidl[0] != '\0';
+	if (!k->alike)
+		see_if_alike(k, m->id);
 	if (k->known->count == 0)
 		return scan_add(k->now, &r, &e, name, why);
 	return add(k, (struct known_fate){KNOWN_NONE, 0}, &r, &e, name, why);
@@ -246,7 +262,7 @@ static bool make_fates(struct known *k)
 
 enum err known_end(struct known *k, known_right *right, void *arg, struct why *why)
 {
-	if (k->read == 0 || !k->alike)
+	if (k->read == 0 || (!k->alike && k->now->count > FRESH_FROM))
 		return OK;
 	return make_fates(k) && match_all(k) && name_all(k, right, arg) ? OK : no_memory(why);
 }
