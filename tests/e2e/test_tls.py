@@ -13,7 +13,7 @@ import pytest
 from clients import ALL, Where, getmail
 from pop3 import Gone, Pop3
 from server import SANITIZED, free_port, wait_for
-from test_clients import NUMBER, message as clients_message, place  # noqa: F401 (a fixture)
+from test_clients import NUMBER, message as clients_message
 from test_counts import Trace
 from test_inetd import Inetd
 
