@@ -271,6 +271,7 @@ def test_broken_configuration_changes_nothing(daemon, extra, said):
     user = daemon.user()
     daemon.start()
     c = daemon.login(user)
+    daemon.wait_spares()
     pids = set(daemon.pids())
     reload(daemon, "the one before stays in force", extra=extra)
     assert said in daemon.log()
