@@ -25,9 +25,11 @@ def write(daemon, records, name="apop", scheme="text"):
     path = daemon.top / name
     lines = "".join(f"{user} {secret}\n" for user, secret in records.items())
     if scheme == "text":
-        path.write_text(lines)
-        path.chmod(0o600)
-        os.chown(path, daemon.uid, daemon.uid)
+        beside = path.with_name(f"{name}.new")  # as popauth does: whoever reads meanwhile finds one or the other
+        beside.write_text(lines)
+        beside.chmod(0o600)
+        os.chown(beside, daemon.uid, daemon.uid)
+        beside.rename(path)
         return f"text://{path}"
     program, database = (MAILUTILS, str(path)) if scheme == "gdbm" else (POPAUTH, f"{scheme}://{path}")
     made = subprocess.run([program, "--create", "--output", database], input=lines, text=True, capture_output=True, check=False)
