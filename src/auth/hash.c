@@ -10,7 +10,7 @@ enum { HASH_LEAST = 13 }; /* octets: DES, two of salt and eleven; every other fo
 
 bool hash_is_usable(struct slice hash)
 {
-	if (hash.n < HASH_LEAST || hash.n >= CRYPT_OUTPUT_SIZE || hash.p[0] == '*' || hash.p[0] == '!')
+	if (hash.n < HASH_LEAST || hash.n >= CRYPT_OUTPUT_SIZE || strchr("*!{", hash.p[0]))
 		return false;
 	for (size_t i = 0; i < hash.n; i++)
 		if (hash.p[i] <= 0x20 || hash.p[i] >= 0x7F)

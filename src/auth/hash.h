@@ -2,7 +2,8 @@
 #pragma once
 #include "base/slice.h"
 
-/* False for what can never be the hash of a password: empty, "x", locked with '*' or '!', too short, odd octets. */
+/* False for what can never be the hash of a password: empty, "x", locked with '*' or '!', too short, odd octets;
+ * and for what schemes.h reads, {SCHEME}TEXT. */
 bool hash_is_usable(struct slice hash);
 
 /* Whether `password` has this hash; takes as long as the hash wants. False for every hash that is not usable or that

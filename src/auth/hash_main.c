@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "auth/auth_child.h"
-#include "auth/hash.h"
+#include "auth/schemes.h"
 #include "base/log.h"
 
 /* Job by job, in the order they came: fairness is the business of those who ask. */
@@ -18,7 +18,7 @@ static enum err on_hash(struct chan *c, struct msg *m, struct why *why)
 		return fail(why, ERR_PERM, "a hash job with %zu octets", m->bulk.n);
 	struct slice setting = {m->bulk.p, h->setting_len};
 	struct slice password = {m->bulk.p + h->setting_len, h->password_len};
-	struct msg_hashed answer = {.job = h->job, .same = hash_same(password, setting) ? 1 : 0};
+	struct msg_hashed answer = {.job = h->job, .same = scheme_same(password, setting) ? 1 : 0};
 
 	chan_send(c, MSG_HASHED, &(struct chan_out){.payload = &answer});
 	return OK;
