@@ -162,14 +162,14 @@ static bool receive_one(struct chan *c)
 	if (n < 0 && errno == ECONNRESET) /* it left without reading all; what it said before that still comes */
 		return true;
 	if (n < 0) {
-		chan_fail(c, c->lost);
+		chan_fail(c, c->why_lost);
 		return false;
 	}
 	bool cut = take_fds(&mh, &m); /* an empty message may carry some, too */
 
 	if (n == 0) {
 		close_fds(m.fds, m.nfds);
-		chan_fail(c, c->lost);
+		chan_fail(c, c->why_lost);
 		return false;
 	}
 	enum err err = take_message(c, &m, cut ? 0 : (size_t)n, &gone, &why);
@@ -255,7 +255,8 @@ static enum sent send_now(const struct chan *c, const struct iovec *io, size_t n
 static bool lose(struct chan *c, const char *reason)
 {
 	if (!c->lost)
-		c->lost = reason;
+		c->why_lost = reason;
+	c->lost = true;
 	ev_io_stop(c->loop, &c->out);
 	queue_free(c);
 	shutdown(c->in.fd, SHUT_RDWR);

@@ -172,6 +172,19 @@ static void test_auth_dies(void **state)
 	end(fd);
 }
 
+/* Front has not heard of it yet: the login that finds out asks nobody else, and nobody twice. */
+static void test_auth_has_died(void **state)
+{
+	int fd = begin("Subject: x\n\n", 1);
+
+	(void)state;
+	chan_pause(&stage.front.peers.auths->chan, true);
+	chan_done(&stage.auth);
+	check(strcmp(answer(fd, LOGIN), "+OK\r\n" WAIT) == 0);
+	check(!stage.front.peers.auths);
+	end(fd);
+}
+
 /* Who waited for it may try again at once: the other one is asked. */
 static void test_one_auth_of_two_dies(void **state)
 {
@@ -413,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_broken_listing),
 		cmocka_unit_test(test_store_dies),
 		cmocka_unit_test(test_auth_dies),
+		cmocka_unit_test(test_auth_has_died),
 		cmocka_unit_test(test_one_auth_of_two_dies),
 		cmocka_unit_test(test_store_guesses),
 		cmocka_unit_test(test_input_is_wiped),
