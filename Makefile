@@ -15,6 +15,7 @@ DESTDIR =
 # Every package that anything here needs; docs/dependencies.md says what for.
 BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp-dev libssl-dev libisal-dev libcrypt-dev \
 	libgdbm-dev liblmdb-dev libdb-dev libwrap0-dev
+BUILD_PACKAGES += libpam0g-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
 	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils nmh mailutils-pop3d dovecot-pop3d fail2ban \
@@ -34,7 +35,7 @@ all: build
 
 build: packages-BUILD
 	@test -f build/build.ninja || $(MESON) build
-	@ninja -C build pop3d popctl popauth `test -f /usr/include/db.h && echo src/dbm/mod_bdb.so`
+	@ninja -C build pop3d popctl popauth `test -f /usr/include/db.h && echo src/dbm/mod_bdb.so` backends
 	@echo "Built: build/pop3d build/popctl build/popauth"
 
 run: packages-RUN

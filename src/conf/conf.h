@@ -201,7 +201,8 @@ struct conf_ldap {
 
 struct conf_radius {
 	bool given;
-	const char *directory, *auth, *getpwnam, *getpwuid, *server;
+	const char *directory, *auth, *getpwnam, *getpwuid;
+	struct conf_list server; /* HOST, HOST:PORT, [IPv6]:PORT, in the order in which they are asked */
 	struct secret secret;
 	struct seconds timeout;
 	bool require_message_authenticator;
@@ -270,7 +271,7 @@ struct conf {
 	struct conf_checks apop_database_safety;
 	struct {
 		const char *service;
-		bool cache;
+		bool cache, session;
 	} pam;
 	struct conf_sql sql;
 	struct conf_ldap ldap;

@@ -331,6 +331,7 @@ static const struct kind_row {
 	[KIND_UIDL_FORMAT] = {NULL, NULL, NULL, parse_uidl_format, 0},
 	[KIND_BULLETIN_NEW] = {"word", "all, none, or since \"YYYY-MM-DD\"", NULL, parse_bulletin_new, 0},
 	[KIND_NETWORKS] = {"list", "addresses, ADDRESS/BITS or ADDRESS/MASK", NULL, networks_parse, 0},
+	[KIND_SERVERS] = {"list", "servers: HOST, HOST:PORT or [IPv6]:PORT", NULL, servers_parse, 0},
 	[KIND_LOCK_FLAGS] = {"string", "letters", NULL, lock_flags_parse, 0},
 };
 

@@ -52,6 +52,7 @@ enum err lock_flags_parse(struct setting *s, struct why *why);
 enum err debug_parse(struct setting *s, struct why *why);
 enum err acl_parse(struct setting *s, struct why *why);
 enum err networks_parse(struct setting *s, struct why *why);
+enum err servers_parse(struct setting *s, struct why *why);
 enum err priorities_parse(struct setting *s, const char *text, struct why *why);
 enum err time_parse(struct slice text, uint64_t *seconds, struct why *why);
 

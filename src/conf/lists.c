@@ -175,6 +175,55 @@ enum err chain_parse(struct setting *s, struct why *why)
 	return err;
 }
 
+/* What stands before the port of a server that is asked; false: that is no host. */
+static bool host_take(struct slice *rest, struct slice *host)
+{
+	bool bracketed = slice_starts(*rest, SLICE("["));
+	size_t n = slice_find(*rest, bracketed ? ']' : ':');
+
+	*host = (struct slice){rest->p + bracketed, n - bracketed};
+	if (bracketed && n == rest->n)
+		return false;
+	n += bracketed;
+	*rest = (struct slice){rest->p + n, rest->n - n};
+	for (size_t i = 0; i < host->n; i++)
+		if (is_blank(host->p[i]) || host->p[i] == '/' || host->p[i] == '[' || host->p[i] == ']')
+			return false;
+	return host->n > 0 && host->n < 256 && (rest->n == 0 || rest->p[0] == ':');
+}
+
+static enum err server_add(struct setting *s, struct slice text, struct why *why)
+{
+	struct conf_list *list = s->member;
+	struct slice rest = text, host;
+	uint32_t port = 1;
+
+	if (!host_take(&rest, &host))
+		return fail(why, ERR_PERM, "no such host: %.*s", (int)(text.n < 64 ? text.n : 64), text.p);
+	if (rest.n > 0 && (!slice_u32((struct slice){rest.p + 1, rest.n - 1}, &port) || port < 1 || port > UINT16_MAX))
+		return fail(why, ERR_PERM, "no such port: %.*s", (int)(rest.n < 64 ? rest.n : 64), rest.p);
+	const char **more = array_room(s->arena, list->item, list->n, sizeof *more);
+	const char *copy = arena_str(s->arena, text);
+
+	if (!more || !copy)
+		return fail(why, ERR_TEMP, "not enough memory");
+	more[list->n] = copy;
+	*list = (struct conf_list){more, list->n + 1, true};
+	return OK;
+}
+
+/* Repeated statements append. */
+enum err servers_parse(struct setting *s, struct why *why)
+{
+	struct conf_list before = *(struct conf_list *)s->member;
+	enum err err =
+		s->values->next ? fail(why, ERR_PERM, "expected string value") : each_text(s, '\0', server_add, why);
+
+	if (err != OK)
+		*(struct conf_list *)s->member = before;
+	return err;
+}
+
 /* PETR and digits, of old: nothing but warnings. */
 enum err lock_flags_parse(struct setting *s, struct why *why)
 {

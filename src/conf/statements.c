@@ -404,6 +404,10 @@ const struct statement statements[] = {
 
 	{"pam", "service", TOP(pam.service), "name", "mailutils", "PAM service.", LATER_GUARDS},
 	{"pam", "cache", TOP(pam.cache), "arg", "no", "Remember passwords that PAM found right.", LATER},
+	{"pam", "session", TOP(pam.session), "arg", "no",
+	 "Open a session of PAM with each login, and close it at once: for modules that make home directories or write "
+	 "down who came. The session of the client lives in another process.",
+	 LATER},
 
 	{"sql", "interface", TOP_AS(KIND_WORD, sql.interface), "interface", NULL, "Kind of server.", LATER_GUARDS,
 	 .words = &sql_interfaces},
@@ -447,7 +451,11 @@ const struct statement statements[] = {
 	 "Attributes that find a user by $user.", LATER_GUARDS},
 	{"radius", "getpwuid", TOP_AS(KIND_TEMPLATE, radius.getpwuid), "request", NULL,
 	 "Attributes that find a user by number, $user.", LATER_GUARDS},
-	{"radius", "server", TOP(radius.server), "host", NULL, "HOST or HOST:PORT.", LATER_GUARDS},
+	{"radius", "server", TOP_AS(KIND_SERVERS, radius.server), "host", NULL,
+	 "HOST, HOST:PORT or [IPv6]:PORT; port 1812 where none is named. Several, in a list or by further statements: "
+	 "the "
+	 "one that answered last is asked, and the next where it does not answer.",
+	 LATER_GUARDS},
 	{"radius", "secret", TOP(radius.secret), "password", NULL, "Shared secret.", LATER_GUARDS},
 	{"radius", "timeout", TOP(radius.timeout), "time", "5", "Time to wait for an answer.", LATER_GUARDS,
 	 RANGE(1, 60)},

@@ -33,6 +33,7 @@ enum kind {
 	KIND_BULLETIN_NEW,
 	KIND_LOCK_FLAGS,
 	KIND_NETWORKS,
+	KIND_SERVERS, /* that we ask: hosts with ports */
 	KIND_COUNT
 };
 

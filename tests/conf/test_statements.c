@@ -26,6 +26,8 @@ static const struct {
 	[KIND_DEBUG] = {"auth", {"(auth)", "auth acl"}},
 	[KIND_PRIORITIES] = {"PFS", {"x", "\"NORMAL:+MD5\"", "NONE", "(NORMAL)"}},
 	[KIND_NETWORKS] = {"(10.0.0.0/8, 2001:db8::1)", {"10.0.0.0/33", "10.0.0.1/x", "(from, 10.0.0.1)", "10.1"}},
+	[KIND_SERVERS] = {"(10.0.0.1, \"[2001:db8::1]:1812\", radius.example.com:1645)",
+			  {"x:port", "(a, \"[::1\")", "a b", "x:65536"}},
 	[KIND_ACL] = {"from 10.0.0.0/8", {"from", "10.0.0.0/33", "(any)", "10.0.0.1/x"}},
 	[KIND_SPOOL] = {"/x", {"\"\"", "/x=", "(a)"}},
 	[KIND_UIDL_FORMAT] = {"dovecot \"%u\"", {"x", "dovecot", "courier x", "dovecot a b"}},
