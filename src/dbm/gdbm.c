@@ -16,9 +16,14 @@
 #include "dbm/driver.h"
 #include "dbm/undo.h"
 
+enum { KEY_KEPT = 512 }; /* octets of a key that is remembered; longer ones are not */
+
 struct gdbm_priv {
 	GDBM_FILE file; /* NULL: it is empty, and opened for reading */
 	bool broken; /* the library has given up in the middle of a call: nothing of it may be called for this file again */
+	/* What was fetched last: nobody else changes the file while it is open. */
+	char key[KEY_KEPT];
+	size_t key_octets, value_octets; /* key_octets 0: nothing */
 };
 
 /* Where the library would end our process, it goes on here. */
@@ -218,6 +223,20 @@ static enum err gdbm_driver_open(struct dbm *db, struct why *why)
 	return OK;
 }
 
+static void remember(struct gdbm_priv *p, struct slice key, size_t value_octets)
+{
+	p->key_octets = key.n <= KEY_KEPT ? key.n : 0;
+	p->value_octets = value_octets;
+	memcpy(p->key, key.p, p->key_octets);
+}
+
+/* The record is there, and its value gets one of the same length: a single write into its place, which needs no note. */
+static bool fits(const struct gdbm_priv *p, struct slice key, const struct slice *value)
+{
+	return value && key.n > 0 && value->n == p->value_octets &&
+	       slice_eq(key, (struct slice){p->key, p->key_octets});
+}
+
 static enum err gdbm_driver_get(struct dbm *db, struct slice key, struct buf *value, bool *found, struct why *why)
 {
 	struct gdbm_priv *p = db->priv;
@@ -230,6 +249,7 @@ static enum err gdbm_driver_get(struct dbm *db, struct slice key, struct buf *va
 		return gdbm_failed(db, p->file, "cannot be read", why);
 	enum err err = dbm_take(db, (struct slice){d.dptr, (size_t)d.dsize}, value, why);
 
+	remember(p, key, (size_t)d.dsize);
 	explicit_bzero(d.dptr, (size_t)d.dsize);
 	free(d.dptr);
 	*found = err == OK;
@@ -242,8 +262,11 @@ static enum err change(struct dbm *db, enum call what, struct slice key, const s
 {
 	struct gdbm_priv *p = db->priv;
 	bool noted = false;
-	enum err err = p->broken ? ERR_TEMP : undo_note(db, gdbm_fdesc(p->file), key, value, &noted, why);
+	enum err err = p->broken ? ERR_TEMP : OK;
 
+	if (err == OK && !fits(p, key, value))
+		err = undo_note(db, gdbm_fdesc(p->file), key, value, &noted, why);
+	p->key_octets = 0;
 	if (err != OK)
 		return p->broken ? fail(why, ERR_TEMP, "%s: a change has failed before", db->name.path) : err;
 	*found = call(p, what, datum_of(key), value ? datum_of(*value) : nothing, NULL);

@@ -37,11 +37,22 @@ struct reservation *reservations_new(struct reservations *rs, struct slice key)
 	return r;
 }
 
-bool reservation_begin(const struct reservations *rs, struct reservation *r)
+/* The kernel is asked for many at once. */
+static bool secret_take(struct reservations *rs, uint32_t *out)
+{
+	if (rs->secrets == 0 && getrandom(rs->secret, sizeof rs->secret, 0) == sizeof rs->secret)
+		rs->secrets = RESERVATION_SECRETS;
+	if (rs->secrets == 0)
+		return false;
+	*out = rs->secret[--rs->secrets];
+	return true;
+}
+
+bool reservation_begin(struct reservations *rs, struct reservation *r)
 {
 	uint32_t secret;
 
-	if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
+	if (!secret_take(rs, &secret))
 		return false;
 	atomic_thread_fence(memory_order_release); /* the row is whole before it counts, whenever we are killed */
 	r->number = (uint64_t)(r - rs->row + 1) << 32 | secret;

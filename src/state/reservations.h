@@ -13,7 +13,7 @@
 #include "base/slice.h"
 #include "ipc/catalogue.h"
 
-enum { RESERVATIONS_MOST = 4096 };
+enum { RESERVATIONS_MOST = 4096, RESERVATION_SECRETS = 64 };
 
 struct reservation {
 	uint64_t number; /* 0: the row is free. Written last, and first when it ends */
@@ -30,8 +30,9 @@ struct reservation {
 struct reservations {
 	struct reservation *row;
 	uint32_t next;
-	uint32_t inherited; /* rows of the process before us, perhaps */
-	uint64_t since_ms;  /* clock_ms: opened */
+	uint32_t inherited;                            /* rows of the process before us, perhaps */
+	uint64_t since_ms;                             /* clock_ms: opened */
+	uint32_t secret[RESERVATION_SECRETS], secrets; /* random numbers, of which so many are not used yet */
 };
 
 /* Octets of shared memory, zeroed. */
@@ -43,7 +44,7 @@ void reservations_open(struct reservations *rs, void *shared);
 struct reservation *reservations_new(struct reservations *rs, struct slice key);
 
 /* It is there from here on, also for the process behind us. False: no random number was to be had, and it is not. */
-bool reservation_begin(const struct reservations *rs, struct reservation *r);
+bool reservation_begin(struct reservations *rs, struct reservation *r);
 void reservation_end(struct reservation *r);
 
 struct slice reservation_key(const struct reservation *r);
