@@ -457,8 +457,8 @@ const struct statement statements[] = {
 	 "one that answered last is asked, and the next where it does not answer.",
 	 LATER_GUARDS},
 	{"radius", "secret", TOP(radius.secret), "password", NULL, "Shared secret.", LATER_GUARDS},
-	{"radius", "timeout", TOP(radius.timeout), "time", "5", "Time to wait for an answer.", LATER_GUARDS,
-	 RANGE(1, 60)},
+	{"radius", "timeout", TOP(radius.timeout), "time", "2",
+	 "Time to wait for an answer before the request is sent again.", LATER_GUARDS, RANGE(1, 60)},
 	{"radius", "require-message-authenticator", TOP(radius.require_message_authenticator), "arg", "yes",
 	 "Believe only answers that are signed.", LATER_GUARDS},
 
