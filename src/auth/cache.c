@@ -1,15 +1,10 @@
 /* auth/cache.c - see cache.h */
 #include "auth/cache.h"
 
-#include <errno.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/random.h>
 
-enum { WAYS = 4, LINE = 64, KEY_WORDS = 4, MAC_OCTETS = 32 };
+enum { WAYS = 4, LINE = 64 };
 
 /* The second word goes in one write: 32 bits of the tag, and when the entry ends. So a mixture of two writers'
  * entries has a tag that belongs to nobody. The lowest bit of the end says whether a right password is remembered; it
@@ -22,10 +17,9 @@ struct cache_bucket {
 	struct entry entry[WAYS];
 };
 
-/* Each word of the key is set by whoever comes first, and by nobody else: no worker's death can leave half a key. */
 struct cache_head {
-	_Atomic uint64_t key[KEY_WORDS];
-	char pad[LINE - KEY_WORDS * 8];
+	struct keyed_secret secret;
+	char pad[LINE - sizeof(struct keyed_secret)];
 };
 
 _Static_assert(sizeof(struct cache_bucket) == LINE, "a bucket is a cache line");
@@ -36,38 +30,6 @@ _Static_assert(sizeof(struct cache_head) == LINE, "buckets begin at a cache line
 size_t cache_octets(uint32_t entries)
 {
 	return sizeof(struct cache_head) + ((size_t)entries + WAYS - 1) / WAYS * sizeof(struct cache_bucket);
-}
-
-static enum err key_make(struct cache_head *head, struct why *why)
-{
-	for (size_t i = 0; i < KEY_WORDS; i++) {
-		uint64_t mine = 0, none = 0;
-
-		while (mine == 0)
-			if (getrandom(&mine, sizeof mine, 0) != sizeof mine && errno != EINTR)
-				return fail_errno(why, ERR_TEMP, "cache: make a key");
-		atomic_compare_exchange_strong(&head->key[i], &none, mine);
-	}
-	return OK;
-}
-
-static EVP_MAC_CTX *mac_new(const struct cache_head *head)
-{
-	uint64_t key[KEY_WORDS];
-	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string("digest", (char[]){"SHA256"}, 0),
-			       OSSL_PARAM_construct_end()};
-	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-
-	for (size_t i = 0; i < KEY_WORDS; i++)
-		key[i] = atomic_load(&head->key[i]);
-	if (mac && !EVP_MAC_init(mac, (const unsigned char *)key, sizeof key, params)) {
-		EVP_MAC_CTX_free(mac);
-		mac = NULL;
-	}
-	OPENSSL_cleanse(key, sizeof key);
-	EVP_MAC_free(hmac); /* the context keeps its own reference */
-	return mac;
 }
 
 /* One bit of the end is taken, and it must not run over. */
@@ -82,13 +44,10 @@ enum err cache_open(struct cache *c, void *memory, size_t octets, uint64_t ttl, 
 	if (ttl == 0 || !memory || octets < sizeof(struct cache_head) + sizeof(struct cache_bucket))
 		return OK;
 	c->head = memory;
-	enum err err = key_make(c->head, why);
+	enum err err = keyed_open(&c->mac, &c->head->secret, why);
 
 	if (err != OK)
 		return err;
-	c->mac = mac_new(c->head);
-	if (!c->mac)
-		return fail(why, ERR_TEMP, "cache: libcrypto has no HMAC-SHA256");
 	c->buckets = (struct cache_bucket *)(c->head + 1);
 	c->nbuckets = (octets - sizeof(struct cache_head)) / sizeof(struct cache_bucket);
 	c->ttl = ttl_cap(ttl);
@@ -104,33 +63,14 @@ void cache_close(struct cache *c)
 
 /* --- keys ------------------------------------------------------------------------------------------------------- */
 
-static bool mac_fields(EVP_MAC_CTX *mac, const struct slice *field, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint64_t len = field[i].n; /* so that no field can run into the next one */
-
-		if (!EVP_MAC_update(mac, (const unsigned char *)&len, sizeof len))
-			return false;
-		if (len > 0 && !EVP_MAC_update(mac, (const unsigned char *)field[i].p, len))
-			return false;
-	}
-	return true;
-}
-
 bool cache_key(const struct cache *c, struct slice user, struct slice password, struct slice hash,
 	       struct cache_key *key)
 {
 	struct slice field[] = {user, password, hash};
-	uint32_t mac[MAC_OCTETS / sizeof(uint32_t)];
-	size_t len = 0;
+	uint32_t mac[KEYED_OCTETS / sizeof(uint32_t)];
 
 	memset(key, 0, sizeof *key);
-	EVP_MAC_CTX *ctx = c->nbuckets > 0 ? EVP_MAC_CTX_dup(c->mac) : NULL;
-	bool made = ctx && mac_fields(ctx, field, sizeof field / sizeof *field) &&
-		    EVP_MAC_final(ctx, (unsigned char *)mac, &len, sizeof mac) && len == sizeof mac;
-
-	EVP_MAC_CTX_free(ctx); /* wipes */
-	if (!made)
+	if (c->nbuckets == 0 || !keyed_hash(c->mac, field, sizeof field / sizeof *field, mac))
 		return false;
 	/* 8 octets choose the bucket, 12 say "right", the other 12 say "wrong" */
 	key->bucket = (uint64_t)mac[0] << 32 | mac[1];

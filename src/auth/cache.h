@@ -9,11 +9,7 @@
  *
  * Workers write without locks. Four entries share a cache line and are the only places where a tag can be. */
 #pragma once
-#include <openssl/types.h>
-#include <stdatomic.h>
-
-#include "base/slice.h"
-#include "base/why.h"
+#include "auth/keyed.h"
 
 enum verdict { VERDICT_NONE, VERDICT_RIGHT, VERDICT_WRONG };
 
