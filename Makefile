@@ -16,6 +16,7 @@ DESTDIR =
 BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp-dev libssl-dev libisal-dev libcrypt-dev \
 	libgdbm-dev liblmdb-dev libdb-dev libwrap0-dev
 BUILD_PACKAGES += libpam0g-dev
+BUILD_PACKAGES += libpq-dev libmariadb-dev libsqlite3-dev unixodbc-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
 	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils nmh mailutils-pop3d dovecot-pop3d fail2ban \
@@ -27,6 +28,7 @@ BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d
 
 TEST_PACKAGES += gdbmtool lmdb-utils db-util
 TEST_PACKAGES += freeradius
+TEST_PACKAGES += postgresql mariadb-server-core mariadb-client-core sqlite3 odbc-postgresql odbc-mariadb libsqliteodbc
 TEST_PACKAGES += maildrop libdb5.3 libgnutls-dane0 libidn12 libnsl2
 
 MESON = meson setup -Dprefix=$(prefix) -Dsysconfdir=$(sysconfdir) -Dlocalstatedir=$(localstatedir)

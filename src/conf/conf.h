@@ -178,7 +178,7 @@ struct conf_locking {
 	bool pid_check;
 };
 
-enum sql_interface { SQL_UNSET, SQL_MYSQL, SQL_ODBC, SQL_POSTGRES };
+enum sql_interface { SQL_UNSET, SQL_MYSQL, SQL_ODBC, SQL_POSTGRES, SQL_SQLITE };
 enum sql_password { SQL_PLAIN, SQL_HASH, SQL_CRYPT, SQL_SCRAMBLED };
 struct conf_sql {
 	bool given;

@@ -26,7 +26,7 @@ WORDS(accuracies, "conversion failed: Invalid argument", {"auto", ACCURACY_AUTO}
 WORDS(lock_types, "unrecognized locker type: %s", {"default", LOCK_DOTLOCK}, {"dotlock", LOCK_DOTLOCK},
       {"external", LOCK_EXTERNAL}, {"kernel", LOCK_KERNEL}, {"null", LOCK_NULL});
 WORDS(sql_interfaces, "unknown SQL interface `%s'", {"mysql", SQL_MYSQL}, {"odbc", SQL_ODBC},
-      {"postgres", SQL_POSTGRES});
+      {"postgres", SQL_POSTGRES}, {"sqlite", SQL_SQLITE});
 WORDS(sql_passwords, "unrecognized password encryption", {"plain", SQL_PLAIN}, {"hash", SQL_HASH}, {"crypt", SQL_CRYPT},
       {"scrambled", SQL_SCRAMBLED});
 WORDS(severities, "unknown severity `%s'", {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"notice", LOG_NOTICE},

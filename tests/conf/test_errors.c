@@ -85,7 +85,7 @@ static const struct {
 	 "1.11-22: invalid lock flag `X'\n"},
 	{"locking { retry-timeout 2; }", 0, "1.11-26: retry-timeout is deprecated, please use retry-sleep instead\n"},
 	{"sql { interface foo; }", 78,
-	 "1.7-20: unknown SQL interface `foo'; expected one of mysql, odbc and postgres\n"},
+	 "1.7-20: unknown SQL interface `foo'; expected one of mysql, odbc, postgres and sqlite\n"},
 	{"sql { password-encryption foo; }", 78,
 	 "1.7-30: unrecognized password encryption; expected one of plain, hash, crypt and scrambled\n"},
 	{"sql { field-map \"uid=a:b\"; }", 78,
