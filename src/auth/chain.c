@@ -1,13 +1,15 @@
 /* auth/chain.c - see chain.h */
 #include "auth/chain.h"
 
+#include "auth/hash.h"
 #include "base/debug.h"
+#include "conf/backends.h"
 
 static const struct auth_module generic = {.name = "generic", .check = CHECK_HASH};
 
-/* Which further names the configuration may use, and that the daemon does not start with one of them, is said by the
- * table of modules in conf/statements.c. */
-static const struct auth_module *const modules[] = {&generic, &auth_system, &auth_virtdomain, NULL};
+/* Which of them can find users, and which check passwords, is said by the table of modules in conf/statements.c. */
+static const struct auth_module *const modules[] = {&generic,  &auth_system, &auth_virtdomain, &auth_pam,
+						    &auth_sql, &auth_radius, &auth_ldap,       NULL};
 
 const struct auth_module *auth_module_find(struct slice name)
 {
@@ -36,13 +38,22 @@ static bool has_checker(const struct chain *c, const struct auth_module *m)
 	return false;
 }
 
-/* A module that can only do the other job is left out, as is (in a chain that nobody configured) one that this
- * version does not have; one that is named twice counts once. */
-static enum err add_lookup(struct chain *c, const struct auth_module *m, const struct conf *cf, struct why *why)
+static bool is_in_use(const struct auth_module *m, const struct conf *cf)
 {
+	unsigned at;
+
+	return !m->is_remote || conf_backend_find(cf, m->name, &at);
+}
+
+/* A module that can only do the other job is left out, as is (in a chain that nobody configured) one that nobody
+ * configured either; one that is named twice counts once. */
+static enum err add_lookup(struct chain *c, const char *name, const struct conf *cf, struct why *why)
+{
+	const struct auth_module *m = auth_module_find(slice_str(name));
+	bool finds = m && (m->is_remote ? conf_module_finds(name) : m->lookup != NULL);
 	void *priv = NULL;
 
-	if (!m || !m->lookup || has_link(c, m) || c->nauthorization == CHAIN_MOST)
+	if (!finds || !is_in_use(m, cf) || has_link(c, m) || c->nauthorization == CHAIN_MOST)
 		return OK;
 	enum err err = m->open ? m->open(cf, &priv, why) : OK;
 
@@ -51,9 +62,11 @@ static enum err add_lookup(struct chain *c, const struct auth_module *m, const s
 	return err;
 }
 
-static void add_checker(struct chain *c, const struct auth_module *m)
+static void add_checker(struct chain *c, const char *name, const struct conf *cf)
 {
-	if (m && m->check != CHECK_NONE && !has_checker(c, m) && c->nauthentication < CHAIN_MOST)
+	const struct auth_module *m = auth_module_find(slice_str(name));
+
+	if (m && m->check != CHECK_NONE && is_in_use(m, cf) && !has_checker(c, m) && c->nauthentication < CHAIN_MOST)
 		c->authentication[c->nauthentication++] = m;
 }
 
@@ -63,7 +76,7 @@ enum err chain_open(struct chain *c, const struct conf *cf, struct why *why)
 
 	*c = (struct chain){0};
 	for (size_t i = 0; i < find->n; i++) {
-		enum err err = add_lookup(c, auth_module_find(slice_str(find->item[i])), cf, why);
+		enum err err = add_lookup(c, find->item[i], cf, why);
 
 		if (err != OK) {
 			chain_close(c);
@@ -71,7 +84,7 @@ enum err chain_open(struct chain *c, const struct conf *cf, struct why *why)
 		}
 	}
 	for (size_t i = 0; i < check->n; i++)
-		add_checker(c, auth_module_find(slice_str(check->item[i])));
+		add_checker(c, check->item[i], cf);
 	return OK;
 }
 
@@ -85,39 +98,83 @@ void chain_close(struct chain *c)
 
 /* --- what it decides -------------------------------------------------------------------------------------------- */
 
-enum err chain_lookup(const struct chain *c, const struct query *q, struct record *r, struct why *why)
+void walk_begin(struct walk *w, struct slice login)
 {
-	enum err result = fail(why, ERR_AUTH, "no such user");
+	*w = (struct walk){.err = ERR_AUTH, .why = {"no such user"}};
+	debug(TOPIC_AUTH, DEBUG_TRACE1, "Getting auth info for user %.*s", (int)login.n, login.p);
+}
 
-	debug(TOPIC_AUTH, DEBUG_TRACE1, "Getting auth info for user %.*s", (int)q->login.n, q->login.p);
-	for (size_t i = 0; i < c->nauthorization; i++) {
-		const struct chain_link *l = &c->authorization[i];
-		struct why reason = {""};
+void walk_note(struct walk *w, const struct auth_module *m, enum err err, const struct why *why)
+{
+	debug(TOPIC_AUTH, DEBUG_TRACE2, "%s yields %d=%s %s", m->name, (int)err, err_name(err), why->text);
+	w->at++;
+	if (err != OK && w->err == ERR_TEMP)
+		return;
+	w->err = err;
+	w->why = *why;
+}
+
+enum walk_end chain_walk(const struct chain *c, struct walk *w, const struct query *q, struct record *r)
+{
+	while (w->at < c->nauthorization) {
+		const struct chain_link *l = &c->authorization[w->at];
+		struct why why = {""};
 
 		*r = (struct record){0}; /* of what another module had begun */
 		debug(TOPIC_AUTH, DEBUG_TRACE2, "Trying %s...", l->module->name);
-		enum err err = l->module->lookup(l->priv, q, r, &reason);
+		if (l->module->is_remote)
+			return WALK_ASK;
+		enum err err = l->module->lookup(l->priv, q, r, &why);
 
-		debug(TOPIC_AUTH, DEBUG_TRACE2, "%s yields %d=%s %s", l->module->name, (int)err, err_name(err),
-		      reason.text);
-
+		walk_note(w, l->module, err, &why);
 		if (err == OK) {
 			r->source = l->module;
-			return OK;
+			return WALK_END;
 		}
-		if (result != ERR_TEMP)
-			result = fail(why, err, "%s", reason.text);
 	}
-	return result;
+	r->source = NULL;
+	return WALK_END;
 }
 
-const struct auth_module *chain_checker(const struct chain *c, const struct record *r)
+static bool is_named(const char *name, const struct auth_module *m)
 {
+	return name && slice_eq(slice_str(m->name), slice_str(name));
+}
+
+static bool may_check(const struct auth_module *m, const struct record *r)
+{
+	return m == r->source || is_named(r->checked_by, m) || is_named(r->also_by, m);
+}
+
+/* What a module that may check the record has for it. Records of others it is asked about, where it is not the one for hashes. */
+static enum check check_of(const struct auth_module *m, const struct record *r)
+{
+	if (m->check == CHECK_HASH)
+		return hash_is_usable(r->hash) ? CHECK_HASH : CHECK_NONE;
+	if (m == r->source && r->secret.n > 0)
+		return CHECK_SECRET;
+	return m->check == CHECK_ASK && (m != r->source || r->asks_source) ? CHECK_ASK : CHECK_NONE;
+}
+
+const struct auth_module *chain_checker(const struct chain *c, const struct record *r, enum check *how)
+{
+	const struct auth_module *first = NULL;
+
+	*how = CHECK_NONE;
 	for (size_t i = 0; i < c->nauthentication; i++) {
 		const struct auth_module *m = c->authentication[i];
 
-		if (m == r->source || (r->checked_by && slice_eq(slice_str(m->name), slice_str(r->checked_by))))
+		if (!may_check(m, r))
+			continue;
+		*how = check_of(m, r);
+		if (*how != CHECK_NONE)
 			return m;
+		first = first ? first : m;
 	}
-	return NULL;
+	return first;
+}
+
+bool chain_checks(const struct chain *c, const struct auth_module *m)
+{
+	return has_checker(c, m);
 }

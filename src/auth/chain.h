@@ -19,16 +19,32 @@ struct chain {
 	size_t nauthorization, nauthentication;
 };
 
-/* Opens the modules of both chains that this version has. On failure nothing is left open. */
+/* Opens the modules of both chains that are in use. On failure nothing is left open. */
 enum err chain_open(struct chain *c, const struct conf *cf, struct why *why);
 void chain_close(struct chain *c);
 
-/* OK: *r is the user's. ERR_AUTH: nobody knows the user. Else a module was in trouble and no other knows the user;
- * a temporary trouble outweighs what later modules say. */
-enum err chain_lookup(const struct chain *c, const struct query *q, struct record *r, struct why *why);
+/* A search on its way along the authorization. */
+struct walk {
+	size_t at; /* of the next link */
+	/* OK: somebody has the user. ERR_AUTH: nobody knows him, so far. Else a module was in trouble and no other knows the user;
+	 * a temporary trouble outweighs what later modules say. */
+	enum err err;
+	struct why why;
+};
+void walk_begin(struct walk *w, struct slice login);
 
-/* Who checks this record; NULL: nobody may, and the login fails like one with a wrong password. */
-const struct auth_module *chain_checker(const struct chain *c, const struct record *r);
+/* Goes on until the user is found, or the chain is at its end: then r->source says whether; or until a module is next that
+ * must be asked in another process: whoever asks it notes the answer, fills in *r, and goes on, where it was not found. */
+enum walk_end { WALK_END, WALK_ASK };
+enum walk_end chain_walk(const struct chain *c, struct walk *w, const struct query *q, struct record *r);
+void walk_note(struct walk *w, const struct auth_module *m, enum err err, const struct why *why);
+
+/* Who checks this record, and how: the first that may and has something to check it by. CHECK_NONE: it may, and nobody has.
+ * NULL: nobody may. Then the login fails like one with a wrong password. */
+const struct auth_module *chain_checker(const struct chain *c, const struct record *r, enum check *how);
+
+/* It is in the authentication. */
+bool chain_checks(const struct chain *c, const struct auth_module *m);
 
 /* NULL: this version has no module with this name. Aliases are resolved by the configuration. */
 const struct auth_module *auth_module_find(struct slice name);

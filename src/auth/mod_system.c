@@ -228,6 +228,7 @@ static enum err lookup_in(struct system *s, struct place *p, struct slice user, 
 	r->home = line.home;
 	r->uid = line.uid;
 	r->gid = line.gid;
+	r->also_by = "pam";
 	place_name(r, p, q.name);
 	if (hash_is_usable(line.hash)) {
 		r->hash = line.hash;

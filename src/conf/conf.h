@@ -25,7 +25,9 @@ enum plaintext_login { PLAINTEXT_YES, PLAINTEXT_TLS, PLAINTEXT_NO };
 struct conf_list {
 	const char **item;
 	size_t n;
-	bool given; /* by the configuration; false: the default */
+	bool given;       /* by the configuration; false: the default */
+	const char *file; /* of a chain: where its last statement stands; NULL: given by --set, or not at all */
+	unsigned line;
 };
 bool conf_list_has(const struct conf_list *l, const char *name);
 
@@ -144,6 +146,8 @@ struct conf_auth {
 	} cache;
 	struct seconds failure_delay;
 	bool apop_password_login;
+	uint32_t backend_processes; /* for each module that asks others (backend/backend.h) */
+	struct seconds lookup_timeout;
 };
 
 /* What name servers call an address of ours. */
@@ -270,6 +274,7 @@ struct conf {
 	struct conf_owner apop_database_owner;
 	struct conf_checks apop_database_safety;
 	struct {
+		bool given;
 		const char *service;
 		bool cache, session;
 	} pam;
@@ -314,8 +319,8 @@ struct conf *conf_default(void);
 /* Wipes the secrets and frees all. NULL is fine. */
 void conf_free(struct conf *cf);
 
-/* Wipes passwords of data bases, for roles that do not need them: the rest stays. */
-void conf_wipe_secrets(struct conf *cf);
+/* Wipes passwords of data bases, for roles that do not need them: the rest stays, and so do those of one block. NULL: none. */
+void conf_wipe_secrets(struct conf *cf, const char *but);
 
 /* Makes the servers of daemon mode where the configuration has none; for inetd mode one without an address, "<inetd>", instead of
  * all. After the command line, which decides the mode. 0, or EX_OSERR without memory. */

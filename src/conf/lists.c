@@ -170,6 +170,10 @@ enum err chain_parse(struct setting *s, struct why *why)
 	chain->given = true;
 	enum err err = each_text(s, ':', module_add, why);
 
+	if (err == OK) {
+		chain->file = s->at && s->at->file ? arena_str(s->arena, slice_str(s->at->file)) : NULL;
+		chain->line = s->at ? s->at->from.line : 0;
+	}
 	if (err != OK)
 		*chain = before;
 	return err;
@@ -208,7 +212,9 @@ static enum err server_add(struct setting *s, struct slice text, struct why *why
 	if (!more || !copy)
 		return fail(why, ERR_TEMP, "not enough memory");
 	more[list->n] = copy;
-	*list = (struct conf_list){more, list->n + 1, true};
+	list->item = more;
+	list->n++;
+	list->given = true;
 	return OK;
 }
 

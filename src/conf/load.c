@@ -15,7 +15,7 @@ struct conf_priv {
 
 static void wipe(void *cf)
 {
-	conf_wipe_secrets(cf);
+	conf_wipe_secrets(cf, NULL);
 }
 
 static bool all_defaults(struct conf *cf)
@@ -52,10 +52,10 @@ void conf_free(struct conf *cf)
 		arena_free(cf->arena);
 }
 
-void conf_wipe_secrets(struct conf *cf)
+void conf_wipe_secrets(struct conf *cf, const char *but)
 {
 	for (const struct statement *st = statements; st < statements + statements_n; st++)
-		if (st->kind == KIND_SECRET)
+		if (st->kind == KIND_SECRET && !(but && strcmp(st->group, but) == 0))
 			secret_wipe((struct secret *)((char *)cf + st->at));
 }
 
@@ -135,8 +135,13 @@ static bool chain_settle(struct conf *cf, const char *keyword, struct conf_list 
 	struct setting s = {
 		.st = statement_find("auth", keyword), .base = cf, .member = chain, .cf = cf, .arena = cf->arena};
 
+	if (chain->n > 0)
+		return true;
 	/* Cleared and not filled again: as if nothing had been said. */
-	return chain->n > 0 || setting_default(&s, NULL);
+	bool fine = setting_default(&s, NULL);
+
+	chain->given = false;
+	return fine;
 }
 
 static void accuracy_settle(struct conf *cf, struct report *report)

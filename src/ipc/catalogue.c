@@ -11,6 +11,7 @@
 #define L (1 << ROLE_LOCKER)
 #define X (1 << ROLE_ACCESS)
 #define T (1 << ROLE_STATE)
+#define B (1 << ROLE_BACKEND)
 #define S (1 << ROLE_STORE)
 #define PAYLOAD(name) sizeof(struct name)
 
@@ -18,17 +19,18 @@ enum {
 	GRANT_BULK = NAME_MOST + 2 * URL_MOST,
 	LOGIN_BULK = NAME_MOST + 1024 + STAMP_MOST,
 	HASH_BULK = 1024 + 1024,
+	LOOK_BULK = 2 * NAME_MOST + 1024,
 	REASON_BULK = sizeof(struct why)
 };
 
 /* clang-format off */
 const struct msg_rule msg_rule[MSG_COUNT] = {
 	/*                name        from           to             fds   payload              bulk           secret */
-	[MSG_PEER] =     {"peer",     M,             F | A | H | L | X | T | S, 1, 1, PAYLOAD(msg_peer), 0,           0},
+	[MSG_PEER] =     {"peer",     M,             F | A | H | L | X | T | B | S, 1, 1, PAYLOAD(msg_peer), 0,           0},
 	[MSG_FORGET] =   {"forget",   M,             A,             0, 0, PAYLOAD(msg_forget), 0,             0},
-	[MSG_LOG] =      {"log",      M,             F | A | H | L | X | T | S, 1, 1, 0,             0,             0},
-	[MSG_READY] =    {"ready",    M | F | A | H | R | L | X | T | S, M, 0, 0, 0,                0,             0},
-	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | X | T | S, M,     0, 0, 0,                   0,             0},
+	[MSG_LOG] =      {"log",      M,             F | A | H | L | X | T | B | S, 1, 1, 0,             0,             0},
+	[MSG_READY] =    {"ready",    M | F | A | H | R | L | X | T | B | S, M, 0, 0, 0,                0,             0},
+	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | X | T | B | S, M,     0, 0, 0,                   0,             0},
 	[MSG_IDLE] =     {"idle",     S | M,         M | S,         0, 0, 0,                   0,             0},
 	[MSG_LEAVE] =    {"leave",    M,             M | F,         0, 0, PAYLOAD(msg_leave),  0,             0},
 	[MSG_LEFT] =     {"left",     M | F,         M,             0, 0, 0,                   0,             0},
@@ -44,6 +46,8 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_SECRETS] =  {"secrets",  M,             A,             0, 1, PAYLOAD(msg_secrets), 0,            0},
 	[MSG_HASH] =     {"hash",     A,             H,             0, 0, PAYLOAD(msg_hash),   HASH_BULK,     1},
 	[MSG_HASHED] =   {"hashed",   H,             A,             0, 0, PAYLOAD(msg_hashed), 0,             0},
+	[MSG_LOOK] =     {"look",     A,             B,             0, 0, PAYLOAD(msg_look),   LOOK_BULK,     1},
+	[MSG_LOOKED] =   {"looked",   B,             A,             0, 0, PAYLOAD(msg_looked), LOOKED_BULK,   1},
 	[MSG_GRANT] =    {"grant",    A | M,         S | M,         0, 0, PAYLOAD(msg_grant),  GRANT_BULK,    0},
 	[MSG_DENY] =     {"deny",     A | M | S,     F | M,         0, 0, PAYLOAD(msg_deny),   REASON_BULK,   0},
 	[MSG_SCAN] =     {"scan",     S,             F,             0, 1, PAYLOAD(msg_scan),   MSG_BULK_MOST, 0},
@@ -71,8 +75,8 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 
 const char *role_name(enum role role)
 {
-	static const char *const names[ROLE_COUNT] = {"master", "front",  "auth",  "hash", "relay",
-						      "locker", "access", "state", "store"};
+	static const char *const names[ROLE_COUNT] = {"master", "front",  "auth",  "hash",    "relay",
+						      "locker", "access", "state", "backend", "store"};
 
 	return role < ROLE_COUNT ? names[role] : "unknown";
 }

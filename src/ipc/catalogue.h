@@ -21,6 +21,7 @@ enum role {
 	ROLE_LOCKER,
 	ROLE_ACCESS,
 	ROLE_STATE,
+	ROLE_BACKEND,
 	ROLE_STORE,
 	ROLE_COUNT
 };
@@ -50,6 +51,8 @@ enum msg_type {
 	MSG_SECRETS,        /* the answer: the table (ipc/secrets.h) comes along */
 	MSG_HASH,           /* auth to hash: does this password have that hash? */
 	MSG_HASHED,         /* the answer */
+	MSG_LOOK,           /* auth to backend: who is this user, or is this his password? */
+	MSG_LOOKED,         /* the answer */
 	MSG_GRANT, /* auth to store, or to master for an owner without a (free) worker, who starts one and passes it on */
 	MSG_DENY, /* auth, master or store to front: no session, and why */
 	MSG_SCAN, /* store to front: the maildrop is open; its scan listing */
@@ -91,7 +94,7 @@ struct msg_peer {
 	uint32_t serial;   /* of the peer: never used again */
 	uint32_t slot;     /* of the peer: its place in shared pages, used again after its end */
 	uint32_t uid, gid; /* of a store worker: whose mail it serves */
-	uint32_t pad;
+	uint32_t module;   /* of a backend: its place among those of the configuration (conf/backends.h) */
 };
 
 struct msg_forget {
@@ -155,6 +158,46 @@ struct msg_hash {
 struct msg_hashed {
 	uint64_t job;
 	uint32_t same; /* 1: the password has that hash */
+	uint32_t pad;
+};
+
+enum look_what { LOOK_RECORD, LOOK_UID, LOOK_PASSWORD, LOOK_WHATS };
+
+/* Bulk: login, name, password; the latter two for LOOK_PASSWORD. */
+struct msg_look {
+	uint64_t job;         /* auth's own number */
+	uint64_t log_id;      /* of the client's connection, for log lines */
+	uint64_t deadline_ms; /* of clock_ms() */
+	struct address client;
+	uint32_t what; /* enum look_what */
+	uint16_t login_len, name_len, password_len;
+	uint16_t wants_secret; /* 1: the record's `secret', too */
+};
+
+/* Texts of an answer. */
+enum looked_text {
+	LOOKED_NAME,
+	LOOKED_HASH,
+	LOOKED_SECRET,
+	LOOKED_GECOS,
+	LOOKED_HOME,
+	LOOKED_SHELL,
+	LOOKED_MAILBOX,
+	LOOKED_QUOTA,
+	LOOKED_REFUSAL,
+	LOOKED_PLACE,
+	LOOKED_WHY, /* the sentence, where err is not OK */
+	LOOKED_TEXTS
+};
+enum { LOOKED_BULK = 16 * 1024 };
+
+/* Bulk: the texts, one behind the other. */
+struct msg_looked {
+	uint64_t job;
+	uint32_t err; /* enum err */
+	uint32_t uid, gid;
+	uint16_t asks_source; /* 1: the password is the module's to check */
+	uint16_t len[LOOKED_TEXTS];
 	uint32_t pad;
 };
 

@@ -74,6 +74,9 @@ struct role_env {
 	void *cache;                    /* shared by the auth workers alone */
 	size_t cache_octets;
 	unsigned hashers; /* how many hash processes there are */
+	void *pools;      /* of the auth workers: how the back ends are doing; NULL: there are none */
+
+	const char *module; /* backend: the configuration's name of what it does */
 };
 
 /* Each returns the exit status of the process. */
@@ -83,11 +86,14 @@ int hash_main(const struct role_env *env);
 int relay_main(const struct role_env *env);
 int access_main(const struct role_env *env);
 int state_main(const struct role_env *env);
+int backend_main(const struct role_env *env);
 int store_main(const struct role_env *env);
 int locker_main(const struct role_env *env); /* its working directory is the spool */
 
 /* Octets of shared memory that the auth workers want for their cache. */
 size_t auth_cache_octets(const struct conf *cf);
+
+size_t auth_pools_octets(const struct conf *cf);
 
 /* And state for what must outlive it. */
 size_t state_octets(void);

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "ipc/old_line.h"
+#include "master/backends.h"
 #include "master/spawn.h"
 
 enum {
@@ -25,7 +26,13 @@ static const struct {
 	{ROLE_AUTH, ROLE_STORE},   {ROLE_LOCKER, ROLE_STORE}, /* where there is a spool */
 	{ROLE_FRONT, ROLE_ACCESS},                            /* where access lists have programs */
 	{ROLE_AUTH, ROLE_STATE},   {ROLE_STATE, ROLE_STORE},  /* where something is kept of users */
+	{ROLE_AUTH, ROLE_BACKEND},                            /* where modules ask others */
 };
+
+const char *child_name(const struct child *c)
+{
+	return c->module ? c->module : role_name(c->role);
+}
 
 bool child_runs(const struct child *c)
 {
@@ -41,14 +48,14 @@ static void on_again(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	if (c->master->stopping || (c->master->leaving && c->role == ROLE_FRONT) || child_start(c, &why) == OK)
 		return;
-	log_line(LOG_ERR, "cannot start %s: %s", role_name(c->role), why.text);
+	log_line(LOG_ERR, "cannot start %s: %s", child_name(c), why.text);
 	c->early++;
 	child_start_later(c);
 }
 
 void child_kill(const struct child *c, const char *reason)
 {
-	log_line(LOG_ERR, "%s %ld is ended: %s", role_name(c->role), (long)c->pid, reason);
+	log_line(LOG_ERR, "%s %ld is ended: %s", child_name(c), (long)c->pid, reason);
 	(void)kill(c->pid, SIGKILL);
 }
 
@@ -88,6 +95,7 @@ static bool peer_send(struct child *to, const struct child *peer, int fd)
 		.slot = peer->slot,
 		.uid = peer->owner.uid,
 		.gid = peer->owner.gid,
+		.module = peer->module_at,
 	};
 	struct chan_out out = {.payload = &p, .fds = {fd}, .nfds = 1};
 
@@ -115,7 +123,8 @@ static enum err connect_pool(struct child *c, enum role role, struct why *why)
 	enum err err = OK;
 
 	for (unsigned i = 0; err == OK && i < pool->n; i++)
-		if (child_runs(&pool->child[i]) && !pool->child[i].leaving && !pool->child[i].spare)
+		if (child_runs(&pool->child[i]) && !pool->child[i].leaving && !pool->child[i].spare &&
+		    backends_meet(c, &pool->child[i]))
 			err = connect_two(c, &pool->child[i], why);
 	return err;
 }
@@ -246,7 +255,7 @@ static bool old_end(const struct child *c, int status)
 	buf_u64(&pid, (uint64_t)c->pid);
 	buf_u64(&number, (uint64_t)(killed ? WTERMSIG(status) : WEXITSTATUS(status)));
 	return old_line(killed ? OLD_KILLED : OLD_FINISHED,
-			OLD(buf_slice(&pid), buf_slice(&number), slice_str(role_name(c->role))));
+			OLD(buf_slice(&pid), buf_slice(&number), slice_str(child_name(c))));
 }
 
 static void end_log(const struct child *c, int status)
@@ -256,7 +265,7 @@ static void end_log(const struct child *c, int status)
 	if (old_end(c, status))
 		return;
 	event_new(&e, "ended");
-	event_word(&e, "role", role_name(c->role));
+	event_word(&e, "role", child_name(c));
 	event_u64(&e, "pid", (uint64_t)c->pid);
 	if (c->role == ROLE_STORE)
 		event_u64(&e, "uid", c->owner.uid);

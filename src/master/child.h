@@ -1,12 +1,15 @@
 /* master/child.h - one process: its start with all its channels, its end, and when it is tried again
  *
- * Who has a channel to whom: front to auth and store, auth to hash and store, locker to store, front to access, state to auth and
+ * Who has a channel to whom: front to auth and store, auth to hash and store, locker to store, front to access, backend to auth, state to auth and
  * store; all to master. */
 #pragma once
 #include "master/master.h"
 
 /* One more place for a process of this role, empty; NULL: there are as many as may be. */
 struct child *place_add(struct master *m, enum role role);
+
+/* "front", ...; of a backend its module. */
+const char *child_name(const struct child *c);
 
 /* A process runs here. */
 bool child_runs(const struct child *c);

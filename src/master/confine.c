@@ -11,12 +11,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/backends.h"
 #include "master/landlock.h"
 #include "master/syscalls.h"
 
-enum { PROCESSES_MOST = 1024 }; /* of programs of access lists, and what they start */
+enum { PROCESSES_MOST = 1024 }; /* of programs of access lists, and what they start; and threads of libraries */
 
 /* A name ends with * where the beginning is enough. */
 static const char *const system_dirs[] = {"bin", "boot", "dev", "etc", "lib*", "proc", "run", "sbin", "sys", "usr"};
@@ -118,6 +120,61 @@ static enum err allow_programs(const struct landlock *l, const struct conf *cf, 
 	return err;
 }
 
+/* What a library takes for granted, and sockets of servers and of name services. Not: mail, homes, what other services keep. */
+static const struct {
+	const char *path;
+	enum landlock_right right;
+} for_libraries[] = {
+	{"/bin", LANDLOCK_RUN},         {"/etc", LANDLOCK_RUN},      {"/lib", LANDLOCK_RUN},
+	{"/lib32", LANDLOCK_RUN},       {"/lib64", LANDLOCK_RUN},    {"/opt", LANDLOCK_RUN},
+	{"/usr", LANDLOCK_RUN},         {"/proc", LANDLOCK_LOOK},    {"/run", LANDLOCK_LOOK},
+	{"/sys", LANDLOCK_LOOK},        {"/dev/null", LANDLOCK_USE}, {"/dev/random", LANDLOCK_USE},
+	{"/dev/urandom", LANDLOCK_USE},
+};
+
+struct allowing {
+	const struct landlock *l;
+	enum err err;
+	struct why *why;
+};
+
+/* A file that a block names is read with what lies beside it: a key has its certificate there, a dictionary others. */
+static void allow_named(void *arg, const char *path)
+{
+	struct allowing *a = arg;
+	struct stat st;
+	char real[PATH_MAX];
+
+	if (a->err == OK && realpath(path, real) && stat(real, &st) == 0 && strcmp(real, "/") != 0)
+		a->err = landlock_allow(a->l, S_ISDIR(st.st_mode) ? real : dirname(real), LANDLOCK_LOOK, a->why);
+}
+
+/* A data base in a file has its journal beside it. */
+static enum err allow_database(const struct landlock *l, const struct conf *cf, struct why *why)
+{
+	char real[PATH_MAX];
+	const char *path = cf->sql.db;
+
+	if (!path || path[0] != '/' || !realpath(path, real))
+		return OK;
+	return landlock_allow(l, dirname(real), LANDLOCK_SPOOL, why);
+}
+
+static enum err allow_backend(const struct landlock *l, const struct confinement *c, struct why *why)
+{
+	struct allowing named = {l, OK, why};
+	enum err err = OK;
+
+	for (size_t i = 0; err == OK && i < sizeof for_libraries / sizeof *for_libraries; i++)
+		err = landlock_allow(l, for_libraries[i].path, for_libraries[i].right, why);
+	if (err != OK)
+		return err;
+	conf_backend_paths(c->backend, c->module, allow_named, &named);
+	if (named.err == OK && strcmp(c->module, "sql") == 0)
+		return allow_database(l, c->backend, why);
+	return named.err;
+}
+
 static enum err allow(const struct confinement *c, const struct landlock *l, struct why *why)
 {
 	enum landlock_right right = c->role == ROLE_STORE    ? LANDLOCK_MAIL
@@ -128,6 +185,8 @@ static enum err allow(const struct confinement *c, const struct landlock *l, str
 
 	if (c->programs && l->fd >= 0)
 		err = allow_programs(l, c->programs, why);
+	if (c->backend && l->fd >= 0)
+		err = allow_backend(l, c, why);
 	for (size_t i = 0; err == OK && i < CONFINE_DIRS_MOST; i++)
 		if (c->dirs[i])
 			err = landlock_allow(l, c->dirs[i], right, why);
@@ -145,15 +204,14 @@ static enum err root_enter(const char *root, struct why *why)
 	return chdir("/") < 0 ? fail_errno(why, ERR_TEMP, "go to /") : OK;
 }
 
-/* Passwords and mail in memory never become a file; no role starts processes but access, whose user is its own where we are
- * root (else the limit would count processes that are none of ours). */
+/* Passwords and mail in memory never become a file; no role starts processes but access, and no library has threads but those of backends. Their
+ * user is ours where we are root (else the limit would count processes that are none of ours). */
 static enum err limits_set(const struct confinement *c, struct why *why)
 {
 	static const struct rlimit none = {0, 0}, some = {PROCESSES_MOST, PROCESSES_MOST};
-	bool limits = c->role != ROLE_ACCESS || c->privs.change;
+	bool is_many = c->role == ROLE_ACCESS || c->role == ROLE_BACKEND, limits = !is_many || c->privs.change;
 
-	if (setrlimit(RLIMIT_CORE, &none) < 0 ||
-	    (limits && setrlimit(RLIMIT_NPROC, c->role == ROLE_ACCESS ? &some : &none) < 0))
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || (limits && setrlimit(RLIMIT_NPROC, is_many ? &some : &none) < 0))
 		return fail_errno(why, ERR_TEMP, "set limits");
 	return OK;
 }
@@ -163,7 +221,11 @@ enum err confine(const struct confinement *c, struct why *why)
 	struct landlock l;
 	enum err err;
 
-	if ((err = limits_set(c, why)) != OK || (err = landlock_init(&l, c->role == ROLE_ACCESS, why)) != OK)
+	if ((err = limits_set(c, why)) != OK)
+		return err;
+	if (c->free)
+		return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? fail_errno(why, ERR_TEMP, "be no dump") : OK;
+	if ((err = landlock_init(&l, c->role == ROLE_ACCESS || c->role == ROLE_BACKEND, why)) != OK)
 		return err;
 	struct privs privs = c->privs;
 
@@ -183,5 +245,5 @@ enum err confine_finish(enum role role, pid_t parent, struct why *why)
 		return fail_errno(why, ERR_TEMP, "end with the parent process");
 	if (getppid() != parent)
 		return fail(why, ERR_TEMP, "the parent process has gone");
-	return syscalls_restrict(role, why);
+	return role == ROLE_MASTER ? OK : syscalls_restrict(role, why);
 }

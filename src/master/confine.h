@@ -3,6 +3,8 @@
  *	front, hash	an empty root directory; Landlock with nothing allowed; a user without rights
  *	auth		a user without rights; may read beneath the directories of password files, and nothing else
  *	access		a user without rights; may read and run what belongs to the system, and what lies beside its programs
+ *	backend		a user without rights; may read and map what belongs to the system and the files that its block names, connect,
+ *			and for a file that is a data base, write beside it; starts no process. That of PAM is free but for dumps of its memory
  *	state		a user without rights, in the group of its data bases; may read and write these files, and nothing else
  *	store		the owner of the mail, no further groups; no system directories, no devices, no programs
  *
@@ -24,12 +26,15 @@ struct confinement {
 	const struct conf *programs; /* access: those of its lists are run */
 	const char *locks;           /* store: where it may make files of locks; NULL: nowhere */
 	const char *look;            /* store: where it may only read; NULL: nowhere */
+	const struct conf *backend;  /* backend: its configuration, and which block of it is its own */
+	const char *module;
+	bool free; /* backend: nothing is taken away, but that its memory can be dumped */
 };
 
 /* Everything but the system calls. Needs /, so it comes before descriptors are closed; after an error the process must end. */
 enum err confine(const struct confinement *c, struct why *why);
 
-/* The last step (syscalls_restrict) and the parent's death: from here on the process ends with it. */
+/* The last step (syscalls_restrict; ROLE_MASTER: none) and the parent's death: from here on the process ends with it. */
 enum err confine_finish(enum role role, pid_t parent, struct why *why);
 
 /* True for a top-level directory (its name, without a slash) where no mail is looked for: the system's own. */

@@ -34,6 +34,9 @@ struct child {
 	pid_t pid;              /* 0: none runs */
 	uint32_t serial;        /* of the process that runs, or ran last */
 	struct identity owner;  /* store: whose mail */
+	const char *module;     /* backend: what it does */
+	uint32_t number;        /* backend: its place among those of its module ... */
+	uint32_t module_at;     /* ... and that one's among those of the configuration */
 	struct chan chan;       /* while a process runs */
 	bool ready;             /* it serves */
 	bool left;              /* front: it takes no more clients */
@@ -74,6 +77,7 @@ struct master {
 	struct commons *commons; /* of the fronts of all masters */
 	unsigned first;          /* slot there of our first front */
 	struct region slots, cache;
+	struct region backends;                 /* of auth: how they are doing, where there are any */
 	struct region reservations, state_page; /* of state, where there is one */
 	struct pool pool[ROLE_COUNT];
 	struct owners owners;

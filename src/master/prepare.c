@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "master/backends.h"
 #include "master/landlock.h"
 #include "master/spool.h"
 #include "master/tell.h"
@@ -115,6 +116,8 @@ int prepare(struct master *m, struct why *why)
 	if (apop_prepare(&m->apop, m->cf, why) != OK)
 		return EX_CONFIG;
 	landlock_tell();
+	if (backends_check(m, why) != OK)
+		return EX_CONFIG;
 	umask(022); /* directories above ours, where they are missing */
 	enum err err = paths_open(&m->paths, m->cf, why);
 

@@ -19,6 +19,8 @@
 
 #include "base/log.h"
 #include "ipc/places.h"
+#include "master/backends.h"
+#include "master/child.h"
 #include "master/confine.h"
 #include "master/databases.h"
 #include "master/fork.h"
@@ -28,14 +30,15 @@
 enum { KEPT_MOST = SLOTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
 
 static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
-	[ROLE_FRONT] = front_main,   [ROLE_AUTH] = auth_main,     [ROLE_HASH] = hash_main,   [ROLE_RELAY] = relay_main,
-	[ROLE_LOCKER] = locker_main, [ROLE_ACCESS] = access_main, [ROLE_STATE] = state_main, [ROLE_STORE] = store_main,
+	[ROLE_FRONT] = front_main, [ROLE_AUTH] = auth_main,       [ROLE_HASH] = hash_main,
+	[ROLE_RELAY] = relay_main, [ROLE_LOCKER] = locker_main,   [ROLE_ACCESS] = access_main,
+	[ROLE_STATE] = state_main, [ROLE_BACKEND] = backend_main, [ROLE_STORE] = store_main,
 };
 
 /* Ends the child: it cannot be made what it must be. */
 static _Noreturn void give_up(const struct child *c, const struct why *why)
 {
-	tell(LOG_ERR, "cannot start %s: %s", role_name(c->role), why->text);
+	tell(LOG_ERR, "cannot start %s: %s", child_name(c), why->text);
 	_exit(EX_OSERR);
 }
 
@@ -94,6 +97,8 @@ static enum err env_auth(const struct child *c, struct role_env *env, struct why
 	if (map(&slots, &m->slots, false, 0, m->slots.size, why) != OK)
 		return ERR_TEMP;
 	env->slots = slots;
+	if (m->backends.size > 0 && map(&env->pools, &m->backends, true, 0, m->backends.size, why) != OK)
+		return ERR_TEMP;
 	return m->cache.size > 0 ? map(&env->cache, &m->cache, true, 0, m->cache.size, why) : OK;
 }
 
@@ -149,11 +154,18 @@ static enum err env_relay(const struct child *c, struct role_env *env, struct wh
 	return OK;
 }
 
+static enum err env_backend(const struct child *c, struct role_env *env, struct why *why)
+{
+	(void)why;
+	env->module = c->module;
+	return OK;
+}
+
 static enum err env_fill(const struct child *c, struct role_env *env, struct why *why)
 {
 	static enum err (*const fill[ROLE_COUNT])(const struct child *, struct role_env *, struct why *) = {
-		[ROLE_FRONT] = env_front, [ROLE_AUTH] = env_auth,   [ROLE_RELAY] = env_relay,
-		[ROLE_STATE] = env_state, [ROLE_STORE] = env_store,
+		[ROLE_FRONT] = env_front, [ROLE_AUTH] = env_auth,       [ROLE_RELAY] = env_relay,
+		[ROLE_STATE] = env_state, [ROLE_BACKEND] = env_backend, [ROLE_STORE] = env_store,
 	};
 
 	return fill[c->role] ? fill[c->role](c, env, why) : OK;
@@ -165,6 +177,10 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 	static char mail[PATH_MAX]; /* of this process */
 	const struct master *m = c->master;
 
+	if (c->role == ROLE_BACKEND) {
+		backends_confine(m, c->module, out);
+		return;
+	}
 	*out = (struct confinement){.role = c->role, .privs = {.change = m->privileged, .id = m->self}};
 	if (c->role == ROLE_STORE) {
 		out->dirs[0] = env->index_dir;
@@ -327,18 +343,18 @@ static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pi
 		env.wake[i] = -1;
 	loop_leave(m);
 	environment_leave();
-	if (c->role != ROLE_AUTH)
-		conf_wipe_secrets(m->cf);
+	conf_wipe_secrets(m->cf, c->role == ROLE_BACKEND ? c->module : NULL);
 	if (order_fd >= 0)
 		owner_wait(c, master_fd, order_fd);
-	name_set(role_name(c->role));
+	name_set(child_name(c));
 	if (env_fill(c, &env, &why) != OK)
 		give_up(c, &why);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	confinement_fill(c, &env, &con);
 	if (confine(&con, &why) != OK || terminal_leave(c, null, &why) != OK ||
-	    descriptors_leave(c, &env, &why) != OK || confine_finish(c->role, parent, &why) != OK)
+	    descriptors_leave(c, &env, &why) != OK ||
+	    confine_finish(con.free ? ROLE_MASTER : c->role, parent, &why) != OK)
 		give_up(c, &why);
 	tell_started();
 	_exit(role_main[c->role](&env));
@@ -381,6 +397,6 @@ enum err spawn(struct child *c, int child_fd, int order_fd, struct why *why)
 	c->ready = c->left = c->leaving = false;
 	c->started_ms = clock_ms();
 	m->running++;
-	debug(TOPIC_SERVER, DEBUG_TRACE1, "started %s %ld", role_name(c->role), (long)pid);
+	debug(TOPIC_SERVER, DEBUG_TRACE1, "started %s %ld", child_name(c), (long)pid);
 	return OK;
 }

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "conf/acl.h"
+#include "master/backends.h"
 #include "master/child.h"
 #include "master/daemon.h"
 #include "master/external.h"
@@ -87,7 +88,7 @@ static void child_ended(struct child *c, int status)
 	if (m->stopping) {
 		externals_leave(m);
 	} else if (m->starting && c->role != ROLE_STORE && !was_ready) {
-		(void)fail(&why, ERR_TEMP, "%s ended before it was ready", role_name(c->role));
+		(void)fail(&why, ERR_TEMP, "%s ended before it was ready", child_name(c));
 		start_failed(m,
 			     WIFEXITED(status) && WEXITSTATUS(status) >= EX__BASE ? WEXITSTATUS(status) : EX_SOFTWARE,
 			     why.text);
@@ -431,6 +432,7 @@ static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
 	size[ROLE_LOCKER] = m->spool[0] ? 1 : 0;
 	size[ROLE_ACCESS] = acl_has_programs(m->cf) ? 1 : 0;
 	size[ROLE_STATE] = conf_keeps_state(m->cf) ? 1 : 0;
+	size[ROLE_BACKEND] = backends_count(m->cf);
 	size[ROLE_STORE] = STORES_MOST;
 }
 
@@ -446,17 +448,20 @@ static enum err pools_make(struct master *m, struct why *why)
 		while (r != ROLE_STORE && place_add(m, r))
 			continue;
 	}
+	backends_settle(m);
 	return OK;
 }
 
 /* Memory that the roles share. */
 static enum err shared_make(struct master *m, struct why *why)
 {
-	size_t cache = auth_cache_octets(m->cf);
+	size_t cache = auth_cache_octets(m->cf), backends = auth_pools_octets(m->cf);
 	enum err err = region_new(&m->slots, "pop3d stores", (size_t)STORES_MOST * STORE_SLOT_OCTETS, why);
 
 	if (err == OK && cache > 0)
 		err = region_new(&m->cache, "pop3d cache", cache, why);
+	if (err == OK && backends > 0)
+		err = region_new(&m->backends, "pop3d backends", backends, why);
 	if (err == OK && conf_keeps_state(m->cf))
 		err = region_new(&m->reservations, "pop3d reservations", state_octets(), why);
 	if (err == OK && conf_keeps_state(m->cf))
@@ -470,7 +475,7 @@ static enum err roles_start(struct master *m, bool for_login, struct why *why)
 	static const struct {
 		enum role role;
 		bool for_login;
-	} order[] = {{ROLE_LOCKER, true}, {ROLE_HASH, true},    {ROLE_AUTH, true},
+	} order[] = {{ROLE_LOCKER, true}, {ROLE_HASH, true},    {ROLE_BACKEND, true}, {ROLE_AUTH, true},
 		     {ROLE_RELAY, false}, {ROLE_ACCESS, false}, {ROLE_FRONT, false}}; /* state was first */
 	enum err err = OK;
 

@@ -21,7 +21,7 @@ enum {
 	R = 1 << ROLE_RELAY,
 	L = 1 << ROLE_LOCKER,
 	T = 1 << ROLE_STATE,
-	S = 1 << ROLE_STORE, /* access has a list of its own */
+	S = 1 << ROLE_STORE, /* access and backend have a list of their own */
 	ALL = F | A | H | R | L | T | S,
 };
 
@@ -287,6 +287,24 @@ static const struct {
 	{SCMP_SYS(ioctl), EPERM, COMMAND(TIOCSTI)},
 };
 
+/* Backend besides: libraries of others may make the calls of any program, too, but start none, and no process. */
+static const struct {
+	int call;
+	struct when when;
+} refused_backend[] = {
+	{SCMP_SYS(execve), ANY},
+	{SCMP_SYS(execveat), ANY},
+	{SCMP_SYS(fork), ANY},
+	{SCMP_SYS(vfork), ANY},
+	{SCMP_SYS(clone), {0, CLONE_THREAD, 0}},
+	{SCMP_SYS(kill), ANY},
+	{SCMP_SYS(tkill), ANY},
+	{SCMP_SYS(pidfd_open), ANY},
+	{SCMP_SYS(pidfd_send_signal), ANY},
+	{SCMP_SYS(accept), ANY},
+	{SCMP_SYS(accept4), ANY},
+};
+
 /* abort() ends in a signal to ourselves: that one may be sent, so that the log tells what happened. */
 static enum err abort_add(scmp_filter_ctx filter, struct why *why)
 {
@@ -303,31 +321,37 @@ static enum err filter_fill(scmp_filter_ctx filter, enum role role, struct why *
 	return abort_add(filter, why);
 }
 
-static enum err refused_fill(scmp_filter_ctx filter, struct why *why)
+static enum err refuse(scmp_filter_ctx filter, int call, int error, const struct when *when, struct why *why)
 {
-	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-		const struct when *when = &refused[i].when;
-		struct scmp_arg_cmp cmp = SCMP_CMP64(when->arg, SCMP_CMP_MASKED_EQ, when->mask, when->value);
+	struct scmp_arg_cmp cmp = SCMP_CMP64(when->arg, SCMP_CMP_MASKED_EQ, when->mask, when->value);
 
-		errno = -seccomp_rule_add_array(filter, SCMP_ACT_ERRNO((unsigned)refused[i].error), refused[i].call,
-						when->mask ? 1 : 0, &cmp);
-		if (errno != 0)
-			return fail_errno(why, ERR_TEMP, "refuse system call %d", refused[i].call);
-	}
-	return OK;
+	errno = -seccomp_rule_add_array(filter, SCMP_ACT_ERRNO((unsigned)error), call, when->mask ? 1 : 0, &cmp);
+	return errno != 0 ? fail_errno(why, ERR_TEMP, "refuse system call %d", call) : OK;
+}
+
+static enum err refused_fill(scmp_filter_ctx filter, enum role role, struct why *why)
+{
+	enum err err = OK;
+
+	for (size_t i = 0; err == OK && i < sizeof refused / sizeof *refused; i++)
+		err = refuse(filter, refused[i].call, refused[i].error, &refused[i].when, why);
+	for (size_t i = 0; err == OK && role == ROLE_BACKEND && i < sizeof refused_backend / sizeof *refused_backend;
+	     i++)
+		err = refuse(filter, refused_backend[i].call, EPERM, &refused_backend[i].when, why);
+	return err;
 }
 
 enum err syscalls_restrict(enum role role, struct why *why)
 {
-	bool runs_programs = role == ROLE_ACCESS;
-	scmp_filter_ctx filter = seccomp_init(runs_programs ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
+	bool is_foreign = role == ROLE_ACCESS || role == ROLE_BACKEND; /* code that others wrote */
+	scmp_filter_ctx filter = seccomp_init(is_foreign ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
 
 	if (!filter)
 		return fail(why, ERR_TEMP, "no memory for the system call filter");
 	/* A call of another architecture is an attack. The optimised filter is a tree, not a chain. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	enum err err = runs_programs ? refused_fill(filter, why) : filter_fill(filter, role, why);
+	enum err err = is_foreign ? refused_fill(filter, role, why) : filter_fill(filter, role, why);
 
 	if (err == OK) {
 		errno = -seccomp_load(filter);

@@ -287,13 +287,14 @@ static void test_checkers(void **state)
 		struct conf cf = {.auth = {.authentication = {.item = chains[i].chain, .n = chains[i].n}}};
 		struct record shadowed = {.source = &auth_system}, old = shadowed;
 		const struct auth_module *m;
+		enum check how;
 		struct chain c;
 
 		old.checked_by = "generic";
 		assert_int_equal(chain_open(&c, &cf, NULL), OK);
-		m = chain_checker(&c, &shadowed);
+		m = chain_checker(&c, &shadowed, &how);
 		check_row(i, "shadow", is_text(m ? m->name : NULL, chains[i].shadowed));
-		m = chain_checker(&c, &old);
+		m = chain_checker(&c, &old, &how);
 		check_row(i, "passwd", is_text(m ? m->name : NULL, chains[i].old));
 		chain_close(&c);
 	}

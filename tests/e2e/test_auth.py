@@ -293,7 +293,7 @@ def test_default_chains(daemon):
     assert try_login(daemon, user.login, "x").startswith(b"-ERR [AUTH]")
 
 
-@pytest.mark.parametrize("chain", ["authorization system:sql", "authentication pam", "authorization (virtdomain, ldap)"])
+@pytest.mark.parametrize("chain", ["authorization system:sql", "authentication sql", "authorization (virtdomain, ldap)"])
 def test_module_that_is_not_there(daemon, chain):
     """A chain that is not what was asked for would let in others than was meant."""
     daemon.extra = f"auth {{ {chain}; }}\n"

@@ -125,7 +125,7 @@ def test_not_half_configured(daemon):
 
 def test_what_guards_access_and_is_not_there_yet_refuses_to_start(daemon):
     daemon.user()
-    daemon.config.write_text(daemon.config_text() + "auth { authorization pam; authentication pam; }\n", encoding="utf-8")
+    daemon.config.write_text(daemon.config_text() + "auth { authorization sql; authentication sql; }\n", encoding="utf-8")
     result = daemon.run()
     assert result.returncode not in (0, None)
     assert str(daemon.config) + ":" in result.stderr, result.stderr

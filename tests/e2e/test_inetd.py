@@ -164,7 +164,7 @@ def test_failing_quit_status(inetd):
 
 def test_configuration_status(inetd):
     """Nothing is said to the client."""
-    _, p = inetd(extra="auth { authorization pam; authentication pam; }").client(greeting=False)
+    _, p = inetd(extra="auth { authorization sql; authentication sql; }").client(greeting=False)
     assert p.wait(20) == EX_CONFIG
     c, p = inetd(extra="no-such-statement;").client(greeting=False)
     assert p.wait(20) == EX_CONFIG and c.at_end()

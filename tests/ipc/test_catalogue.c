@@ -35,13 +35,14 @@ static const struct {
 			     BIT(MSG_FETCH) | BIT(MSG_READ) | BIT(MSG_COMMIT) | BIT(MSG_CLOSE) | BIT(MSG_ASK) |
 			     BIT(MSG_WITHDRAW)},
 	{ROLE_AUTH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
-			    BIT(MSG_RESERVE) | BIT(MSG_SETTLE) | BIT(MSG_SECRETS_WANTED)},
+			    BIT(MSG_RESERVE) | BIT(MSG_SETTLE) | BIT(MSG_SECRETS_WANTED) | BIT(MSG_LOOK)},
 	{ROLE_HASH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASHED)},
 	{ROLE_STORE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_IDLE) | BIT(MSG_DENY) | BIT(MSG_SCAN) |
 			     BIT(MSG_BODY) | BIT(MSG_BYTES) | BIT(MSG_DONE) | BIT(MSG_SPOOL) | BIT(MSG_LOCK) |
 			     BIT(MSG_SETTLE) | BIT(MSG_ADVANCE)},
 	{ROLE_ACCESS, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_VERDICT)},
 	{ROLE_STATE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_RESERVED)},
+	{ROLE_BACKEND, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_LOOKED)},
 	{ROLE_LOCKER, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_SPOOLED)},
 };
 
@@ -56,19 +57,22 @@ static void test_who_sends_what(void **state)
 		}
 }
 
-/* Secrets go to auth and hash only, and their buffers are wiped; nobody but auth and master opens a maildrop. */
+/* Secrets go to auth, hash and backend only, and their buffers are wiped; nobody but auth and master opens a maildrop. */
 static void test_secrets_and_grants(void **state)
 {
 	(void)state;
 	for (unsigned type = 0; type < MSG_COUNT; type++)
-		check_row(type, msg_rule[type].name, msg_rule[type].secret == (type == MSG_LOGIN || type == MSG_HASH));
+		check_row(type, msg_rule[type].name,
+			  msg_rule[type].secret ==
+				  (type == MSG_LOGIN || type == MSG_HASH || type == MSG_LOOK || type == MSG_LOOKED));
+	check(msg_rule[MSG_LOOK].to == 1 << ROLE_BACKEND && msg_rule[MSG_LOOKED].to == 1 << ROLE_AUTH);
 	check(msg_rule[MSG_LOGIN].to == 1 << ROLE_AUTH && msg_rule[MSG_HASH].to == 1 << ROLE_HASH);
 	check(msg_rule[MSG_GRANT].from == (1 << ROLE_AUTH | 1 << ROLE_MASTER));
 	check(msg_rule[MSG_PEER].from == 1 << ROLE_MASTER && msg_rule[MSG_FORGET].from == 1 << ROLE_MASTER);
-	/* No descriptor reaches auth, hash or master from anybody but master, nor locker, access or state. */
+	/* No descriptor reaches auth, hash or master from anybody but master, nor locker, access, state or backend. */
 	for (unsigned type = 0; type < MSG_COUNT; type++) {
 		unsigned inner = 1 << ROLE_AUTH | 1 << ROLE_HASH | 1 << ROLE_LOCKER | 1 << ROLE_ACCESS |
-				 1 << ROLE_STATE | 1 << ROLE_MASTER;
+				 1 << ROLE_STATE | 1 << ROLE_BACKEND | 1 << ROLE_MASTER;
 
 		check_row(type, msg_rule[type].name,
 			  !(msg_rule[type].to & inner) || msg_rule[type].fds_most == 0 ||

@@ -39,13 +39,15 @@ enum {
 	L = 1 << ROLE_LOCKER, /* as root only: its root directory is the spool, so whatever lies outside is not there */
 	X = 1 << ROLE_ACCESS, /* and programs of access lists */
 	T = 1 << ROLE_STATE,
+	B = 1 << ROLE_BACKEND, /* but for that of PAM */
 	S = 1 << ROLE_STORE,
-	ALL = F | A | H | R | L | X | T | S,
+	ALL = F | A | H | R | L | X | T | B | S,
 	S_USER = S << ROLE_COUNT, /* store only where it runs as the caller, who is auth as well */
 	X_USER =
 		X
 		<< ROLE_COUNT, /* where the mail is the caller's: calls that Landlock does not know, or that find nothing */
-	OWNER = 20077,         /* of the mail */
+	B_USER = B << ROLE_COUNT, /* the same */
+	OWNER = 20077,            /* of the mail */
 	NOBODY = 65534,
 	ARGS = 6,
 	SIGNALS_ABI = 6, /* of Landlock */
@@ -78,55 +80,55 @@ static const struct {
 } attempts[] = {
 	/* files */
 	{"read /etc/shadow",            0,     SYS_openat,        {AT_FDCWD, P("/etc/shadow"), O_RDONLY}},
-	{"read /etc/passwd",            X,     SYS_openat,        {AT_FDCWD, P("/etc/passwd"), O_RDONLY}},
-	{"read /etc/passwd by openat2", X,     SYS_openat2,       {AT_FDCWD, P("/etc/passwd"), P(&reading), sizeof reading}},
-	{"read /etc/passwd by open",    X,     SYS_open,          {P("/etc/passwd"), O_RDONLY}},
-	{"read /proc/self/maps",        X,     SYS_openat,        {AT_FDCWD, P("/proc/self/maps"), O_RDONLY}},
-	{"open a device",               X,     SYS_openat,        {AT_FDCWD, P("/dev/null"), O_RDWR}},
+	{"read /etc/passwd",            X|B,     SYS_openat,        {AT_FDCWD, P("/etc/passwd"), O_RDONLY}},
+	{"read /etc/passwd by openat2", X|B,     SYS_openat2,       {AT_FDCWD, P("/etc/passwd"), P(&reading), sizeof reading}},
+	{"read /etc/passwd by open",    X|B,     SYS_open,          {P("/etc/passwd"), O_RDONLY}},
+	{"read /proc/self/maps",        X|B,     SYS_openat,        {AT_FDCWD, P("/proc/self/maps"), O_RDONLY}},
+	{"open a device",               X|B,     SYS_openat,        {AT_FDCWD, P("/dev/null"), O_RDWR}},
 	{"list /",                      L,     SYS_openat,        {AT_FDCWD, P("/"), O_RDONLY | O_DIRECTORY}},
 	{"read a password file",        A|S_USER, SYS_openat,        {AT_FDCWD, P(w.record), O_RDONLY}},
 	{"read one by openat2",         S_USER, SYS_openat2,         {AT_FDCWD, P(w.record), P(&reading), sizeof reading}},
 	{"write a password file",       0,     SYS_openat,        {AT_FDCWD, P(w.record), O_WRONLY}},
 	{"open a message",              S,     SYS_openat,        {AT_FDCWD, P(w.message), O_RDWR}},
 	{"make a file",                 S,     SYS_openat,        {AT_FDCWD, P(w.made), MADE, 0600}},
-	{"rename it",                   S|X_USER, SYS_rename,        {P(w.made), P(w.moved)}},
-	{"remove it",                   S|X_USER, SYS_unlink,        {P(w.moved)}},
+	{"rename it",                   S|X_USER|B_USER, SYS_rename,        {P(w.made), P(w.moved)}},
+	{"remove it",                   S|X_USER|B_USER, SYS_unlink,        {P(w.moved)}},
 	{"make a directory",            S,     SYS_mkdir,         {P(w.made), 0700}},
-	{"remove a directory",          S|X_USER, SYS_rmdir,         {P(w.made)}},
+	{"remove a directory",          S|X_USER|B_USER, SYS_rmdir,         {P(w.made)}},
 	{"make a file in /dev/shm",     0,     SYS_openat,        {AT_FDCWD, P("/dev/shm"), O_WRONLY | O_TMPFILE, 0600}},
 	{"make a symlink",              0,     SYS_symlink,       {P("x"), P(w.made)}},
 	{"make a FIFO",                 0,     SYS_mknod,         {P(w.moved), S_IFIFO | 0600}},
-	{"change a mode by name",       X_USER, SYS_chmod,         {P(w.message), 0600}},
+	{"change a mode by name",       X_USER|B_USER, SYS_chmod,         {P(w.message), 0600}},
 	{"open by handle",              0,     SYS_open_by_handle_at, {-1, 0, 0}},
 	{"make a file in /",            L,     SYS_openat,        {AT_FDCWD, P("/pop3d-probe"), MADE, 0600}},
-	{"rename one there",            L|S|X, SYS_renameat2,     {AT_FDCWD, P("/pop3d-probe"), AT_FDCWD, P("/pop3d-probe2"), 0}},
-	{"remove one there",            L|S|X, SYS_unlinkat,      {AT_FDCWD, P("/pop3d-probe2"), 0}},
+	{"rename one there",            L|S|X|B, SYS_renameat2,     {AT_FDCWD, P("/pop3d-probe"), AT_FDCWD, P("/pop3d-probe2"), 0}},
+	{"remove one there",            L|S|X|B, SYS_unlinkat,      {AT_FDCWD, P("/pop3d-probe2"), 0}},
 	{"give a file away",            L,     SYS_fchown,        {MESSAGE, NOBODY, -1}},
-	{"give a file to its owner",    L|S|X_USER, SYS_fchown,        {MESSAGE, OWNER, -1}},
-	{"read at an offset",           F|A|L|T|S|X, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
-	{"make a write durable",        L|T|S|X, SYS_fsync,         {MESSAGE}},
-	{"lock",                        L|S|X, SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
-	{"make a memfd",                F|S|X, SYS_memfd_create,  {P("probe"), MFD_CLOEXEC}},
+	{"give a file to its owner",    L|S|X_USER|B_USER, SYS_fchown,        {MESSAGE, OWNER, -1}},
+	{"read at an offset",           F|A|L|T|S|X|B, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
+	{"make a write durable",        L|T|S|X|B, SYS_fsync,         {MESSAGE}},
+	{"lock",                        L|S|X|B, SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
+	{"make a memfd",                F|S|X|B, SYS_memfd_create,  {P("probe"), MFD_CLOEXEC}},
 	/* sockets */
-	{"make an Internet socket",     X,     SYS_socket,        {AF_INET, SOCK_STREAM, 0}},
-	{"make a Unix socket",          X,     SYS_socket,        {AF_UNIX, SOCK_DGRAM, 0}},
-	{"make a pair of sockets",      X,     SYS_socketpair,    {AF_UNIX, SOCK_STREAM, 0, P(octet)}},
-	{"bind",                        X_USER, SYS_bind,          {SOCKET, P(&nobody_there), sizeof nobody_there}},
+	{"make an Internet socket",     X|B,     SYS_socket,        {AF_INET, SOCK_STREAM, 0}},
+	{"make a Unix socket",          X|B,     SYS_socket,        {AF_UNIX, SOCK_DGRAM, 0}},
+	{"make a pair of sockets",      X|B,     SYS_socketpair,    {AF_UNIX, SOCK_STREAM, 0, P(octet)}},
+	{"bind",                        X_USER|B_USER, SYS_bind,          {SOCKET, P(&nobody_there), sizeof nobody_there}},
 	{"connect",                     0,     SYS_connect,       {SOCKET, P(&nobody_there), sizeof nobody_there}},
 	{"listen",                      0,     SYS_listen,        {SOCKET, 1}},
 	{"accept",                      F|X,   SYS_accept4,       {LISTENER, 0, 0, 0}},
-	{"send to its peer",            F|X,   SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, 0, 0}},
-	{"send to somebody else",       X,     SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, P(&nobody_there), sizeof nobody_there}},
-	{"have an option of TCP",       F|X,   SYS_setsockopt,    {LISTENER, IPPROTO_TCP, TCP_NODELAY, P(octet), 4}},
-	{"let others linger",           X,     SYS_setsockopt,    {LISTENER, SOL_SOCKET, SO_LINGER, P(octet), sizeof octet}},
-	{"let others block",            X,     SYS_fcntl,         {LISTENER, F_SETFL, O_NONBLOCK}}, /* with 0 it would be so */
-	{"ask what is unsent",          F|X,   SYS_ioctl,         {LISTENER, TIOCOUTQ, P(octet)}},
+	{"send to its peer",            F|X|B,   SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, 0, 0}},
+	{"send to somebody else",       X|B,     SYS_sendto,        {SOCKET, P(octet), 1, MSG_NOSIGNAL, P(&nobody_there), sizeof nobody_there}},
+	{"have an option of TCP",       F|X|B,   SYS_setsockopt,    {LISTENER, IPPROTO_TCP, TCP_NODELAY, P(octet), 4}},
+	{"let others linger",           X|B,     SYS_setsockopt,    {LISTENER, SOL_SOCKET, SO_LINGER, P(octet), sizeof octet}},
+	{"let others block",            X|B,     SYS_fcntl,         {LISTENER, F_SETFL, O_NONBLOCK}}, /* with 0 it would be so */
+	{"ask what is unsent",          F|X|B,   SYS_ioctl,         {LISTENER, TIOCOUTQ, P(octet)}},
 	{"type into a terminal",        0,     SYS_ioctl,         {-1, TIOCSTI, P(octet)}},
 	/* other processes */
 	{"execve",                      X,     SYS_execve,        {P("/nothing/of/this/name"), P(no_words), P(no_words)}},
 	{"execveat",                    X,     SYS_execveat,      {-1, P("x"), P(no_words), P(no_words), 0}},
 	{"clone",                       X,     SYS_clone,         {CLONE_SIGHAND, 0, 0, 0, 0}},
-	{"clone3",                      X,     SYS_clone3,        {0, 0}},
+	{"clone3",                      X|B,     SYS_clone3,        {0, 0}},
 	{"ptrace",                      0,     SYS_ptrace,        {-1}},
 	{"read another's memory",       0,     SYS_process_vm_readv, {PARENT, 0, 0, 0, 0, 0}},
 	{"signal the parent",           0,     SYS_kill,          {PARENT, SIGCONT}},
@@ -135,15 +137,15 @@ static const struct {
 	{"tgkill the parent",           0,     SYS_tgkill,        {PARENT, PARENT, 0}},
 	{"tkill the parent",            0,     SYS_tkill,         {PARENT, 0}},
 	{"pidfd_open the parent",       X,     SYS_pidfd_open,    {PARENT, 0}},
-	{"signal by descriptor",        X,     SYS_fcntl,         {SOCKET, F_SETOWN, PARENT}},
+	{"signal by descriptor",        X|B,     SYS_fcntl,         {SOCKET, F_SETOWN, PARENT}},
 	/* more rights */
-	{"map executable memory",       X,     SYS_mmap,          {0, 4096, PROT_READ | PROT_EXEC, ANON, -1, 0}},
-	{"make memory executable",      X,     SYS_mprotect,      {P(page), 4096, PROT_READ | PROT_EXEC}},
+	{"map executable memory",       X|B,     SYS_mmap,          {0, 4096, PROT_READ | PROT_EXEC, ANON, -1, 0}},
+	{"make memory executable",      X|B,     SYS_mprotect,      {P(page), 4096, PROT_READ | PROT_EXEC}},
 	{"map memory",                  ALL,   SYS_mmap,          {0, 4096, PROT_READ | PROT_WRITE, ANON, -1, 0}},
 	{"setresuid",                   0,     SYS_setresuid,     {-1, -1, -1}},
 	{"setgroups",                   0,     SYS_setgroups,     {-1, 0}},
 	{"capset",                      0,     SYS_capset,        {0, 0}},
-	{"prctl",                       X,     SYS_prctl,         {PR_GET_DUMPABLE}},
+	{"prctl",                       X|B,     SYS_prctl,         {PR_GET_DUMPABLE}},
 	{"chroot",                      0,     SYS_chroot,        {P("/nothing/of/this/name")}},
 	{"mount",                       0,     SYS_mount,         {0, P("/nothing/of/this/name"), 0, 0, 0}},
 	{"unshare",                     0,     SYS_unshare,       {0}},
@@ -152,7 +154,7 @@ static const struct {
 	{"io_uring",                    0,     SYS_io_uring_setup, {0, 0}},
 	{"userfaultfd",                 0,     SYS_userfaultfd,   {-1}},
 	{"keyctl",                      0,     SYS_keyctl,        {-1, 0, 0, 0, 0}},
-	{"another filter",              X,     SYS_seccomp,       {-1, 0, 0}},
+	{"another filter",              X|B,     SYS_seccomp,       {-1, 0, 0}},
 	{"an event loop",               ALL,   SYS_epoll_create1, {0}},
 	{"an answer to master",         ALL,   SYS_getpid,        {0}},
 };
@@ -198,6 +200,10 @@ static struct confinement walls(enum role role, bool root)
 		c.dirs[0] = w.look;
 	if (role == ROLE_ACCESS)
 		c.programs = &no_programs;
+	if (role == ROLE_BACKEND) {
+		c.backend = &no_programs;
+		c.module = "sql";
+	}
 	if (!root)
 		return c;
 	c.privs.id = role == ROLE_STORE ? (struct identity){OWNER, OWNER} : (struct identity){NOBODY, NOBODY};

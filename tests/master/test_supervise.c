@@ -98,6 +98,12 @@ size_t auth_cache_octets(const struct conf *cf)
 	return 0;
 }
 
+size_t auth_pools_octets(const struct conf *cf)
+{
+	(void)cf;
+	return 0;
+}
+
 size_t state_octets(void)
 {
 	return 0;
