@@ -202,7 +202,8 @@ enum next cmd_quit(struct session *s, const struct args *a)
 {
 	(void)a;
 	const struct conf *cf = s->front->conf;
-	bool marks = cf->expire_days > 0 && cf->expire_days != UINT32_MAX && cf->expire_mark == EXPIRE_HEADER;
+	bool marks = cf->mailbox.update_flags ||
+		     (cf->expire_days > 0 && cf->expire_days != UINT32_MAX && cf->expire_mark == EXPIRE_HEADER);
 	bool due = s->state == TRANSACTION && s->view.due <= (uint64_t)(clock_wall_ns() / 1000000000);
 
 	if ((s->view.deleted > 0 || s->view.whole || due || (marks && s->last_fetched > 0)) &&

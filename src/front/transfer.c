@@ -80,8 +80,11 @@ static enum next gone(struct session *s)
 
 static enum next fetch(struct session *s, bool walks)
 {
-	struct msg_fetch q = {
-		.sid = s->sid, .msgno = s->transfer.msgno, .octets = walks ? AHEAD_OCTETS : 0, .taken = s->taken};
+	struct msg_fetch q = {.sid = s->sid,
+			      .msgno = s->transfer.msgno,
+			      .octets = walks ? AHEAD_OCTETS : 0,
+			      .taken = s->taken,
+			      .preview = s->transfer.is_preview};
 
 	body_drop(s);
 	s->taken = 0;
@@ -92,6 +95,7 @@ static enum next fetch(struct session *s, bool walks)
 enum next transfer_start(struct session *s, uint32_t msgno, const struct message *m, bool is_top, uint64_t body_lines)
 {
 	struct transfer *t = &s->transfer;
+	bool is_preview = is_top && body_lines < m->lines;                /* which has fewer of the body */
 	bool walks = msgno == s->last_fetched + 1 && is_top == t->is_top; /* TOP 1, RETR 1, TOP 2 is no walk */
 
 	wire_init(&t->wire, s->view.rules, body_lines);
@@ -101,9 +105,13 @@ enum next transfer_start(struct session *s, uint32_t msgno, const struct message
 	t->crc = m->crc;
 	t->crc_so_far = 0;
 	t->done = 0;
+	bool is_ahead =
+		t->ahead == msgno && t->body.n >= t->raw && t->is_preview == is_preview; /* store hears one of both */
+
 	t->is_top = is_top;
+	t->is_preview = is_preview;
 	s->last_fetched = msgno;
-	if (t->ahead == msgno && t->body.n >= t->raw) {
+	if (is_ahead) {
 		s->taken++;
 		return begin(s);
 	}

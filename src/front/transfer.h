@@ -23,6 +23,7 @@ struct transfer {
 	uint32_t crc, crc_so_far;
 	uint32_t msgno;
 	bool is_top;
+	bool is_preview; /* of less than the whole body */
 	struct file file;
 	uint64_t file_at;   /* where the message begins in it */
 	struct slice body;  /* raw octets in memory, from here on */

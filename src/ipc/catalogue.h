@@ -291,10 +291,10 @@ struct msg_advance {
 
 struct msg_fetch {
 	uint64_t sid;
-	uint32_t msgno;  /* this one in any case */
-	uint32_t octets; /* and those behind it as far as they fit into so many stored octets; 0: no more */
-	uint32_t taken;  /* of those that came behind the message that was fetched before, so many were retrieved */
-	uint32_t pad;
+	uint32_t msgno;   /* this one in any case */
+	uint32_t octets;  /* and those behind it as far as they fit into so many stored octets; 0: no more */
+	uint32_t taken;   /* of those that came behind the message that was fetched before, so many were retrieved */
+	uint32_t preview; /* 1: a TOP of less than the whole body; so with those behind it that will be taken */
 };
 
 /* Either bulk: `count` whole messages one after the other, or one descriptor of a regular file that

@@ -11,7 +11,6 @@
 #include "store/driver.h"
 #include "store/room.h"
 #include "store/shift.h"
-#include "store/stamp.h"
 
 enum { GROWN_MOST = 16 }; /* times that a file may have grown while it was copied */
 
@@ -177,6 +176,7 @@ static bool gather(struct gathered *g, const char *p, size_t n)
 
 struct edits {
 	const struct edit *next, *end;
+	const char *texts;
 	bool begun; /* the next one's text is written */
 };
 
@@ -186,12 +186,10 @@ static bool edit_piece(struct gathered *g, struct edits *e, uint64_t at, size_t 
 	size_t i = 0;
 
 	for (; e->next < e->end && e->next->from < at + n; e->next++, e->begun = false) {
-		char line[STAMP_LINE];
 		size_t stop = e->begun ? i : (size_t)(e->next->from - at);
 
 		if (!gather(g, piece + i, stop - i) ||
-		    (!e->begun && e->next->stamp != 0 &&
-		     !gather(g, line, stamp_line(line, e->next->stamp, e->next->crlf != 0))))
+		    (!e->begun && !gather(g, e->texts + e->next->text_at, e->next->octets)))
 			return false;
 		e->begun = true;
 		if (e->next->to > at + n)
@@ -201,10 +199,9 @@ static bool edit_piece(struct gathered *g, struct edits *e, uint64_t at, size_t 
 	return gather(g, piece + i, n - i);
 }
 
-static enum err copy_edited(int from, int to, uint64_t end, const struct edit *edit, size_t n, struct why *why)
+static enum err copy_edited(int from, int to, uint64_t end, struct edits e, struct why *why)
 {
 	static struct gathered g; /* a process does one thing at a time */
-	struct edits e = {edit, edit + n, false};
 	uint64_t at = 0;
 
 	g.fd = to;
@@ -228,6 +225,7 @@ struct change {
 	const struct cut *cut;
 	const struct edit *edit; /* NULL: cuts */
 	size_t n;
+	const char *texts;
 };
 
 /* *impossible: nothing is wrong, but a copy beside it cannot be made. */
@@ -239,8 +237,9 @@ static enum err rewrite(const struct cut_file *f, struct change ch, uint64_t oct
 	if (spool_new(f->spool, &fd, why) != OK)
 		return ERR_TEMP;
 	errno = 0;
-	enum err err = ch.edit ? copy_edited(f->fd, fd, octets, ch.edit, ch.n, why)
-			       : copy(f->fd, fd, 0, octets, (struct cuts){ch.cut, ch.cut + ch.n}, why);
+	enum err err =
+		ch.edit ? copy_edited(f->fd, fd, octets, (struct edits){ch.edit, ch.edit + ch.n, ch.texts, false}, why)
+			: copy(f->fd, fd, 0, octets, (struct cuts){ch.cut, ch.cut + ch.n}, why);
 
 	if (err == OK)
 		err = copy_grown(f->fd, fd, &octets, why);
@@ -287,7 +286,8 @@ static bool are_edits_sane(const struct edit *edit, size_t n, uint64_t octets)
 	return true;
 }
 
-enum err cut_edit(const struct cut_file *f, const struct edit *edit, size_t n, bool *impossible, struct why *why)
+enum err cut_edit(const struct cut_file *f, const struct edit *edit, size_t n, const char *texts, bool *impossible,
+		  struct why *why)
 {
 	struct stat st = {0};
 	enum err err = look(f, NULL, 0, &st, why);
@@ -300,5 +300,5 @@ enum err cut_edit(const struct cut_file *f, const struct edit *edit, size_t n, b
 	*impossible = !f->may_rename || st.st_nlink != 1;
 	if (*impossible)
 		return fail(why, ERR_PERM, "%s can only be changed in place, where it cannot grow", f->spool->name);
-	return rewrite(f, (struct change){.edit = edit, .n = n}, (uint64_t)st.st_size, impossible, why);
+	return rewrite(f, (struct change){.edit = edit, .n = n, .texts = texts}, (uint64_t)st.st_size, impossible, why);
 }

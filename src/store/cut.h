@@ -22,11 +22,11 @@ struct cut {
 	uint64_t from, to; /* octets that go: from <= octet < to */
 };
 
-/* Octets that another text takes the place of: the header with a stamp (store/stamp_write.h), where `stamp' is not 0. */
+/* Octets that another text takes the place of. */
 struct edit {
 	uint64_t from, to; /* equal: nothing goes */
-	uint32_t stamp;
-	uint32_t crlf; /* 1: its line ends so */
+	uint64_t text_at;  /* of all texts */
+	uint64_t octets;   /* of this one */
 };
 
 struct cut_file {
@@ -40,6 +40,7 @@ struct cut_file {
  * mailbox until it has been replayed, and the locks must stay. An error can also mean that all is done but not known to be durable. */
 enum err cut_apply(const struct cut_file *f, const struct cut *cut, size_t n, struct why *why);
 
-/* Edits are sorted and apart. By rewriting alone: where the file can grow in no other way, or there is no room, *impossible, with an error; nothing
+/* Edits are sorted and apart; `texts' has what they say. By rewriting alone: where the file can grow in no other way, or there is no room, *impossible, with an error; nothing
  * has changed then. */
-enum err cut_edit(const struct cut_file *f, const struct edit *edit, size_t n, bool *impossible, struct why *why);
+enum err cut_edit(const struct cut_file *f, const struct edit *edit, size_t n, const char *texts, bool *impossible,
+		  struct why *why);

@@ -35,12 +35,15 @@ struct changes {
 	uint32_t count;         /* of the maildrop's messages */
 	const uint8_t *stamped; /* likewise: a header is to have its stamp (store/stamp.h); NULL: none */
 	uint32_t stamp;         /* of those that have none in the index */
+	const uint8_t *flagged; /* likewise: flags are to be written (store/flags.h); NULL: none */
+	const uint8_t *seen;    /* likewise: have been retrieved, beside those of which the index says it; NULL: none */
 };
 
 struct outcome {
 	uint32_t deleted;   /* are gone, durably; those that somebody else has removed are counted */
 	uint32_t failed;    /* are still there */
 	uint32_t unstamped; /* have no header: that is not worth an error */
+	uint32_t unflagged; /* flags could not be written: nor is that */
 	struct why unstamped_why;
 };
 
@@ -86,7 +89,7 @@ struct store_driver {
 	 * that came since stays, and so does a message that is no longer what the session saw: that one fails. After a power
 	 * cut each message is there whole or not at all. `out` is valid in any case. A driver that knows what is left says so in
 	 * `left`, which is empty; with the stamps of how that looks now the next session need not scan.
-	 * Then writes headers, as far as it can; each message is there as it was, or has it. */
+	 * Then writes headers and flags, as far as it can; each message is there as it was, or has them. */
 	enum err (*commit)(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
 			   struct why *why);
 

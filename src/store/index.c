@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "store/flags.h"
 #include "store/stamp.h"
 #include "store/uidl.h"
 
@@ -25,6 +26,7 @@ enum {
 	BLOCKS_SMALL = 64, /* so many of less than BLOCK_MOST: it is written anew, with larger ones */
 	ROOM_STEP = 16,
 	ROOM_MOST = NAME_OCTETS + 1,
+	MARKED = STAMP_HEADER | STAMP_FOREIGN | STAMP_LEFT | FLAGS_ALL, /* of a record's flags, what is in its mark */
 };
 static const char magic[8] = "pop3idx";
 static const int64_t settle_ns = 2 * 1000000000LL; /* a change this short before a look may have been missed by it */
@@ -108,13 +110,14 @@ static struct index_mark mark_get(uint32_t i, const struct index_entry *e)
 
 static void mark_set(uint32_t i, struct index_entry *e, uint32_t stamp, uint32_t where)
 {
-	e->mark = (struct index_mark){.stamp = stamp, .where = where & (STAMP_HEADER | STAMP_FOREIGN | STAMP_LEFT)};
+	e->mark = (struct index_mark){.stamp = stamp, .where = where & MARKED};
 	e->mark.check = mark_check(i, &e->mark, e->id);
 }
 
 /* What the head says of all of them. */
 static void mark_note(struct index *ix, uint32_t stamp, uint32_t where)
 {
+	ix->flagged = ix->flagged && !flags_pending(where);
 	if (stamp == 0)
 		return;
 	if (ix->oldest == 0 || stamp < ix->oldest)
@@ -188,7 +191,8 @@ static void from_head(struct index *ix, int fd, const struct index_head *h)
 			     .records = place_of(h->block, h->room),
 			     .settled = true,
 			     .oldest = h->oldest,
-			     .unwritten = h->unwritten != 0};
+			     .unwritten = h->unwritten != 0,
+			     .flagged = h->flagged == 1};
 	memcpy(ix->stamp, h->stamp, sizeof ix->stamp);
 	memcpy(ix->notes, h->notes, sizeof ix->notes);
 	for (int i = 0; i < STAMPS; i++) {
@@ -429,7 +433,7 @@ static bool write_run(struct index *ix, const struct scan *s, uint32_t k, uint32
 		uint32_t stamp = rec[i].stamp, flags = rec[i].flags;
 
 		rec[i].stamp = 0;
-		rec[i].flags = (flags & ~(uint32_t)STAMP_FLAGS) | UIDL_SETTLED;
+		rec[i].flags = (flags & ~(uint32_t)(STAMP_FLAGS | FLAGS_ALL)) | UIDL_SETTLED;
 		entry[i] = (struct index_entry){.id = e->id, .at = e->at, .name_len = e->name_len, .dir = e->dir};
 		mark_set(at + i, &entry[i], stamp, flags);
 		mark_note(ix, stamp, flags);
@@ -464,6 +468,7 @@ static bool write_messages(struct index *ix, const struct store_driver *driver, 
 	h.marks = ix->marks;
 	h.oldest = ix->oldest;
 	h.unwritten = ix->unwritten;
+	h.flagged = ix->flagged;
 	h.octets = ix->octets;
 	h.taken_ns = taken_ns;
 	memcpy(h.stamp, s->stamp, sizeof h.stamp);
@@ -482,7 +487,7 @@ static bool write_all(int fd, const struct store_driver *driver, const struct sc
 	while (block < BLOCK_MOST && block < s->count)
 		block *= 2;
 	room = room < ROOM_MOST ? room : ROOM_MOST;
-	struct index ix = {.fd = fd, .room = room, .marks = 1, .records = place_of(block, room)};
+	struct index ix = {.fd = fd, .room = room, .marks = 1, .flagged = true, .records = place_of(block, room)};
 
 	return write_messages(&ix, driver, s, taken_ns);
 }
@@ -563,18 +568,19 @@ static bool head_write(const struct index *ix, int fd)
 		return false;
 	h.oldest = ix->oldest;
 	h.unwritten = ix->unwritten;
+	h.flagged = ix->flagged;
 	h.head_crc = head_crc(&h);
 	return write_at(fd, &h, sizeof h, 0);
 }
 
-/* What the head says of stamps comes before the first of them: it may say too much, and never too little. */
-static bool head_mark(struct index *ix, int fd, uint32_t stamp)
+/* What the head says of stamps and flags comes before the first of them: it may say too much, and never too little. */
+static bool head_mark(struct index *ix, int fd, uint32_t stamp, bool seen)
 {
-	if (ix->unwritten && ix->oldest != 0 && ix->oldest <= stamp)
+	if ((stamp == 0 || (ix->unwritten && ix->oldest != 0 && ix->oldest <= stamp)) && !(seen && ix->flagged))
 		return true;
 	const struct index was = *ix;
 
-	mark_note(ix, stamp, 0);
+	mark_note(ix, stamp, FLAGS_WRITTEN | (seen ? FLAGS_SEEN : 0));
 	if (head_write(ix, fd))
 		return true;
 	*ix = was;
@@ -584,11 +590,27 @@ static bool head_mark(struct index *ix, int fd, uint32_t stamp)
 void index_tried(struct index *ix, int fd)
 {
 	ix->unwritten = false;
+	ix->flagged = true;
 	(void)head_write(ix, fd); /* or it is tried again */
 }
 
+/* Whether the mark changes. */
+static bool mark_add(uint32_t i, struct index_entry *e, uint32_t stamp, bool seen)
+{
+	const struct index_mark was = mark_get(i, e);
+	uint32_t where =
+		seen && !(was.where & FLAGS_SEEN) ? (was.where | FLAGS_SEEN) & ~(uint32_t)FLAGS_LEFT : was.where;
+
+	if (was.stamp != 0)
+		stamp = was.stamp;
+	if (stamp == was.stamp && where == was.where)
+		return false;
+	mark_set(i, e, stamp, where);
+	return true;
+}
+
 /* `n` messages that lie in one block. */
-static bool mark_run(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp)
+static bool mark_run(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp, bool seen)
 {
 	static struct index_entry entry[BLOCK_MOST];
 	uint32_t first = n, last = 0;
@@ -596,32 +618,41 @@ static bool mark_run(struct index *ix, int fd, uint32_t from, uint32_t n, uint32
 	if (!read_at(fd, entry, n * sizeof *entry, entry_at(ix, from)))
 		return false;
 	for (uint32_t k = 0; k < n; k++) {
-		const struct index_mark mark = mark_get(from + k, &entry[k]);
-
-		if (mark.stamp != 0)
+		if (!mark_add(from + k, &entry[k], stamp, seen))
 			continue;
-		mark_set(from + k, &entry[k], stamp, mark.where);
 		first = first < n ? first : k;
 		last = k;
 	}
 	return first == n ||
-	       (head_mark(ix, fd, stamp) &&
+	       (head_mark(ix, fd, stamp, seen) &&
 		write_at(fd, entry + first, (last + 1 - first) * sizeof *entry, entry_at(ix, from + first)));
 }
 
-enum err index_mark(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp, struct why *why)
+enum err index_mark(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp, bool seen, struct why *why)
 {
 	for (uint32_t run; n > 0; from += run, n -= run) {
 		run = listing_run(&ix->records, from);
 		run = run < n ? run : n;
-		if (!mark_run(ix, fd, from, run, stamp))
+		if (!mark_run(ix, fd, from, run, stamp, seen))
 			return fail_errno(why, ERR_TEMP, "mark messages in the index");
 	}
 	return OK;
 }
 
-enum err index_stamped(const struct index *ix, uint32_t newest, uint32_t but, uint8_t *set, uint32_t *found,
-		       struct why *why)
+/* Which marks are looked for. */
+struct wanted {
+	uint32_t newest, but; /* stamps: as for index_stamped */
+	bool unflagged;
+};
+
+static bool is_wanted(const struct wanted *w, const struct index_mark *mark)
+{
+	return w->unflagged ? flags_pending(mark->where & ~(uint32_t)FLAGS_LEFT)
+			    : mark->stamp != 0 && mark->stamp <= w->newest && !(mark->where & w->but);
+}
+
+static enum err find_marks(const struct index *ix, const struct wanted *w, uint8_t *set, uint32_t *found,
+			   struct why *why)
 {
 	static struct index_entry entry[BLOCK_MOST];
 
@@ -634,13 +665,24 @@ enum err index_stamped(const struct index *ix, uint32_t newest, uint32_t but, ui
 		for (uint32_t k = 0, i = from; k < n; k++, i++) {
 			const struct index_mark mark = mark_get(i, &entry[k]);
 
-			if (mark.stamp == 0 || mark.stamp > newest || mark.where & but || set[i / 8] >> i % 8 & 1)
+			if (!is_wanted(w, &mark) || set[i / 8] >> i % 8 & 1)
 				continue;
 			set[i / 8] |= (uint8_t)(1 << i % 8);
 			++*found;
 		}
 	}
 	return OK;
+}
+
+enum err index_stamped(const struct index *ix, uint32_t newest, uint32_t but, uint8_t *set, uint32_t *found,
+		       struct why *why)
+{
+	return find_marks(ix, &(struct wanted){.newest = newest, .but = but}, set, found, why);
+}
+
+enum err index_unflagged(const struct index *ix, uint8_t *set, uint32_t *found, struct why *why)
+{
+	return find_marks(ix, &(struct wanted){.unflagged = true}, set, found, why);
 }
 
 enum err index_memfd(int *fd, const struct store_driver *driver, const struct scan *s, int64_t taken_ns,

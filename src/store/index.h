@@ -34,15 +34,15 @@ struct index_head {
 	uint64_t sum;       /* of the checksums of all messages */
 	uint32_t oldest;    /* stamp: no message has an older one; 0: none has any */
 	uint32_t unwritten; /* 1: there may be a stamp that no header has */
-	uint32_t pad;
-	uint32_t head_crc; /* of the head before this */
+	uint32_t flagged;   /* 1: no message has flags that are to be written (flags_pending of store/flags.h) */
+	uint32_t head_crc;  /* of the head before this */
 };
 
-/* When a message was first retrieved (store/stamp.h). It changes while the rest stays, so it has a checksum of its own, begun with the message's
+/* When a message was first retrieved (store/stamp.h), and what was told of it (store/flags.h). It changes while the rest stays, so it has a checksum of its own, begun with the message's
  * position, of it before `check' and of the message's id. One that is torn is none. */
 struct index_mark {
 	uint32_t stamp;
-	uint32_t where; /* of STAMP_HEADER, STAMP_FOREIGN and STAMP_LEFT */
+	uint32_t where; /* of STAMP_HEADER, STAMP_FOREIGN, STAMP_LEFT and FLAGS_ALL */
 	uint32_t check;
 };
 
@@ -76,7 +76,7 @@ struct index {
 		[STAMPS]; /* what this stamp is of had last changed long enough before: the same stamp is the same thing */
 	bool settled;     /* all of them */
 	uint32_t oldest; /* as in the head */
-	bool unwritten;
+	bool unwritten, flagged;
 };
 
 /* Where an index lies. */
@@ -140,15 +140,18 @@ enum err index_ids(const struct index *ix, void (*each)(void *arg, uint64_t id),
 /* The same file, open for writing, if `place' still has it; else -1. */
 int index_writer(const struct index *ix, const struct index_place *place);
 
-/* Gives those of `n' messages from position `from' on that have no stamp this one, through `fd' of index_writer: it is there whatever happens to
- * this process. Torn by a crash of the machine it is none. */
-enum err index_mark(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp, struct why *why);
+/* Gives those of `n' messages from position `from' on that have no stamp this one (0: none), and FLAGS_SEEN where `seen', through `fd' of index_writer: it is
+ * there whatever happens to this process. Torn by a crash of the machine it is none. */
+enum err index_mark(struct index *ix, int fd, uint32_t from, uint32_t n, uint32_t stamp, bool seen, struct why *why);
 
 /* Sets bits (as in struct changes) of all messages that have a stamp not above `newest', and no flag of `but'; *found of them were not set. */
 enum err index_stamped(const struct index *ix, uint32_t newest, uint32_t but, uint8_t *set, uint32_t *found,
 		       struct why *why);
 
-/* Stamps without headers are no reason any more for a commit: it has been tried. */
+/* Likewise of all messages with flags that are to be written, also where that could not be done. */
+enum err index_unflagged(const struct index *ix, uint8_t *set, uint32_t *found, struct why *why);
+
+/* Stamps without headers, and flags, are no reason any more for a commit: it has been tried. */
 void index_tried(struct index *ix, int fd);
 
 void index_close(struct index *ix);

@@ -1,6 +1,6 @@
 /* store/maildir.c - the Maildir driver: a file per message in new/ or cur/; tmp/ is the deliverers'
  *
- * Nothing is renamed or marked here: new/ stays new/ for the programs that care. Entry.dir is an enum maildir_dir. */
+ * Nothing is renamed or marked but where `update-flags' says so: new/ stays new/ for the programs that care. Entry.dir is an enum maildir_dir. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/flags.h"
 #include "store/maildir.h"
 #include "store/maildrop.h"
+#include "store/mu_prop.h"
 
 static const char *const subdirs[] = {"tmp", "new", "cur"};
 
@@ -192,6 +194,8 @@ struct commit {
 	const struct maildrop *md;
 	const struct changes *ch;
 	struct maildir_stamped stamped;
+	uint32_t uid;             /* the next number of a message, and of all that have none; 0: no flags are written */
+	struct why flags_why;     /* why not */
 	struct maildir_list list; /* read when a name is not there any more */
 	bool listed;
 	bool touched[DIRS];
@@ -301,49 +305,135 @@ static enum err try_stamp(struct commit *c, const struct message *m, const struc
 	return err;
 }
 
-/* All that is left, with the headers that are written now: so the next scan knows these files. Names may have changed since. */
-static enum err stamp_one(struct commit *c, const struct scan *known, uint32_t i, struct outcome *out,
-			  struct scan *left)
+static bool is_set(const uint8_t *set, uint32_t i)
 {
-	struct listing_rec r = known->rec[i];
-	struct scan_entry e = known->entry[i];
-	struct slice name = scan_name(known, i);
+	return set && set[i / 8] >> i % 8 & 1;
+}
+
+/* What goes wrong with one message. */
+static void stamp_one(struct commit *c, bool twin, struct message *m, struct outcome *out)
+{
 	enum maildir_there there = MAILDIR_THERE;
 	struct why why = {""};
 
-	if (c->ch->stamped[i / 8] >> i % 8 & 1) {
-		struct message m = {.rec = r, .entry = e};
+	c->stamped = (struct maildir_stamped){.stamp = m->rec.stamp > 0 ? m->rec.stamp : c->ch->stamp};
+	enum err err =
+		twin ? fail(&why, ERR_PERM, "another file has its name") : with_message(c, m, try_stamp, &there, &why);
 
-		(void)slice_cstr(name, m.name, sizeof m.name);
-		c->stamped = (struct maildir_stamped){.stamp = r.stamp > 0 ? r.stamp : c->ch->stamp};
-		enum err err = maildir_is_twin(known, i) ? fail(&why, ERR_PERM, "another file has its name")
-							 : with_message(c, &m, try_stamp, &there, &why);
-
-		if (err == OK && there == MAILDIR_THERE) {
-			r = c->stamped.rec;
-			e = c->stamped.entry;
-			name = slice_str(c->stamped.name);
-		} else if (err != OK) {
-			r.stamp = c->stamped.stamp;
-			r.flags |= STAMP_LEFT;
-			out->unstamped++;
-			out->unstamped_why = why;
-		}
+	if (err == OK && there == MAILDIR_THERE) {
+		m->rec = c->stamped.rec;
+		m->entry = c->stamped.entry;
+		memcpy(m->name, c->stamped.name, sizeof m->name);
+	} else if (err != OK) {
+		m->rec.stamp = c->stamped.stamp;
+		m->rec.flags |= STAMP_LEFT;
+		out->unstamped++;
+		out->unstamped_why = why;
 	}
-	maildir_note(left, e.dir, name, e.id);
-	return scan_add(left, &r, &e, name, NULL);
 }
 
-static void stamp_all(struct commit *c, const uint8_t *gone, struct outcome *out, struct scan *left)
+/* ---- flags ---- */
+
+/* No name is taken that somebody has; one that is gone is looked for. Contents do not matter. */
+static enum err try_flag(struct commit *c, const struct message *m, const struct maildir_path *path,
+			 enum maildir_there *there, struct why *why)
+{
+	struct slice name = slice_str(path->text + sizeof maildir_dirs[0]);
+	struct maildir_path to;
+	struct stat st;
+
+	*there = MAILDIR_GONE;
+	if (fstatat(c->md->fd, path->text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? OK : fail_errno(why, storage_err(errno), "stat %s", path->text);
+	if (st.st_ino != m->entry.id || !S_ISREG(st.st_mode))
+		return OK;
+	if (!maildir_flagged_name(name, c->uid, m->rec.flags & FLAGS_SEEN, c->stamped.name))
+		return fail(why, ERR_PERM, "%s would have too long a name", path->text);
+	maildir_path(&to, DIR_CUR, slice_str(c->stamped.name));
+	if (strcmp(path->text, to.text) != 0 &&
+	    renameat2(c->md->fd, path->text, c->md->fd, to.text, RENAME_NOREPLACE) < 0)
+		return errno == ENOENT ? OK : fail_errno(why, storage_err(errno), "rename %s", path->text);
+	*there = MAILDIR_THERE;
+	touch(c, path);
+	touch(c, &to);
+	return OK;
+}
+
+static void flag_one(struct commit *c, bool twin, struct message *m, struct outcome *out)
+{
+	bool numbered = maildir_uid(slice_str(m->name)) > 0;
+	enum maildir_there there = MAILDIR_THERE;
+	struct why why = c->flags_why;
+	enum err err = ERR_PERM;
+
+	if (c->uid > 0)
+		err = twin ? fail(&why, ERR_PERM, "another file has its name")
+			   : with_message(c, m, try_flag, &there, &why);
+	if (err == OK && there == MAILDIR_THERE) {
+		memcpy(m->name, c->stamped.name, sizeof m->name);
+		m->entry.dir = DIR_CUR;
+		m->rec.flags = flags_written(m->rec.flags);
+		c->uid += !numbered;
+	} else if (err != OK) {
+		m->rec.flags = flags_left(m->rec.flags);
+		out->unflagged++;
+		out->unstamped_why = why;
+	}
+}
+
+/* The first new number: above all that were given. They are spoken for before a file has one, also if it never gets it. */
+static void begin_flags(struct commit *c, const struct scan *known)
+{
+	static struct mu_prop prop; /* a process does one thing at a time */
+	enum err err = mu_prop_read(c->md->fd, &prop, &c->flags_why);
+	uint32_t next = prop.next > 0 ? prop.next : 1, without = 0;
+
+	for (uint32_t i = 0; i < known->count; i++, scan_pass(i)) {
+		uint32_t uid = maildir_uid(scan_name(known, i));
+
+		without += uid == 0 && is_set(c->ch->flagged, i) && !is_set(c->ch->deleted, i);
+		next = uid >= next && uid < UINT32_MAX ? uid + 1 : next;
+	}
+	if (err == OK && prop.old)
+		err = fail(&c->flags_why, ERR_PERM, "its names have flags of an old Mailutils");
+	if (err == OK && next > UINT32_MAX - without)
+		err = fail(&c->flags_why, ERR_PERM, "there are no more numbers");
+	if (err == OK)
+		err = mu_prop_write(c->md->fd, &prop, next + without, true, &c->flags_why);
+	c->uid = err == OK ? next : 0;
+}
+
+/* All that is left, with what is written now: so the next scan knows these files. Names may have changed since. */
+static enum err write_one(struct commit *c, const struct scan *known, uint32_t i, struct outcome *out,
+			  struct scan *left)
+{
+	struct message m = {.rec = known->rec[i], .entry = known->entry[i]};
+	bool stamps = is_set(c->ch->stamped, i), flags = is_set(c->ch->flagged, i);
+	bool twin = (stamps || flags) && maildir_is_twin(known, i);
+
+	(void)slice_cstr(scan_name(known, i), m.name, sizeof m.name);
+	if (is_set(c->ch->seen, i))
+		m.rec.flags |= FLAGS_SEEN;
+	if (stamps)
+		stamp_one(c, twin, &m, out);
+	if (flags)
+		flag_one(c, twin, &m, out);
+	maildir_note(left, m.entry.dir, slice_str(m.name), m.entry.id);
+	return scan_add(left, &m.rec, &m.entry, slice_str(m.name), NULL);
+}
+
+static void write_all(struct commit *c, struct outcome *out, struct scan *left)
 {
 	struct scan known = {0};
 	enum err err = index_load(&c->md->index, &known, NULL);
 
 	if (err == OK && known.count != c->ch->count)
 		err = ERR_TEMP;
+	if (err == OK && c->ch->flagged)
+		begin_flags(c, &known);
 	for (uint32_t i = 0; i < known.count && err == OK; i++)
-		if (!(gone[i / 8] >> i % 8 & 1))
-			err = stamp_one(c, &known, i, out, left);
+		if (!is_set(c->ch->deleted, i))
+			err = write_one(c, &known, i, out, left);
 	if (err != OK)
 		scan_done(left);
 	scan_done(&known);
@@ -366,8 +456,8 @@ static enum err maildir_commit(const struct maildrop *md, const struct changes *
 			first = err;
 		*(err == OK ? &out->deleted : &out->failed) += 1;
 	}
-	if (ch->stamped) /* else names change all the time, and a list of them costs little */
-		stamp_all(&c, ch->deleted, out, left);
+	if (ch->stamped || ch->flagged) /* else names change all the time, and a list of them costs little */
+		write_all(&c, out, left);
 	maildir_list_done(&c.list);
 	err = sync_dirs(&c, first == OK ? why : NULL);
 	return first != OK ? first : err;

@@ -26,6 +26,15 @@ uint32_t maildir_flags(struct slice name);
 /* The driver's unmark. */
 enum err maildir_unmark(const struct maildrop *md, const struct scan *s, struct why *why);
 
+/* ---- maildir_flags.c ---- */
+
+/* The number in a name, `,u='; 0: it has none. */
+uint32_t maildir_uid(struct slice name);
+
+/* The name of a message that was seen: in `,a=' there is an O, it has a number (`uid', if it had none), and where it was `read' the flag S. False: it would be
+ * too long. */
+bool maildir_flagged_name(struct slice name, uint32_t uid, bool read, char to[NAME_OCTETS + 1]);
+
 /* ---- maildir_stamp.c ---- */
 
 /* A file whose header is to have a stamp, and what it is then. */

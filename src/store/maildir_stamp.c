@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "store/header_edit.h"
 #include "store/maildir.h"
 #include "store/maildrop.h"
-#include "store/stamp_write.h"
 
 /* ---- sizes in names ---- */
 
@@ -70,18 +70,21 @@ static void rename_resized(const struct maildrop *md, const struct maildir_path 
 static enum err write_file(const struct maildrop *md, const struct maildir_path *path, const char *tmp,
 			   struct maildir_stamped *s, struct stat *st, uint64_t *wire, struct why *why)
 {
+	struct header_edit e;
 	int from = maildir_open_message(md, path), to = -1;
 	struct stat made;
 	enum err err = from >= 0 && fstat(from, st) == 0 ? OK : fail_errno(why, ERR_TEMP, "open %s", path->text);
 
+	if (err == OK && !header_edit(&e, from, 0, s->rec.raw, &(struct header_want){.stamp = s->stamp}))
+		err = fail(why, ERR_PERM, "its header has no end");
 	if (err == OK)
 		to = openat(md->fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (err == OK && to < 0)
 		err = fail_errno(why, storage_err(errno), "create %s", tmp);
 	if (err == OK)
-		err = stamp_copy(from, 0, to, MAILDIR_RULES, s->stamp, &s->rec, wire, why);
+		err = header_copy(&e, from, 0, to, MAILDIR_RULES, &s->rec, wire, why);
 	if (err == OK)
-		err = stamp_dress(to, st, why);
+		err = header_dress(to, st, why);
 	if (err == OK && fstat(to, &made) == 0) {
 		s->entry.id = made.st_ino;
 		s->entry.at = storage_ns(made.st_mtim);
@@ -111,7 +114,7 @@ enum err maildir_stamp_file(const struct maildrop *md, const struct message *m, 
 	bool is_there = true;
 
 	if (err == OK)
-		err = stamp_exchange(md->fd, tmp, path->text, &st, &is_there, why);
+		err = header_exchange(md->fd, tmp, path->text, &st, &is_there, why);
 	*there = is_there ? MAILDIR_THERE : MAILDIR_GONE;
 	if (err == OK && is_there)
 		rename_resized(md, path, wire, s);

@@ -27,9 +27,10 @@ struct maildrop_setup {
 	int journal_dir;             /* of the owner's journals, borrowed; -1: none */
 	int uidl_dir;                /* of the owner's durable files of unique-ids, borrowed; -1: none are kept */
 	const char *uidl_format, *uidl_pattern; /* of `mailbox'; borrowed; NULL: auto */
-	bool read_only; /* mail that is nobody's whom we serve: nothing is made or removed beside it */
-	bool mh_backup; /* what is deleted of an MH folder stays there as `,NUMBER' */
-	bool undelete;  /* deletion marks are cleared when it is opened */
+	bool read_only;    /* mail that is nobody's whom we serve: nothing is made or removed beside it */
+	bool mh_backup;    /* what is deleted of an MH folder stays there as `,NUMBER' */
+	bool undelete;     /* deletion marks are cleared when it is opened */
+	bool update_flags; /* store/flags.h */
 	struct stamp_setup stamps;
 	uint32_t unquote; /* enum wire_rule: how From_ lines in an mbox are unquoted; 0: not at all */
 };
@@ -54,6 +55,7 @@ struct maildrop {
 	uint32_t retrieved_at; /* stamp of what this session retrieves; 0: nothing yet */
 	uint8_t *
 		retrieved; /* a bit for each message that is to get a header, where the index does not tell, or at QUIT; owned; NULL: none */
+	uint8_t *flagged, *seen; /* likewise, those whose flags are to be written; those that were retrieved */
 };
 
 #define MAILDROP_CLOSED                                                                                                \
@@ -95,8 +97,10 @@ enum err maildrop_fetch(struct maildrop *md, uint32_t msgno, uint32_t octets, st
 enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_t octets, struct buf *out, bool *within,
 		       struct why *why);
 
-/* So many messages from `msgno' on were retrieved: those that have no stamp get one, in the index. A failure to do so is none. */
-void maildrop_retrieved(struct maildrop *md, uint32_t msgno, uint32_t n);
+/* So many messages from `msgno' on were retrieved: those that have no stamp get one, in the index, and where `update-flags' is on, it is noted there that they were
+ * seen. A failure to do so is none. */
+enum retrieved { RETRIEVED_STAMP = 1, RETRIEVED_SEEN = 2 };
+void maildrop_retrieved(struct maildrop *md, uint32_t msgno, uint32_t n, unsigned what);
 
 /* From when on QUIT has something to do, whatever the client has deleted: seconds since 1970; UINT64_MAX: never. Costs nothing. */
 uint64_t maildrop_due(const struct maildrop *md);

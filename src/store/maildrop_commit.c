@@ -1,4 +1,4 @@
-/* store/maildrop_commit.c - what a session changes: stamps and deletions. See maildrop.h */
+/* store/maildrop_commit.c - what a session changes: stamps, flags and deletions. See maildrop.h */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,26 +28,37 @@ static int open_marks(const struct maildrop *md)
 	return fd;
 }
 
-/* Without an index: for QUIT, if that is to write headers. */
-static bool note_retrieved(struct maildrop *md, uint32_t i, uint32_t n)
+/* Whether there is a set, of a bit for each message. */
+static bool have_set(const struct maildrop *md, uint8_t **set)
 {
-	if (!writes_headers(md))
-		return true;
-	if (!md->retrieved)
-		md->retrieved = calloc((size_t)md->index.count / 8 + 1, 1);
-	for (; md->retrieved && n > 0; i++, n--) {
+	if (!*set)
+		*set = calloc((size_t)md->index.count / 8 + 1, 1);
+	return *set != NULL;
+}
+
+/* Without an index: for QUIT, if that is to write headers. */
+static bool note_retrieved(struct maildrop *md, uint32_t i, uint32_t n, unsigned what)
+{
+	bool stamps = what & RETRIEVED_STAMP && writes_headers(md), seen = what & RETRIEVED_SEEN;
+
+	if ((stamps && !have_set(md, &md->retrieved)) || (seen && !have_set(md, &md->seen)))
+		return false;
+	for (; (stamps || seen) && n > 0; i++, n--) {
+		uint8_t bit = (uint8_t)(1 << i % 8);
 		struct message m;
 
 		if (maildrop_window(md, i, 1, NULL) != OK)
 			return false;
 		maildrop_message(i, &m);
-		if (m.rec.stamp == 0)
-			md->retrieved[i / 8] |= (uint8_t)(1 << i % 8);
+		if (stamps && m.rec.stamp == 0)
+			md->retrieved[i / 8] |= bit;
+		if (seen)
+			md->seen[i / 8] |= bit;
 	}
-	return md->retrieved != NULL;
+	return true;
 }
 
-void maildrop_retrieved(struct maildrop *md, uint32_t msgno, uint32_t n)
+void maildrop_retrieved(struct maildrop *md, uint32_t msgno, uint32_t n, unsigned what)
 {
 	struct why why = {"there is no index, and no memory"};
 	bool done = false;
@@ -57,18 +68,24 @@ void maildrop_retrieved(struct maildrop *md, uint32_t msgno, uint32_t n)
 	if (md->marks < 0)
 		md->marks = open_marks(md);
 	if (md->marks >= 0)
-		done = index_mark(&md->index, md->marks, msgno - 1, n, md->retrieved_at, &why) == OK;
+		done = index_mark(&md->index, md->marks, msgno - 1, n, what & RETRIEVED_STAMP ? md->retrieved_at : 0,
+				  what & RETRIEVED_SEEN, &why) == OK;
 	else
-		done = note_retrieved(md, msgno - 1, n);
+		done = note_retrieved(md, msgno - 1, n, what);
 	if (!done)
 		debug(TOPIC_MAILBOX, DEBUG_ERROR, "%s: %s", md->path, why.text);
+}
+
+static bool has_flags(const struct maildrop *md)
+{
+	return md->setup->update_flags && (!md->index.flagged || md->seen);
 }
 
 uint64_t maildrop_due(const struct maildrop *md)
 {
 	const struct stamp_setup *setup = &md->setup->stamps;
 
-	return writes_headers(md) && md->index.unwritten ? 0 : stamp_ends(setup, md->index.oldest);
+	return has_flags(md) || (writes_headers(md) && md->index.unwritten) ? 0 : stamp_ends(setup, md->index.oldest);
 }
 
 enum err maildrop_expired(const struct maildrop *md, uint8_t *set, uint32_t *found, struct why *why)
@@ -132,16 +149,20 @@ void maildrop_unlock(struct maildrop *md, enum err err)
 }
 
 /* The first one of them. A maildrop where it cannot be done is told of once in a while. */
-static void tell_unstamped(const struct maildrop *md, const struct outcome *out)
+static void tell_unwritten(const struct maildrop *md, const struct outcome *out)
 {
 	static uint64_t told_ms;
 	uint64_t now_ms = clock_ms();
 
-	if (out->unstamped == 0 || (told_ms != 0 && now_ms - told_ms < TELL_MS))
+	if ((out->unstamped == 0 && out->unflagged == 0) || (told_ms != 0 && now_ms - told_ms < TELL_MS))
 		return;
 	told_ms = now_ms;
-	log_line(LOG_NOTICE, "%.200s: when %u messages were retrieved is in the index alone: %.200s", md->path,
-		 out->unstamped, out->unstamped_why.text);
+	if (out->unstamped > 0)
+		log_line(LOG_NOTICE, "%.200s: when %u messages were retrieved is in the index alone: %.200s", md->path,
+			 out->unstamped, out->unstamped_why.text);
+	else
+		log_line(LOG_NOTICE, "%.200s: flags of %u messages are not written: %.200s", md->path, out->unflagged,
+			 out->unstamped_why.text);
 }
 
 /* Under the mailbox lock. What the driver knows of the mail that is left becomes the next index; where that fails, it is scanned. */
@@ -161,10 +182,10 @@ static enum err commit_locked(struct maildrop *md, const struct changes *ch, str
 	maildrop_decide_stamps(md, &left, true);
 	if (deletes)
 		uidl_marks_end(&marks, err == OK && out->failed == 0);
-	tell_unstamped(md, out);
+	tell_unwritten(md, out);
 	if (left.count > 0 && uidl_settle(md, &left, NULL) == OK)
 		(void)maildrop_put_index(md, &left, taken_ns, place, NULL);
-	else if (ch->stamped && md->marks >= 0)
+	else if ((ch->stamped || ch->flagged) && md->marks >= 0)
 		index_tried(&md->index, md->marks);
 	scan_done(&left);
 	return err;
@@ -180,11 +201,27 @@ static uint8_t *find_unwritten(struct maildrop *md)
 		return NULL;
 	if (md->marks < 0)
 		md->marks = open_marks(md);
-	if (!set)
-		set = md->retrieved = calloc((size_t)md->index.count / 8 + 1, 1);
+	if (have_set(md, &md->retrieved))
+		set = md->retrieved;
 	if (set && index_stamped(&md->index, UINT32_MAX, STAMP_HEADER, set, &n, NULL) != OK)
 		return NULL;
 	return set;
+}
+
+/* Likewise those whose flags are to be written. */
+static uint8_t *find_unflagged(struct maildrop *md)
+{
+	uint32_t n, known = 0;
+
+	if (!has_flags(md) || !have_set(md, &md->flagged))
+		return NULL;
+	if (md->marks < 0)
+		md->marks = open_marks(md);
+	for (size_t i = 0; md->seen && i < (size_t)md->index.count / 8 + 1; i++)
+		known += (md->flagged[i] = md->seen[i]) != 0;
+	if (index_unflagged(&md->index, md->flagged, &n, NULL) != OK || known + n == 0)
+		return NULL;
+	return md->flagged;
 }
 
 enum err maildrop_commit(struct maildrop *md, const struct changes *marked, struct outcome *out, struct why *why)
@@ -193,10 +230,12 @@ enum err maildrop_commit(struct maildrop *md, const struct changes *marked, stru
 	enum err err = OK;
 
 	ch->stamped = find_unwritten(md);
+	ch->flagged = find_unflagged(md);
+	ch->seen = md->seen;
 	ch->stamp = md->retrieved_at > 0 ? md->retrieved_at : stamp_now();
 	*out = (struct outcome){.failed = changes_count(ch)};
 	maildrop_stop_reading(md);
-	if (out->failed == 0 && !ch->stamped)
+	if (out->failed == 0 && !ch->stamped && !ch->flagged)
 		return OK;
 	if (md->driver->in_one_file && !md->lock.held)
 		err = maildrop_reopen(md, why);
@@ -204,7 +243,7 @@ enum err maildrop_commit(struct maildrop *md, const struct changes *marked, stru
 		err = maildrop_lock_begin(md, why);
 	if (err == OK)
 		err = commit_locked(md, ch, out, why);
-	if (err != OK && err != ERR_IN_USE && ch->stamped && md->marks >= 0)
+	if (err != OK && err != ERR_IN_USE && (ch->stamped || ch->flagged) && md->marks >= 0)
 		index_tried(&md->index, md->marks);
 	maildrop_unlock(md, err);
 	maildrop_let_go(md); /* behind it the session ends, and its client hears of it */

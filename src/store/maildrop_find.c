@@ -372,7 +372,9 @@ void maildrop_close(struct maildrop *md)
 		close(md->fd);
 	maildrop_leave(md);
 	free(md->retrieved);
-	md->retrieved = NULL;
+	free(md->flagged);
+	free(md->seen);
+	md->retrieved = md->flagged = md->seen = NULL;
 	md->retrieved_at = 0;
 	free(md->path);
 	md->fd = md->reading.fd = md->marks = -1;

@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/stamp_write.h"
+#include "base/log.h"
+#include "store/flags.h"
+#include "store/header_edit.h"
+#include "store/mu_prop.h"
 
 #define MH_STAMPED ".pop3-stamped" /* a message before it changes places with one that has no header */
 
@@ -347,8 +350,8 @@ static enum err sync_folder(const struct maildrop *md, struct why *why)
 
 /* ---- headers ---- */
 
-static enum err write_stamped(const struct maildrop *md, int from, const struct stat *st, uint32_t stamp,
-			      struct listing_rec *r, struct stat *made, struct why *why)
+static enum err write_edited(const struct maildrop *md, int from, const struct stat *st, const struct header_edit *e,
+			     struct listing_rec *r, struct stat *made, struct why *why)
 {
 	uint64_t wire;
 	int to = -1;
@@ -359,21 +362,38 @@ static enum err write_stamped(const struct maildrop *md, int from, const struct 
 	to = openat(md->fd, MH_STAMPED, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return fail_errno(why, storage_err(errno), "create %s", MH_STAMPED);
-	enum err err = stamp_copy(from, 0, to, MH_RULES, stamp, r, &wire, why);
+	enum err err = header_copy(e, from, 0, to, MH_RULES, r, &wire, why);
 
 	if (err == OK)
-		err = stamp_dress(to, st, why);
+		err = header_dress(to, st, why);
 	if (err == OK && fstat(to, made) < 0)
 		err = fail_errno(why, ERR_TEMP, "stat %s", MH_STAMPED);
 	close(to); /* synced */
 	return err;
 }
 
-/* As in a Maildir (maildir_stamp.c): a file that has the header changes places with the message. *done false: that is gone. */
-static enum err stamp_message(const struct maildrop *md, const struct message *m, uint32_t stamp, struct message *now,
-			      bool *done, unsigned *readings, struct why *why)
+/* The new file and the message change places. *done false: that is gone. */
+static enum err exchange(const struct maildrop *md, const struct target *t, bool *done, struct why *why)
+{
+	enum err err = header_exchange(md->fd, MH_STAMPED, t->name, &t->st, done, why);
+
+	if (err != ERR_IN_USE) {
+		(void)unlinkat(md->fd, MH_STAMPED, 0); /* the old file, or ours in vain */
+	} else { /* mail that has found no place: a number that nobody has is one */
+		char backup[NAME_OCTETS + 2];
+
+		(void)snprintf(backup, sizeof backup, ",%s", t->name);
+		(void)renameat2(md->fd, MH_STAMPED, md->fd, backup, RENAME_NOREPLACE);
+	}
+	return err;
+}
+
+/* As in a Maildir (maildir_stamp.c): a file that has the headers changes places with the message. *done false: that is gone. */
+static enum err edit_message(const struct maildrop *md, const struct message *m, const struct header_want *want,
+			     struct message *now, bool *done, unsigned *readings, struct why *why)
 {
 	struct target t = {.m = m};
+	struct header_edit e;
 	struct stat made;
 	int fd;
 	enum err err = find(md, &t, &fd, readings, why);
@@ -382,48 +402,68 @@ static enum err stamp_message(const struct maildrop *md, const struct message *m
 	if (!*done)
 		return err;
 	*now = *m;
-	err = write_stamped(md, fd, &t.st, stamp, &now->rec, &made, why);
-	close(fd);
-	if (err == OK)
-		err = stamp_exchange(md->fd, MH_STAMPED, t.name, &t.st, done, why);
-	if (err != ERR_IN_USE)
-		(void)unlinkat(md->fd, MH_STAMPED, 0); /* the old file, or ours in vain */
-	if (err == ERR_IN_USE) { /* mail that has found no place: a number that nobody has is one */
-		char backup[NAME_OCTETS + 2];
-
-		(void)snprintf(backup, sizeof backup, ",%s", t.name);
-		(void)renameat2(md->fd, MH_STAMPED, md->fd, backup, RENAME_NOREPLACE);
-	}
-	if (err != OK || !*done)
-		return err;
-	now->entry.at = mh_file(&made);
 	(void)slice_cstr(slice_str(t.name), now->name, sizeof now->name);
-	return OK;
+	if (!header_edit(&e, fd, 0, m->rec.raw, want))
+		err = fail(why, ERR_PERM, "its header has no end");
+	if (err == OK && e.changes)
+		err = write_edited(md, fd, &t.st, &e, &now->rec, &made, why);
+	close(fd);
+	if (err != OK || !e.changes) {
+		header_record(&e, &now->rec);
+		return err;
+	}
+	err = exchange(md, &t, done, why);
+	now->entry.at = mh_file(&made);
+	return err;
 }
 
-/* What is to be known of a message that is left, with the header that it gets now. */
+static bool is_set(const uint8_t *set, uint32_t i)
+{
+	return set && set[i / 8] >> i % 8 & 1;
+}
+
+/* What is to be known of a message that is left, with the headers that it gets now. */
 static enum err leave(const struct maildrop *md, const struct changes *ch, const struct scan *known, uint32_t i,
 		      unsigned *readings, struct outcome *out, struct scan *left)
 {
 	struct message m = {.rec = known->rec[i], .entry = known->entry[i]}, now;
-	bool stamps = ch->stamped && ch->stamped[i / 8] >> i % 8 & 1, done = false;
+	struct header_want want = {0};
 	struct why why = {""};
+	bool done = false;
 
 	(void)slice_cstr(scan_name(known, i), m.name, sizeof m.name);
-	if (stamps) {
-		uint32_t stamp = m.rec.stamp > 0 ? m.rec.stamp : ch->stamp;
-
-		if (stamp_message(md, &m, stamp, &now, &done, readings, &why) != OK) {
-			m.rec.stamp = stamp;
-			m.rec.flags |= STAMP_LEFT;
-			out->unstamped++;
-			out->unstamped_why = why;
-		} else if (done) {
-			m = now;
-		}
+	if (is_set(ch->seen, i))
+		m.rec.flags |= FLAGS_SEEN;
+	if (is_set(ch->stamped, i))
+		want.stamp = m.rec.stamp > 0 ? m.rec.stamp : ch->stamp;
+	if (is_set(ch->flagged, i))
+		want.status = flags_letter('O') | (m.rec.flags & FLAGS_SEEN ? flags_letter('R') : 0);
+	if (want.stamp == 0 && want.status == 0) {
+		/* it stays as it is */
+	} else if (edit_message(md, &m, &want, &now, &done, readings, &why) != OK) {
+		m.rec.stamp = want.stamp > 0 ? want.stamp : m.rec.stamp;
+		m.rec.flags |= (want.stamp > 0 ? STAMP_LEFT : 0) | (want.status > 0 ? FLAGS_LEFT : 0);
+		out->unstamped += want.stamp > 0;
+		out->unflagged += want.status > 0;
+		out->unstamped_why = why;
+	} else if (done) {
+		m = now;
 	}
 	mh_note(left->notes, slice_str(m.name), m.entry.at);
 	return scan_add(left, &m.rec, &m.entry, slice_str(m.name), NULL);
+}
+
+/* Messages have numbers, those that their files are called by: Mailutils notes the next one. */
+static void note_numbers(const struct maildrop *md, const struct scan *known)
+{
+	static struct mu_prop prop; /* a process does one thing at a time */
+	struct why why = {""};
+	uint32_t last;
+
+	if (known->count == 0 || !slice_u32(scan_name(known, known->count - 1), &last) || last == UINT32_MAX)
+		return;
+	if (mu_prop_read(md->fd, &prop, &why) != OK || mu_prop_write(md->fd, &prop, last + 1, false, &why) != OK)
+		debug(TOPIC_MAILBOX, DEBUG_ERROR, "%s: %s", md->path, why.text);
 }
 
 /* All but what was deleted, so that no copy of that gets its UIDL. Whether the folder is that now only a reading tells (mh_grow). */
@@ -435,6 +475,8 @@ static void tell_left(const struct maildrop *md, const struct changes *ch, const
 
 	if (err == OK && known.count != ch->count)
 		err = ERR_TEMP;
+	if (err == OK && ch->flagged)
+		note_numbers(md, &known);
 	for (uint32_t i = 0; i < known.count && err == OK; i++)
 		if (!gone[i])
 			err = leave(md, ch, &known, i, readings, out, left);

@@ -3,7 +3,8 @@
  *	onefile.c		where a message is
  *	onefile_scan.c		stamps, and all messages: those that are known by what is known
  *	onefile_grow.c		only those that have come
- *	onefile_commit.c	which octets go
+ *	onefile_commit.c	which octets go, and which headers are written
+ *	onefile_flags.c		numbers of messages
  *	onefile_marks.c		deletion marks of others
  *	onefile_deliver.c	what is appended
  *	digest.h, known.h	what is to be known of a message, and which one it is
@@ -11,6 +12,7 @@
  * How such a file is cut into messages, its format says. Entry.at is where what separates a message from the one before ends and its own
  * octets begin (mbox: its From_ line), Record.pos where the message itself does. Entry.id is half of its identity. */
 #pragma once
+#include "store/header_edit.h"
 #include "store/known.h"
 #include "store/maildrop.h"
 #include "store/text.h"
@@ -66,6 +68,26 @@ enum err onefile_head(int fd, struct onefile_head *head, struct why *why);
 
 /* Whether the message is in the file where it was when it was listed, to the octet. */
 bool onefile_is_at(int fd, const struct onefile_format *f, const struct listing_rec *rec, const struct scan_entry *e);
+
+/* ---- onefile_flags.c: X-UID and X-IMAPbase, as Mailutils keeps them ---- */
+
+/* Whether we may give numbers. Not where a pseudo-message of another program keeps them (UW's). */
+bool onefile_has_numbers(const struct scan *now);
+
+struct onefile_numbers {
+	struct header_base base; /* of all, behind the last one */
+	uint32_t next, last;     /* the next new number; the one before in the file */
+	bool first;              /* the first message has still to come */
+};
+
+/* For the messages of the file that do not go (a bit each in `goes'), below position `end'. Those that have a number keep it, as long as they increase and
+ * are below what X-IMAPbase says is the next one; others get that. Where one that has a number does not keep it, numbers begin anew: another validity. */
+void onefile_numbers_begin(struct onefile_numbers *n, int fd, const struct scan *now, const uint8_t *goes,
+			   uint32_t end);
+
+/* One after the other, in the order of the file: its number, and of the first one what is to be said of all. 0: its header has no end, or there are no more numbers. */
+void onefile_number(struct onefile_numbers *n, int fd, const struct listing_rec *r, uint32_t *uid,
+		    struct header_base *base);
 
 /* ---- members of struct store_driver ---- */
 

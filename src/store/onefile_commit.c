@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "store/cut.h"
+#include "store/flags.h"
+#include "store/header_edit.h"
 #include "store/onefile.h"
-#include "store/stamp_write.h"
 
 struct commit {
 	const struct maildrop *md;
@@ -24,11 +25,15 @@ struct commit {
 	uint32_t found; /* messages in the cuts */
 
 	/* where headers are written, too */
-	struct room edit_room;
+	struct room edit_room, text_room;
 	struct edit *edit;
 	size_t edits;
+	uint64_t texts;     /* octets of them */
 	int64_t delta;      /* octets that they add */
 	uint32_t unstamped; /* messages that they do not change, though they should */
+	uint32_t unflagged; /* likewise */
+	bool numbers;       /* messages have numbers, and so there is more to write */
+	struct onefile_numbers number;
 };
 
 static bool is_deleted(const struct commit *c, uint32_t i)
@@ -39,6 +44,11 @@ static bool is_deleted(const struct commit *c, uint32_t i)
 static bool is_stamped(const struct commit *c, uint32_t i)
 {
 	return c->ch->stamped && c->ch->stamped[i / 8] >> i % 8 & 1;
+}
+
+static bool is_flagged(const struct commit *c, uint32_t i)
+{
+	return c->ch->flagged && c->ch->flagged[i / 8] >> i % 8 & 1;
 }
 
 /* ---- finding ---- */
@@ -63,7 +73,7 @@ static bool are_at(const struct commit *c)
 	const uint32_t *where = known_where(&c->where);
 
 	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i))
-		if ((is_deleted(c, i) || is_stamped(c, i)) &&
+		if ((is_deleted(c, i) || is_stamped(c, i) || is_flagged(c, i)) &&
 		    (where[i] != i ||
 		     !onefile_is_at(c->md->fd, c->md->driver->in_one_file, &c->known.rec[i], &c->known.entry[i])))
 			return false;
@@ -142,13 +152,16 @@ static enum err make_cuts(struct commit *c, struct why *why)
 
 /* ---- headers ---- */
 
-static bool edit_new(struct commit *c, const struct edit *e)
+static bool edit_new(struct commit *c, uint64_t from, uint64_t to, struct slice text)
 {
-	struct edit *to = room_row(&c->edit_room, c->edits, sizeof *to);
+	struct edit *e = room_row(&c->edit_room, c->edits, sizeof *e);
 
-	if (!to)
+	if (!e || !room_grow(&c->text_room, c->texts + text.n))
 		return false;
-	*to = *e;
+	*e = (struct edit){from, to, c->texts, text.n};
+	if (text.n > 0)
+		memcpy(c->text_room.p + c->texts, text.p, text.n);
+	c->texts += text.n;
 	c->edit = (void *)c->edit_room.p;
 	c->edits++;
 	return true;
@@ -157,72 +170,140 @@ static bool edit_new(struct commit *c, const struct edit *e)
 /* The message at position i of the file as it is now goes, with what separates it. */
 static bool edit_away(struct commit *c, uint32_t i)
 {
-	const struct edit e = {.from = (uint64_t)c->now.entry[i].at, .to = end_of(c, i)};
+	uint64_t from = (uint64_t)c->now.entry[i].at, to = end_of(c, i);
 
-	c->delta -= (int64_t)(e.to - e.from);
-	return edit_new(c, &e);
+	c->delta -= (int64_t)(to - from);
+	return edit_new(c, from, to, (struct slice){0});
 }
 
-/* Or gets a header, where it has none: then *r is what becomes of it. */
-static bool edit_header(struct commit *c, uint32_t i, struct listing_rec *r)
+/* In the order of the file. */
+static bool add_edits(struct commit *c, const struct header_edit *e, uint64_t pos)
 {
-	uint64_t pos = c->now.rec[i].pos, raw = r->raw;
-	uint32_t stamp = r->stamp > 0 ? r->stamp : c->ch->stamp;
-	struct stamp_edit e;
-	bool put_line = false, done = true;
+	bool put_text = false, done = true;
 
-	if (!stamp_edit(&e, c->md->fd, pos, raw, stamp)) {
-		r->stamp = stamp;
-		r->flags |= STAMP_LEFT;
-		c->unstamped++;
-		return true;
-	}
-	for (size_t k = 0; k <= e.cuts && done; k++) {
-		if (!put_line && (k == e.cuts || e.at <= e.cut[k].from)) {
-			done = edit_new(c, &(struct edit){pos + e.at, pos + e.at, stamp, e.crlf});
-			put_line = true;
+	for (size_t k = 0; k <= e->cuts && done; k++) {
+		if (!put_text && (k == e->cuts || e->at <= e->cut[k].from)) {
+			done = e->octets == 0 ||
+			       edit_new(c, pos + e->at, pos + e->at, (struct slice){e->text, e->octets});
+			put_text = true;
 		}
-		if (k < e.cuts && done)
-			done = edit_new(c, &(struct edit){pos + e.cut[k].from, pos + e.cut[k].to, 0, 0});
+		if (k < e->cuts && done)
+			done = edit_new(c, pos + e->cut[k].from, pos + e->cut[k].to, (struct slice){0});
 	}
-	stamp_record(&e, stamp, r);
-	c->delta += (int64_t)r->raw - (int64_t)raw;
 	return done;
 }
 
-/* Positions, in the file as it is now, of messages that the session has numbered: those that go, and those that get a header. False: no memory. */
-static bool find_marked(const struct commit *c, uint8_t *goes, uint8_t *stamped)
+/* Nothing of what is wanted can be written: the index knows it. */
+static void leave(struct commit *c, struct listing_rec *r, const struct header_want *want)
+{
+	if (want->stamp != 0) {
+		r->stamp = want->stamp;
+		r->flags |= STAMP_LEFT;
+		c->unstamped++;
+	}
+	if (want->status != 0) {
+		r->flags |= FLAGS_LEFT;
+		c->unflagged++;
+	}
+}
+
+/* Or gets headers, where it has not these: then *r is what becomes of it. */
+static bool edit_header(struct commit *c, uint32_t i, const struct header_want *want, struct listing_rec *r)
+{
+	uint64_t pos = c->now.rec[i].pos, raw = r->raw;
+	struct header_edit e;
+
+	if (!header_edit(&e, c->md->fd, pos, raw, want)) {
+		leave(c, r, want);
+		return true;
+	}
+	header_record(&e, r);
+	c->delta += (int64_t)r->raw - (int64_t)raw;
+	return !e.changes || add_edits(c, &e, pos);
+}
+
+/* Messages of the file as it is now, a bit each. */
+struct marked {
+	uint8_t *goes, *stamped, *flagged;
+	uint32_t end; /* behind the last one that the session has numbered */
+};
+
+static bool marked_new(struct marked *m, uint32_t count)
+{
+	size_t octets = (size_t)count / 8 + 1;
+
+	*m = (struct marked){.goes = calloc(octets, 1), .stamped = calloc(octets, 1), .flagged = calloc(octets, 1)};
+	return m->goes && m->stamped && m->flagged;
+}
+
+static void marked_done(struct marked *m)
+{
+	free(m->goes);
+	free(m->stamped);
+	free(m->flagged);
+}
+
+/* Those that go, and those that get a header. */
+static void find_marked(struct commit *c, struct marked *m)
 {
 	const uint32_t *where = known_where(&c->where);
 
-	for (uint32_t i = 0; goes && stamped && i < c->ch->count; i++, room_pass(i)) {
-		if (where[i] == KNOWN_NONE)
+	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i)) {
+		uint32_t at = where[i];
+		uint8_t bit = (uint8_t)(1 << at % 8);
+
+		if (at == KNOWN_NONE)
 			continue;
-		if (is_deleted(c, i))
-			goes[where[i] / 8] |= (uint8_t)(1 << where[i] % 8);
-		else if (is_stamped(c, i))
-			stamped[where[i] / 8] |= (uint8_t)(1 << where[i] % 8);
+		m->end = at >= m->end ? at + 1 : m->end;
+		if (c->ch->seen && c->ch->seen[i / 8] >> i % 8 & 1)
+			c->now.rec[at].flags |= FLAGS_SEEN;
+		if (is_deleted(c, i)) {
+			m->goes[at / 8] |= bit;
+			continue;
+		}
+		if (is_stamped(c, i) && !(c->now.rec[at].flags & STAMP_HEADER))
+			m->stamped[at / 8] |= bit;
+		if (is_flagged(c, i))
+			m->flagged[at / 8] |= bit;
 	}
-	return goes && stamped;
+}
+
+/* What the message at position i is to have. */
+static struct header_want wanted(struct commit *c, const struct marked *m, uint32_t i)
+{
+	const struct listing_rec *r = &c->now.rec[i];
+	struct header_want w = {0};
+
+	if (m->stamped[i / 8] >> i % 8 & 1)
+		w.stamp = r->stamp > 0 ? r->stamp : c->ch->stamp;
+	if (m->flagged[i / 8] >> i % 8 & 1)
+		w.status = flags_letter('O') | (r->flags & FLAGS_SEEN ? flags_letter('R') : 0);
+	if (c->numbers && i < m->end)
+		onefile_number(&c->number, c->md->fd, r, &w.uid, &w.base);
+	return w;
 }
 
 /* All that changes, in the order of the file, and what is left behind it. */
-static enum err make_edits(struct commit *c, const uint8_t *goes, const uint8_t *stamped, struct scan *left)
+static enum err make_edits(struct commit *c, const struct marked *m, struct scan *left)
 {
 	bool done = true;
 
+	if (c->numbers)
+		onefile_numbers_begin(&c->number, c->md->fd, &c->now, m->goes, m->end);
 	for (uint32_t i = 0; i < c->now.count && done; i++, room_pass(i)) {
 		struct listing_rec r = c->now.rec[i];
 		struct scan_entry e = c->now.entry[i];
 
-		if (goes[i / 8] >> i % 8 & 1) {
+		if (m->goes[i / 8] >> i % 8 & 1) {
 			done = edit_away(c, i);
 			continue;
 		}
+		const struct header_want want = wanted(c, m, i);
+
 		r.pos += (uint64_t)c->delta;
 		e.at += c->delta;
-		if (stamped[i / 8] >> i % 8 & 1 && !(r.flags & STAMP_HEADER))
-			done = edit_header(c, i, &r);
+		if (want.stamp != 0 || want.status != 0 || want.uid != 0)
+			done = edit_header(c, i, &want, &r);
 		done = done && scan_add(left, &r, &e, (struct slice){0}, NULL) == OK;
 	}
 	return done ? OK : ERR_TEMP;
@@ -231,6 +312,7 @@ static enum err make_edits(struct commit *c, const uint8_t *goes, const uint8_t 
 static void forget_edits(struct commit *c)
 {
 	room_done(&c->edit_room);
+	room_done(&c->text_room);
 	c->edit = NULL;
 	c->edits = 0;
 }
@@ -238,19 +320,19 @@ static void forget_edits(struct commit *c)
 /* Everything in one copy of the file. *done false: that cannot be made, and nothing has changed; *reason says why. */
 static enum err edit_all(struct commit *c, const struct cut_file *f, struct scan *left, bool *done, struct why *reason)
 {
-	size_t octets = (size_t)c->now.count / 8 + 1;
-	uint8_t *goes = calloc(octets, 1), *stamped = calloc(octets, 1);
+	struct marked m;
 	bool impossible = true;
 	enum err err = fail(reason, ERR_TEMP, "no memory");
 
-	if (find_marked(c, goes, stamped))
-		err = make_edits(c, goes, stamped, left);
-	free(goes);
-	free(stamped);
+	if (marked_new(&m, c->now.count)) {
+		find_marked(c, &m);
+		err = make_edits(c, &m, left);
+	}
+	marked_done(&m);
 	if (err == OK) {
 		impossible = false;
 		if (c->edits > 0)
-			err = cut_edit(f, c->edit, c->edits, &impossible, reason);
+			err = cut_edit(f, c->edit, c->edits, c->text_room.p, &impossible, reason);
 	}
 	*done = !impossible;
 	if (err != OK)
@@ -292,20 +374,30 @@ static uint64_t octets_cut(const struct commit *c)
 	return n;
 }
 
-/* Headers that could not be written: the index has the stamps. */
-static void note_unstamped(struct commit *c)
+/* No header could be written: the index has what they were to say. */
+static void note_left(struct commit *c)
 {
 	const uint32_t *where = known_where(&c->where);
 
+	c->unstamped = c->unflagged = 0;
 	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i)) {
-		if (!is_stamped(c, i) || is_deleted(c, i) || where[i] == KNOWN_NONE)
+		if (is_deleted(c, i) || where[i] == KNOWN_NONE)
 			continue;
 		struct listing_rec *r = &c->now.rec[where[i]];
 
-		r->stamp = r->stamp > 0 ? r->stamp : c->ch->stamp;
-		r->flags |= STAMP_LEFT;
-		c->unstamped++;
+		leave(c, r,
+		      &(struct header_want){.stamp = !is_stamped(c, i) ? 0
+						     : r->stamp > 0    ? r->stamp
+								       : c->ch->stamp,
+					    .status = is_flagged(c, i)});
 	}
+}
+
+/* With a message that goes, what the first one says of all may go: it is written into another one. */
+static bool has_headers(const struct commit *c)
+{
+	return c->ch->stamped || c->ch->flagged ||
+	       (c->numbers && c->cuts > 0 && c->cut[0].from <= (uint64_t)c->now.entry[0].at);
 }
 
 /* Only where the file is now what the changes make of it: then the next session knows it already. */
@@ -336,16 +428,16 @@ static enum err change_all(struct commit *c, struct outcome *out, struct scan *l
 	bool edited = false;
 	enum err err = OK;
 
-	if (c->ch->stamped)
+	if (has_headers(c))
 		err = edit_all(c, &f, left, &edited, &reason);
 	if (err == OK && !edited) {
-		if (c->ch->stamped)
-			note_unstamped(c);
+		note_left(c);
 		err = c->cuts > 0 ? cut_apply(&f, c->cut, c->cuts, why) : OK;
 	} else if (err != OK && why) {
 		*why = reason;
 	}
 	out->unstamped = c->unstamped;
+	out->unflagged = c->unflagged;
 	out->unstamped_why = reason;
 	if (err == OK)
 		tell_left(c, edited, left);
@@ -363,6 +455,7 @@ enum err onefile_commit(const struct maildrop *md, const struct changes *ch, str
 
 	if (err == OK)
 		err = make_cuts(&c, why);
+	c.numbers = md->setup->update_flags && onefile_has_numbers(&c.now);
 	if (err == OK)
 		err = change_all(&c, out, left, why);
 	if (err == OK) {

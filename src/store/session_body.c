@@ -7,13 +7,15 @@
 /* One message is being answered at a time. */
 static char bulk[MSG_BULK_MOST];
 
-/* With `expire 0' nothing is marked: what was retrieved whole goes at QUIT, which front alone knows. */
+/* With `expire 0' no stamps are kept: what was retrieved whole goes at QUIT, which front alone knows. */
 static void retrieved(struct session *s, uint32_t msgno, uint32_t n)
 {
 	uint32_t days = s->md.setup->stamps.days;
+	unsigned what = (days > 0 && days != UINT32_MAX ? RETRIEVED_STAMP : 0) |
+			(s->md.setup->update_flags && !s->preview ? RETRIEVED_SEEN : 0);
 
-	if (n > 0 && days > 0 && days != UINT32_MAX)
-		maildrop_retrieved(&s->md, msgno, n);
+	if (n > 0 && what)
+		maildrop_retrieved(&s->md, msgno, n, what);
 }
 
 bool session_taken(struct session *s, uint32_t n)
@@ -50,6 +52,7 @@ enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
 	if (body.fd >= 0)
 		answer.count = 1;
 	s->fetched = f->msgno;
+	s->preview = f->preview != 0;
 	s->ahead = answer.count > 1 ? answer.count - 1 : 0;
 	if (err == OK)
 		retrieved(s, f->msgno, 1);

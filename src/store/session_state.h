@@ -27,6 +27,7 @@ struct session {
 	uint64_t external_job;  /* the question to the external locker whose answer it waits for; 0: none */
 	uint32_t fetched;       /* msgno that was fetched last; 0: none */
 	uint32_t ahead;         /* messages that were sent with it */
+	bool preview;           /* of all of these, less than the whole body goes to the client */
 	uint8_t *deleted;       /* what QUIT asked for, while it waits to be done; owned */
 	uint32_t asked;         /* messages of it that the client has marked */
 	uint32_t expired;       /* those that go besides */

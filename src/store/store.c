@@ -321,6 +321,7 @@ static void set_up_maildrops(struct store *st)
 						   .header = cf->expire_mark == EXPIRE_HEADER},
 					.mh_backup = cf->mailbox.mh_backup,
 					.undelete = cf->undelete,
+					.update_flags = cf->mailbox.update_flags,
 					.unquote = unquote[cf->mailbox.mbox_quoting]};
 	if (cf->mandatory_locking.enable)
 		st->setup.mailutils_dir = open(cf->mandatory_locking.lock_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);

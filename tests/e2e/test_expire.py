@@ -15,6 +15,7 @@ from server import Dotmail, Maildir, Mbox, Mh, own, wait_for
 
 KINDS = [Maildir, Mbox, Mh, Dotmail]
 DAY = 86400
+MAILUTILS = Path("/usr/sbin/pop3d")
 
 
 def message(n, header=""):
@@ -317,7 +318,7 @@ def test_no_header_in_place(daemon):
 
 
 @pytest.mark.needs_root
-@pytest.mark.skipif(not Path("/usr/sbin/pop3d").exists(), reason="Mailutils' pop3d is not there")
+@pytest.mark.skipif(not MAILUTILS.exists(), reason="Mailutils' pop3d is not there")
 def test_mailutils_daemon(daemon):
     """A mailbox that goes to and fro: what we have stamped Mailutils' pop3d deletes by the same arithmetic and does not stamp again; what it has stamped,
     we do."""
@@ -346,10 +347,10 @@ auth {{ authorization virtdomain; authentication generic; }}
 virtdomain {{ passwd-dir "{daemon.domains}"; }}
 mailbox {{ mailbox-type mbox; }}
 logging {{ syslog no; }}
-mandatory-locking {{ enable no; }}
+mandatory-locking {{ enable no; lock-directory "{daemon.top}"; }}
 ''')
     here, there = socket.socketpair()
-    with here, there, subprocess.Popen(["/usr/sbin/pop3d", f"--config-file={config}"], stdin=there, stdout=there, stderr=subprocess.PIPE) as server:
+    with here, there, subprocess.Popen([MAILUTILS, f"--config-file={config}"], stdin=there, stdout=there, stderr=subprocess.PIPE) as server:
         here.settimeout(30)
         replies = here.makefile("rb")
         assert replies.readline().startswith(b"+OK"), server.stderr.read()
@@ -360,7 +361,8 @@ mandatory-locking {{ enable no; }}
             while command.startswith("RETR") and replies.readline() != b".\r\n":
                 pass
         server.wait(30)
-    own(user.inbox.path, user.uid, user.gid)
+    for path in (user.inbox.path, *user.inbox.path.rglob("*")):
+        own(path, user.uid, user.gid)
 
 
 def as_user(user):

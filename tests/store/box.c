@@ -307,20 +307,37 @@ const char *box_text(struct box *b, uint32_t i)
 
 const char *box_text_bare(struct box *b, uint32_t i, bool *stamped)
 {
+	static const char *const names[] = {"X-Expire-Timestamp: ", "Status: ", "X-UID: ", "X-IMAPbase: "};
 	static char bare[64 * 1024];
-	const char *text = box_text(b, i), *at = strstr(text, "X-Expire-Timestamp: ");
-	const char *end = at ? strchr(at, '\n') : NULL;
+	struct slice rest = slice_str(box_text(b, i));
+	struct buf out = BUF(bare);
+	bool header = true;
 
-	*stamped = end;
-	if (!end)
-		return text;
-	check(snprintf(bare, sizeof bare, "%.*s%s", (int)(at - text), text, end + 1) < (int)sizeof bare);
+	*stamped = false;
+	while (rest.n > 0) {
+		struct slice whole = rest, line = slice_take(&rest, '\n');
+		size_t k = 0;
+
+		header = header && line.n > 0;
+		while (header && k < 4 && !slice_starts(line, slice_str(names[k])))
+			k++;
+		*stamped = *stamped || (header && k == 0);
+		if (!header || k == 4)
+			buf_put(&out, (struct slice){whole.p, whole.n - rest.n});
+	}
+	buf_char(&out, '\0');
+	check(!out.full);
 	return bare;
 }
 
 void box_write_stamps(struct box *b)
 {
 	b->setup.stamps = (struct stamp_setup){.days = 9, .header = true};
+}
+
+void box_write_flags(struct box *b)
+{
+	b->setup.update_flags = true;
 }
 
 enum err box_commit(struct box *b, const char *marks, struct outcome *out)

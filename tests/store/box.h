@@ -58,11 +58,14 @@ void box_message(const struct box *b, uint32_t i, struct message *m);
 /* Its stored octets, as a string; "" when it cannot be had. Valid until the next call. */
 const char *box_text(struct box *b, uint32_t i);
 
-/* The same without the header that has its stamp; *stamped: it is there. */
+/* The same without the header that has its stamp, and those with flags and numbers; *stamped: it is there. */
 const char *box_text_bare(struct box *b, uint32_t i, bool *stamped);
 
 /* Headers with stamps are written from here on (`expire-mark header'). */
 void box_write_stamps(struct box *b);
+
+/* And flags (`update-flags yes'). */
+void box_write_flags(struct box *b);
 
 /* Deletes those whose letter in `marks` is 'd'. */
 enum err box_commit(struct box *b, const char *marks, struct outcome *out);

@@ -44,71 +44,18 @@ static ino_t ours_new(ino_t real)
 }
 
 /* Names may have a directory in them: the change is that one's. */
-static ino_t dir_of(const struct shim_op *s, const char **name)
+static ino_t dir_of(const struct shim_op *s, const char *path, const char **name)
 {
-	const char *slash = s->name ? strrchr(s->name, '/') : NULL;
+	const char *slash = path ? strrchr(path, '/') : NULL;
 	char dir[64];
 	struct stat st;
 
-	*name = slash ? slash + 1 : s->name;
+	*name = slash ? slash + 1 : path;
 	if (!slash)
 		return ours_of(ino_of(s->fd));
-	check(snprintf(dir, sizeof dir, "%.*s", (int)(slash - s->name), s->name) < (int)sizeof dir);
+	check(snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path) < (int)sizeof dir);
 	check(fstatat(s->fd, dir, &st, 0) == 0);
 	return st.st_ino;
-}
-
-/* The second name of a change: from one directory to another nobody does yet. */
-static const char *name_beside(const struct shim_op *s)
-{
-	const char *slash = s->name2 ? strrchr(s->name, '/') : NULL;
-	size_t dir = slash ? (size_t)(slash + 1 - s->name) : 0;
-
-	if (!s->name2)
-		return "";
-	check(strncmp(s->name, s->name2, dir) == 0 && !strchr(s->name2 + dir, '/'));
-	return s->name2 + dir;
-}
-
-static void on_made(const struct shim_op *s)
-{
-	const char *name;
-
-	check(telling->ops < POWER_OPS);
-	struct power_op *o = &telling->op[telling->ops++];
-
-	*o = (struct power_op){.kind = s->kind, .ino = dir_of(s, &name), .n = s->n, .at = s->at};
-	if (s->kind == OP_CREATE)
-		o->made = ours_new(ino_of(s->made));
-	check(snprintf(o->name, sizeof o->name, "%s", name ? name : "") < (int)sizeof o->name);
-	check(snprintf(o->name2, sizeof o->name2, "%s", name_beside(s)) < (int)sizeof o->name2);
-	if (s->kind == OP_WRITE) {
-		o->data = malloc(s->n);
-		check(o->data != NULL);
-		memcpy(o->data, s->data, s->n);
-	}
-}
-
-void power_record(struct power_story *s, const struct power_places *places)
-{
-	power_read(&s->start, places);
-	s->ops = s->made = 0;
-	shim_reset();
-	shim.no_sync = true;
-	shim.made = on_made;
-	telling = s;
-}
-
-void power_recorded(void)
-{
-	shim.made = NULL;
-}
-
-void power_forget(struct power_story *s)
-{
-	for (size_t i = 0; i < s->ops; i++)
-		free(s->op[i].data);
-	s->ops = 0;
 }
 
 /* ---- a world ---- */
@@ -176,6 +123,18 @@ static void apply_write(struct power_file *f, const struct power_op *o, enum tor
 		f->octets = at + o->n;
 }
 
+/* To another directory: whatever of the one that it comes from is on the disk. */
+static void apply_move(struct power_world *w, size_t from, size_t dir, const struct power_op *o)
+{
+	struct power_name *n = name_find(w, from, o->name), *to = name_find(w, dir, o->name2);
+
+	if (o->kind == OP_EXCHANGE && !to)
+		return;
+	if (n)
+		n->ino = o->kind == OP_EXCHANGE ? to->ino : 0;
+	name_set(w, dir, o->name2, o->made);
+}
+
 static void apply_name(struct power_world *w, size_t dir, const struct power_op *o)
 {
 	struct power_name *n = name_find(w, dir, o->name), *to = name_find(w, dir, o->name2);
@@ -196,7 +155,7 @@ static void apply_name(struct power_world *w, size_t dir, const struct power_op 
 
 static void apply(struct power_world *w, const struct power_op *o, enum torn torn)
 {
-	int dir = dir_index(w, o->ino);
+	int dir = dir_index(w, o->ino), from = dir_index(w, o->from);
 
 	if (o->kind == OP_WRITE)
 		apply_write(file_find(w, o->ino), o, torn);
@@ -206,8 +165,10 @@ static void apply(struct power_world *w, const struct power_op *o, enum torn tor
 		if (o->n < f->octets)
 			memset(f->text + o->n, 0, f->octets - o->n);
 		f->octets = o->n;
-	} else if (o->kind != OP_SYNC && dir >= 0)
+	} else if (o->kind != OP_SYNC && dir >= 0 && from == dir)
 		apply_name(w, (size_t)dir, o);
+	else if (o->kind != OP_SYNC && dir >= 0 && from >= 0)
+		apply_move(w, (size_t)from, (size_t)dir, o);
 }
 
 bool power_has(const struct power_world *w, size_t dir, bool (*is)(const char *name))
@@ -216,6 +177,58 @@ bool power_has(const struct power_world *w, size_t dir, bool (*is)(const char *n
 		if (w->name[dir][i].ino != 0 && is(w->name[dir][i].text))
 			return true;
 	return false;
+}
+
+/* ---- recording ---- */
+
+static void on_made(const struct shim_op *s)
+{
+	const char *name, *name2 = NULL;
+
+	check(telling->ops < POWER_OPS);
+	struct power_op *o = &telling->op[telling->ops++];
+
+	*o = (struct power_op){.kind = s->kind, .from = dir_of(s, s->name, &name), .n = s->n, .at = s->at};
+	o->ino = s->name2 ? dir_of(s, s->name2, &name2) : o->from;
+	if (s->kind == OP_CREATE)
+		o->made = ours_new(ino_of(s->made));
+	check(snprintf(o->name, sizeof o->name, "%s", name ? name : "") < (int)sizeof o->name);
+	check(snprintf(o->name2, sizeof o->name2, "%s", name2 ? name2 : "") < (int)sizeof o->name2);
+	int from = dir_index(&telling->now, o->from);
+	const struct power_name *n =
+		from >= 0 && o->from != o->ino ? name_find(&telling->now, (size_t)from, o->name) : NULL;
+
+	if (n)
+		o->made = n->ino;
+	if (s->kind == OP_WRITE) {
+		o->data = malloc(s->n);
+		check(o->data != NULL);
+		memcpy(o->data, s->data, s->n);
+	}
+	apply(&telling->now, o, WHOLE_WRITE);
+}
+
+void power_record(struct power_story *s, const struct power_places *places)
+{
+	power_read(&s->start, places);
+	s->now = s->start;
+	s->ops = s->made = 0;
+	shim_reset();
+	shim.no_sync = true;
+	shim.made = on_made;
+	telling = s;
+}
+
+void power_recorded(void)
+{
+	shim.made = NULL;
+}
+
+void power_forget(struct power_story *s)
+{
+	for (size_t i = 0; i < s->ops; i++)
+		free(s->op[i].data);
+	s->ops = 0;
 }
 
 /* ---- on the disk ---- */

@@ -47,8 +47,9 @@ struct power_world {
 
 struct power_op {
 	enum shim_op_kind kind;
-	ino_t ino; /* of the file, or of the directory */
-	ino_t made;
+	ino_t ino; /* of the file, or of the directory; where a name goes to another directory, that one makes it durable */
+	ino_t from; /* the same, or the directory that it comes from */
+	ino_t made; /* the file that is made, or goes to another directory */
 	char name[64], name2[64];
 	char *data;
 	size_t n;
@@ -63,6 +64,7 @@ struct power_story {
 	size_t made;
 	struct power_op op[POWER_OPS];
 	size_t ops;
+	struct power_world now; /* behind all of them */
 };
 
 /* What is on the disk now. */

@@ -36,7 +36,7 @@ struct shim_op {
 	enum shim_op_kind kind;
 	int fd;                   /* of the file, or of the directory that names are in */
 	int made;                 /* OP_CREATE: the file */
-	const char *name, *name2; /* OP_RENAME, OP_EXCHANGE, OP_LINK: from, to; in the same directory */
+	const char *name, *name2; /* OP_RENAME, OP_EXCHANGE, OP_LINK: from, to */
 	const void *data;
 	size_t n; /* octets of data; OP_TRUNCATE: of the file */
 	off_t at; /* -1: at the end */

@@ -11,6 +11,7 @@
 #include "box.h"
 #include "check.h"
 #include "shim.h"
+#include "store/maildir.h"
 #include "store/mh.h"
 
 enum { MESSAGES = 8 };
@@ -35,12 +36,12 @@ static const struct format {
 	void (*name)(char name[32], int i);
 	const char *renamed, *index;
 	unsigned least; /* changes that a session makes */
-	bool stamps;    /* messages get headers */
+	bool stamps;    /* messages get headers, and flags */
 } formats[] = {{"Maildir", box_new, maildir_name, "cur/1.M1.h:2,", ".pop3-index", 10, false},
 	       {"MH", box_new_mh, mh_name, "200", MH_INDEX_DIR "/listing", 7, false},
 	       {"MH without backups", box_new_mh_without, mh_name, "200", MH_INDEX_DIR "/listing", 12, false},
-	       {"Maildir, stamped", box_new, maildir_name, "cur/1.M1.h:2,", ".pop3-index", 10, true},
-	       {"MH, stamped", box_new_mh, mh_name, "200", MH_INDEX_DIR "/listing", 7, true}};
+	       {"Maildir, stamped and flagged", box_new, maildir_name, "cur/1.M1.h:2,", ".pop3-index", 10, true},
+	       {"MH, stamped and flagged", box_new_mh, mh_name, "200", MH_INDEX_DIR "/listing", 7, true}};
 
 static void deliver(const struct box *b, const struct format *f, int i)
 {
@@ -54,8 +55,10 @@ static void deliver(const struct box *b, const struct format *f, int i)
 static void fill(struct box *b, const struct format *f)
 {
 	f->box(b);
-	if (f->stamps)
+	if (f->stamps) {
 		box_write_stamps(b);
+		box_write_flags(b);
+	}
 	for (int i = 0; i < MESSAGES; i++)
 		deliver(b, f, i);
 	check(box_open(b) == OK && b->md.index.count == MESSAGES);
@@ -88,7 +91,7 @@ static int run_child(struct box *b, const struct format *f, enum shim_what what,
 		if (box_open(b) != OK)
 			_exit(50);
 		if (f->stamps)
-			maildrop_retrieved(&b->md, 3, 1);
+			maildrop_retrieved(&b->md, 3, 1, RETRIEVED_STAMP | RETRIEVED_SEEN);
 		f->name(name, 1);
 		box_rename(b, name, f->renamed);
 		_exit(box_commit(b, marks, &out) == OK ? 40 : out.failed == 0 ? 41 : 42);
@@ -117,6 +120,26 @@ static void check_mail(struct box *b, bool there[MESSAGES + 1], unsigned at)
 	}
 }
 
+/* The next session gives what is left its flags. */
+static void check_flags(struct box *b, const struct format *f, enum shim_what what, unsigned at)
+{
+	struct outcome out;
+	bool maildir = strcmp(b->md.driver->name, "maildir") == 0;
+
+	if (!f->stamps || what == SHIM_ERROR) /* what could not be written waits */
+		return;
+	check_row(at, b->why.text, box_commit(b, "", &out) == OK && out.unflagged == 0);
+	check_row(at, b->why.text, box_open(b) == OK && b->md.index.flagged && box_has(b, ".mu-prop"));
+	for (uint32_t i = 0; i < b->md.index.count; i++) {
+		struct message m;
+
+		box_message(b, i, &m);
+		check_row(at, m.name,
+			  maildir ? m.entry.dir == DIR_CUR && strstr(m.name, ",a=O,u=") != NULL
+				  : strstr(box_text(b, i), "\nStatus: O") != NULL);
+	}
+}
+
 static unsigned count_steps(const struct format *f)
 {
 	struct box b;
@@ -127,7 +150,7 @@ static unsigned count_steps(const struct format *f)
 	shim_reset();
 	check(box_open(&b) == OK);
 	if (f->stamps)
-		maildrop_retrieved(&b.md, 3, 1);
+		maildrop_retrieved(&b.md, 3, 1, RETRIEVED_STAMP | RETRIEVED_SEEN);
 	check(box_commit(&b, marks, &out) == OK);
 	unsigned steps = shim.changes;
 
@@ -159,6 +182,7 @@ static void check_format(const struct format *f, enum shim_what what, const stru
 		}
 		/* One that could not be removed says so; a failed fsync is told, too. */
 		check_row(at, "an error that is not told", what != SHIM_ERROR || result >= 40);
+		check_flags(&b, f, what, at);
 		box_free(&b);
 	}
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,18 +26,19 @@ static const struct way {
 	bool linked; /* a second name: changed in place */
 	bool dotmail;
 	unsigned stamps; /* so many messages get a header */
-} ways[] = {{"a tail", "---ddd", false, false, 0},
-	    {"all", "dddddd", false, false, 0},
-	    {"anew", "d-dd--", false, false, 0},
-	    {"in place", "d-dd-d", true, false, 0},
-	    {"dotmail, a tail", "---ddd", false, true, 0},
-	    {"dotmail, all", "dddddd", false, true, 0},
-	    {"dotmail, anew", "d-dd--", false, true, 0},
-	    {"dotmail, in place", "d-dd-d", true, true, 0},
-	    {"stamped", "------", false, false, 3},
-	    {"stamped and anew", "d-dd--", false, false, 6},
-	    {"dotmail, stamped", "--d---", false, true, 5},
-	    {"not stamped in place", "d-dd-d", true, false, 6}};
+	bool flags;      /* all get flags and numbers */
+} ways[] = {{"a tail", "---ddd", false, false, 0, false},
+	    {"all", "dddddd", false, false, 0, false},
+	    {"anew", "d-dd--", false, false, 0, false},
+	    {"in place", "d-dd-d", true, false, 0, false},
+	    {"dotmail, a tail", "---ddd", false, true, 0, false},
+	    {"dotmail, all", "dddddd", false, true, 0, false},
+	    {"dotmail, anew", "d-dd--", false, true, 0, false},
+	    {"dotmail, in place", "d-dd-d", true, true, 0, false},
+	    {"stamped", "------", false, false, 3, false},
+	    {"stamped, flagged and anew", "d-dd--", false, false, 6, true},
+	    {"dotmail, stamped and flagged", "--d---", false, true, 5, true},
+	    {"not stamped in place", "d-dd-d", true, false, 6, true}};
 
 enum { IN_PLACE = 7 };
 
@@ -66,6 +68,8 @@ static void fill(struct box *b, const struct way *w)
 		deliver(b, w, i);
 	if (w->stamps > 0)
 		box_write_stamps(b);
+	if (w->flags)
+		box_write_flags(b);
 	if (w->linked) {
 		char other[128];
 
@@ -107,7 +111,7 @@ static int run_child(struct box *b, const struct way *w, enum shim_what what, un
 		if (box_open(b) != OK)
 			leave(pipes[1], 50);
 		if (w->stamps > 0)
-			maildrop_retrieved(&b->md, 1, w->stamps);
+			maildrop_retrieved(&b->md, 1, w->stamps, RETRIEVED_STAMP | (w->flags ? RETRIEVED_SEEN : 0));
 		leave(pipes[1], box_commit(b, w->marks, &out) == OK ? 40 : 41);
 	}
 	check(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
@@ -149,6 +153,28 @@ static void check_mail(struct box *b, const struct way *w, enum shim_what what, 
 	}
 }
 
+/* The next session gives what is left its flags: numbers increase, and the first message says what comes next. */
+static void check_flags(struct box *b, const struct way *w, enum shim_what what, unsigned at)
+{
+	unsigned long last = 0;
+	struct outcome out;
+
+	if (!w->flags || w->linked)
+		return;
+	check_row(at, b->why.text, box_commit(b, "", &out) == OK && out.unflagged == 0);
+	check_row(at, b->why.text, box_open(b) == OK && b->md.index.flagged);
+	for (uint32_t i = 0; i < b->md.index.count; i++) {
+		const char *text = box_text(b, i), *uid = strstr(text, "\nX-UID: ");
+
+		if (what == SHIM_ERROR && !uid)
+			continue; /* what could not be written waits */
+		check_row(at, text, uid && strtoul(uid + 8, NULL, 10) > last);
+		check_row(at, text, strstr(text, "\nStatus: O") || what == SHIM_ERROR);
+		check_row(at, text, (strstr(text, "\nX-IMAPbase: ") != NULL) == (i == 0));
+		last = strtoul(uid + 8, NULL, 10);
+	}
+}
+
 static void check_all(enum shim_what what, const struct shim_errors *errors, bool delivered)
 {
 	for (const struct way *w = ways; w < ways + TABLE_ROWS(ways); w++) {
@@ -164,6 +190,7 @@ static void check_all(enum shim_what what, const struct shim_errors *errors, boo
 			if (delivered)
 				deliver(&b, w, MESSAGES);
 			check_mail(&b, w, changes < at ? SHIM_NOTHING : what, at, result, delivered);
+			check_flags(&b, w, what, at);
 			box_free(&b);
 			if (result == 99)
 				changes = at;

@@ -80,16 +80,41 @@ static const struct row {
 	bool at_once;                 /* all that go, or none of them */
 	const char *dirs[POWER_DIRS]; /* below b->top */
 	unsigned stamps;              /* so many messages get a header */
+	bool flags;                   /* and all of them flags */
 } rows[] = {
-	{"mbox: a tail", box_new_mbox, deliver_mbox, NULL, "---ddd", true, {"", "journals", "uidl"}, 0},
-	{"mbox: all", box_new_mbox, deliver_mbox, NULL, "dddddd", true, {"", "journals", "uidl"}, 0},
-	{"mbox: renamed", box_new_mbox, deliver_mbox, NULL, "d-dd--", true, {"", "journals", "uidl"}, 0},
-	{"mbox: in place", box_new_mbox, deliver_mbox, link_box, "d-dd-d", true, {"", "journals", "uidl"}, 0},
-	{"dotmail: a tail", box_new_dotmail, deliver_dotmail, NULL, "---ddd", true, {"", "journals", "uidl"}, 0},
-	{"dotmail: renamed", box_new_dotmail, deliver_dotmail, NULL, "d-dd--", true, {"", "journals", "uidl"}, 0},
-	{"dotmail: in place", box_new_dotmail, deliver_dotmail, link_box, "d-dd-d", true, {"", "journals", "uidl"}, 0},
-	{"Maildir", box_new, deliver_maildir, NULL, "dd-d-d", false, {"Maildir", "Maildir/new", "Maildir/cur"}, 0},
-	{"MH", box_new_mh, deliver_mh, NULL, "dd-d-d", false, {"Maildir", "Maildir/.pop3-index", "uidl"}, 0},
+	{"mbox: a tail", box_new_mbox, deliver_mbox, NULL, "---ddd", true, {"", "journals", "uidl"}, 0, false},
+	{"mbox: all", box_new_mbox, deliver_mbox, NULL, "dddddd", true, {"", "journals", "uidl"}, 0, false},
+	{"mbox: renamed", box_new_mbox, deliver_mbox, NULL, "d-dd--", true, {"", "journals", "uidl"}, 0, false},
+	{"mbox: in place", box_new_mbox, deliver_mbox, link_box, "d-dd-d", true, {"", "journals", "uidl"}, 0, false},
+	{"dotmail: a tail", box_new_dotmail, deliver_dotmail, NULL, "---ddd", true, {"", "journals", "uidl"}, 0, false},
+	{"dotmail: renamed",
+	 box_new_dotmail,
+	 deliver_dotmail,
+	 NULL,
+	 "d-dd--",
+	 true,
+	 {"", "journals", "uidl"},
+	 0,
+	 false},
+	{"dotmail: in place",
+	 box_new_dotmail,
+	 deliver_dotmail,
+	 link_box,
+	 "d-dd-d",
+	 true,
+	 {"", "journals", "uidl"},
+	 0,
+	 false},
+	{"Maildir",
+	 box_new,
+	 deliver_maildir,
+	 NULL,
+	 "dd-d-d",
+	 false,
+	 {"Maildir", "Maildir/new", "Maildir/cur"},
+	 0,
+	 false},
+	{"MH", box_new_mh, deliver_mh, NULL, "dd-d-d", false, {"Maildir", "Maildir/.pop3-index", "uidl"}, 0, false},
 	{"MH without backups",
 	 box_new_mh_without,
 	 deliver_mh,
@@ -97,10 +122,44 @@ static const struct row {
 	 "-d-ddd",
 	 false,
 	 {"Maildir", "Maildir/.pop3-index", "uidl"},
-	 0},
-	{"mbox: stamped", box_new_mbox, deliver_mbox, NULL, "-d----", true, {"", "journals", "uidl"}, 4},
-	{"dotmail: stamped", box_new_dotmail, deliver_dotmail, NULL, "------", true, {"", "journals", "uidl"}, 2},
-	{"MH: stamped", box_new_mh, deliver_mh, NULL, "-d----", false, {"Maildir", "Maildir/.pop3-index", "uidl"}, 2},
+	 0,
+	 false},
+	{"mbox: stamped and flagged",
+	 box_new_mbox,
+	 deliver_mbox,
+	 NULL,
+	 "-d----",
+	 true,
+	 {"", "journals", "uidl"},
+	 4,
+	 true},
+	{"dotmail: stamped",
+	 box_new_dotmail,
+	 deliver_dotmail,
+	 NULL,
+	 "------",
+	 true,
+	 {"", "journals", "uidl"},
+	 2,
+	 false},
+	{"MH: stamped",
+	 box_new_mh,
+	 deliver_mh,
+	 NULL,
+	 "-d----",
+	 false,
+	 {"Maildir", "Maildir/.pop3-index", "uidl"},
+	 2,
+	 false},
+	{"Maildir: stamped and flagged",
+	 box_new,
+	 deliver_maildir,
+	 NULL,
+	 "-dd-dd",
+	 false,
+	 {"Maildir", "Maildir/new", "Maildir/cur", "Maildir/tmp"},
+	 1,
+	 true},
 };
 
 /* ---- a session ---- */
@@ -129,6 +188,8 @@ static void fill(struct box *b, const struct row *row)
 		row->deliver(b, i);
 	if (row->stamps > 0)
 		box_write_stamps(b);
+	if (row->flags)
+		box_write_flags(b);
 	if (row->prepare)
 		row->prepare(b);
 	check_row(0, row->about, box_open(b) == OK && b->md.index.count == MESSAGES);
@@ -170,6 +231,10 @@ static void check_mail(struct box *b, const struct state *s)
 		check_row(s->k, text, strcmp(text, right) == 0 && ++there[n] == 1);
 		check_row(s->k, text, !stamped || n < (int)s->row->stamps);
 		check_row(s->k, text, !s->done || stamped == (n < (int)s->row->stamps));
+		if (s->done && s->row->flags && n < MESSAGES)
+			check_row(s->k, m.name,
+				  m.name[0] ? strstr(m.name, ",a=O") != NULL
+					    : strstr(box_text(b, i), "\nStatus: O") != NULL);
 		check_row(s->k, text, n >= MESSAGES || memcmp(uidls[n], m.rec.uidl, sizeof uidls[n]) == 0);
 	}
 	for (int n = 0; n < MESSAGES; n++) {
@@ -231,7 +296,7 @@ static void test_commit(void **state)
 		power_record(&story, &places);
 		check_row(0, b.why.text, box_open(&b) == OK);
 		if (row->stamps > 0)
-			maildrop_retrieved(&b.md, 1, row->stamps);
+			maildrop_retrieved(&b.md, 1, row->stamps, RETRIEVED_STAMP | (row->flags ? RETRIEVED_SEEN : 0));
 		check_row(0, b.why.text, box_commit(&b, row->marks, &out) == OK);
 		box_close(&b);
 		power_recorded();

@@ -226,13 +226,13 @@ static void test_marks(void **state)
 		put(s, &b, 0, 5, "");
 		check_row(k, s->name, box_open(&b) == OK && are_marked(&b, "-----"));
 		check_row(k, s->name, maildrop_due(&b.md) == UINT64_MAX);
-		maildrop_retrieved(&b.md, 2, 1);
+		maildrop_retrieved(&b.md, 2, 1, RETRIEVED_STAMP);
 		uint32_t stamp = stamp_at(&b, 1);
 
 		check_row(k, s->name, are_marked(&b, "-m---") && stamp + 5 > stamp_now());
 		shim.later_s += 100;
 		check_row(k, s->name, box_open(&b) == OK); /* a session has one time */
-		maildrop_retrieved(&b.md, 1, 3);
+		maildrop_retrieved(&b.md, 1, 3, RETRIEVED_STAMP);
 		check_row(k, s->name,
 			  stamp_at(&b, 1) == stamp && stamp_at(&b, 0) >= stamp + 100); /* the first one counts */
 		check_row(k, s->name, box_open(&b) == OK && are_marked(&b, "mmm--") && stamp_at(&b, 1) == stamp);
@@ -273,7 +273,7 @@ static void test_headers_in_mail(void **state)
 		put(s, &b, 3, 1, "X-Expire-Timestamp: 1770000000\n");
 		shim.later_s += 10;
 		check_row(k, s->name, box_open(&b) == OK && are_marked(&b, "m---") && expired(&b) == 1);
-		maildrop_retrieved(&b.md, 4, 1);
+		maildrop_retrieved(&b.md, 4, 1, RETRIEVED_STAMP);
 		check_row(k, s->name, are_marked(&b, "m--m") && stamp_at(&b, 3) + 5 > stamp_now());
 		box_free(&b);
 	}
@@ -326,7 +326,7 @@ static void test_torn_mark(void **state)
 		b.setup.stamps = (struct stamp_setup){.days = 0, .deletes = true};
 		put(&subjects[0], &b, 0, 3, "");
 		check(box_open(&b) == OK);
-		maildrop_retrieved(&b.md, 1, 2);
+		maildrop_retrieved(&b.md, 1, 2, RETRIEVED_STAMP);
 		check(are_marked(&b, "mm-") && expired(&b) == 2);
 		uint64_t at = b.md.index.records.at + (uint64_t)b.md.index.records.block * sizeof(struct listing_rec) +
 			      offsetof(struct index_entry, mark) + octet;
@@ -449,7 +449,7 @@ static void test_headers_are_written(void **state)
 		check_row(k, s->name, box_open(&b) == OK);
 		check_row(b.md.index.count, s->name, b.md.index.count == count);
 		note_shown(&b, shown);
-		maildrop_retrieved(&b.md, 1, count);
+		maildrop_retrieved(&b.md, 1, count, RETRIEVED_STAMP);
 		uint32_t stamp = stamp_at(&b, 0);
 
 		check_row(k, s->name, maildrop_due(&b.md) == 0 && box_commit(&b, "", &out) == OK);
@@ -485,11 +485,11 @@ static void test_commits_that_stamp(void **state)
 			b.setup.index = indexed ? INDEX_AUTO : INDEX_OFF;
 			put(s, &b, 0, 5, "");
 			check_row(k, s->name, box_open(&b) == OK);
-			maildrop_retrieved(&b.md, 1, 2);
+			maildrop_retrieved(&b.md, 1, 2, RETRIEVED_STAMP);
 			check_row(k, s->name, maildrop_due(&b.md) == (indexed ? 0 : UINT64_MAX));
 			if (indexed)
 				check_row(k, s->name, box_open(&b) == OK && maildrop_due(&b.md) == 0);
-			maildrop_retrieved(&b.md, 5, 1);
+			maildrop_retrieved(&b.md, 5, 1, RETRIEVED_STAMP);
 			check_row(k, s->name,
 				  box_commit(&b, "d-d--", &out) == OK && out.deleted == 2 && out.unstamped == 0);
 			shim.later_s += 10;
@@ -516,7 +516,7 @@ static void test_headers_wait(void **state)
 		b.setup.stamps = (struct stamp_setup){.days = 3, .header = true};
 		put(s, &b, 0, 3, "");
 		check_row(k, s->name, box_open(&b) == OK);
-		maildrop_retrieved(&b.md, 1, 2);
+		maildrop_retrieved(&b.md, 1, 2, RETRIEVED_STAMP);
 		shim.path = s->made;
 		shim.path_error = ENOSPC;
 		check_row(k, b.why.text, box_commit(&b, "d--", &out) == OK);
@@ -524,7 +524,7 @@ static void test_headers_wait(void **state)
 		shim.later_s += 10;
 		check_row(k, s->name, box_open(&b) == OK && are_marked(&b, "m-") && maildrop_due(&b.md) == UINT64_MAX);
 		shim.path = NULL;
-		maildrop_retrieved(&b.md, 2, 1);
+		maildrop_retrieved(&b.md, 2, 1, RETRIEVED_STAMP);
 		check_row(k, s->name, box_commit(&b, "", &out) == OK && out.unstamped == 0);
 		check_row(k, s->name, strstr(box_text(&b, 0), "\nX-Expire-Timestamp: ") || box_open(&b) == OK);
 		check_row(k, s->name, strstr(box_text(&b, 0), "\nX-Expire-Timestamp: "));
@@ -576,7 +576,7 @@ static void test_file_of_a_maildir(void **state)
 		check(utimensat(AT_FDCWD, path, (struct timespec[2]){{.tv_sec = 1000}, {.tv_sec = 2000, .tv_nsec = 3}},
 				0) == 0);
 		check(box_open(&b) == OK);
-		maildrop_retrieved(&b.md, 1, 1);
+		maildrop_retrieved(&b.md, 1, 1, RETRIEVED_STAMP);
 		renamed_in = &b;
 		renamed_from = rows[i].meanwhile ? rows[i].name : NULL;
 		renamed_to = rows[i].meanwhile;
@@ -611,11 +611,11 @@ static void test_marking_is_cheap(void **state)
 		put(&subjects[2], &b, 0, sizes[i], "");
 		check(box_open(&b) == OK);
 		shim_reset();
-		maildrop_retrieved(&b.md, 1, 1);
-		maildrop_retrieved(&b.md, 2, 4);
+		maildrop_retrieved(&b.md, 1, 1, RETRIEVED_STAMP);
+		maildrop_retrieved(&b.md, 2, 4, RETRIEVED_STAMP);
 		together[i] = shim.calls;
 		shim_reset();
-		maildrop_retrieved(&b.md, sizes[i], 1);
+		maildrop_retrieved(&b.md, sizes[i], 1, RETRIEVED_STAMP);
 		alone[i] = shim.calls;
 		check(i > 0 || are_marked(&b, "mmmmm----m"));
 		shim_reset();
