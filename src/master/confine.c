@@ -2,6 +2,7 @@
 #include "master/confine.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -160,6 +161,25 @@ static enum err allow_database(const struct landlock *l, const struct conf *cf, 
 	return landlock_allow(l, dirname(real), LANDLOCK_SPOOL, why);
 }
 
+/* Where modules and libraries are looked for: the run path of the program, which may lie anywhere. */
+static enum err allow_run_path(const struct landlock *l, struct why *why)
+{
+	void *self = dlopen(NULL, RTLD_LAZY);
+	Dl_serinfo size, *info = NULL;
+	enum err err = OK;
+
+	if (self && dlinfo(self, RTLD_DI_SERINFOSIZE, &size) == 0)
+		info = calloc(1, size.dls_size);
+	if (info && dlinfo(self, RTLD_DI_SERINFOSIZE, info) == 0 && dlinfo(self, RTLD_DI_SERINFO, info) == 0)
+		for (unsigned i = 0; err == OK && i < info->dls_cnt; i++)
+			if (info->dls_serpath[i].dls_name[0] == '/')
+				err = landlock_allow(l, info->dls_serpath[i].dls_name, LANDLOCK_RUN, why);
+	free(info);
+	if (self)
+		dlclose(self);
+	return err;
+}
+
 static enum err allow_backend(const struct landlock *l, const struct confinement *c, struct why *why)
 {
 	struct allowing named = {l, OK, why};
@@ -167,6 +187,8 @@ static enum err allow_backend(const struct landlock *l, const struct confinement
 
 	for (size_t i = 0; err == OK && i < sizeof for_libraries / sizeof *for_libraries; i++)
 		err = landlock_allow(l, for_libraries[i].path, for_libraries[i].right, why);
+	if (err == OK)
+		err = allow_run_path(l, why);
 	if (err != OK)
 		return err;
 	conf_backend_paths(c->backend, c->module, allow_named, &named);
