@@ -66,7 +66,7 @@ void login_decoy(struct auth *a, struct slice hash);
 void login_deny(struct auth *a, struct login *l, enum err err, const char *reason);
 
 /* Nobody could say whether the password is right. */
-void login_untold(struct auth *a, struct login *l, const char *reason);
+void login_untold(struct auth *a, struct login *l, enum err err, const char *reason);
 
 /* Wrong: counted, and told as such. */
 void login_refuse(struct auth *a, struct login *l, const char *reason);

@@ -46,7 +46,7 @@ void login_on_hashed(void *arg, struct hash_job *j, enum verdict v)
 
 	log_session(l->log_id);
 	if (v == VERDICT_NONE) {
-		login_untold(a, l, "no hash process");
+		login_untold(a, l, ERR_TEMP, "no hash process");
 		return;
 	}
 	if (l->decoy)
@@ -183,7 +183,7 @@ static void on_checked(struct question *q, const struct looked *answer)
 	} else if (answer->err == ERR_AUTH) {
 		login_refuse(a, l, answer->why.text[0] ? answer->why.text : "wrong password");
 	} else {
-		login_untold(a, l, answer->why.text);
+		login_untold(a, l, answer->err, answer->why.text);
 	}
 }
 
@@ -201,7 +201,7 @@ static void login_ask_module(struct auth *a, struct login *l)
 	if (p)
 		pool_ask(p, &l->ask);
 	else
-		login_untold(a, l, "it has no processes");
+		login_untold(a, l, ERR_TEMP, "it has no processes");
 }
 
 /* The cache knows decoys by their lack of a hash: no record that can be checked has none. */
@@ -211,7 +211,7 @@ static void login_begin(struct auth *a, struct login *l)
 	bool is_kept = l->decoy || l->how != CHECK_ASK || conf_backend_cached(a->conf, l->checker->name);
 
 	if (is_kept && !cache_key(&a->cache, l->user, l->password, hash, &l->key) && a->cache.nbuckets > 0) {
-		login_untold(a, l, "libcrypto failed");
+		login_untold(a, l, ERR_TEMP, "libcrypto failed");
 		return;
 	}
 	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
@@ -222,7 +222,7 @@ static void login_begin(struct auth *a, struct login *l)
 	else if (!l->decoy && l->how == CHECK_ASK)
 		login_ask_module(a, l);
 	else if (!hashers_put(&a->hashers, &l->job))
-		login_untold(a, l, "too many logins wait for a hash process");
+		login_untold(a, l, ERR_TEMP, "too many logins wait for a hash process");
 }
 
 /* Who has a secret of APOP, and should not show a password to whoever listens. */

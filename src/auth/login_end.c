@@ -35,10 +35,10 @@ void login_deny(struct auth *a, struct login *l, enum err err, const char *reaso
 }
 
 /* Nobody could say whether the password is right. */
-void login_untold(struct auth *a, struct login *l, const char *reason)
+void login_untold(struct auth *a, struct login *l, enum err err, const char *reason)
 {
 	(void)old_line(OLD_NO_CHECK, OLD(l->user, slice_str(reason)));
-	login_deny(a, l, ERR_TEMP, reason);
+	login_deny(a, l, err, reason);
 }
 
 void login_refuse(struct auth *a, struct login *l, const char *reason)
