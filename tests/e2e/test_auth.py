@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from server import wait_for
+
 FAST = "auth { failure-delay 0; }\n"
 
 
@@ -22,6 +24,14 @@ def try_login(daemon, login, password):
     with daemon.connect() as c:
         c.ok(f"USER {login}")
         return c.cmd(b"PASS " + (password if isinstance(password, bytes) else password.encode()))
+
+
+def check_logins(daemon, cases):
+    """(login, password, status, reason): each gets the status, and the log tells the reason."""
+    for login, password, status, reason in cases:
+        before = len(daemon.log())
+        assert try_login(daemon, login, password).startswith(status), (login, password)
+        assert wait_for(lambda: reason in daemon.log()[before:]), (login, password, daemon.log()[before:])
 
 
 def hashes(daemon, user):

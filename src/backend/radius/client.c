@@ -27,7 +27,7 @@ struct turn {
 /* Names are looked up for each question: servers move. An address costs nothing. -1 with errno, or 0 in it. */
 static int server_connect(const struct radius_server *sv, struct why *why)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV}, *found;
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
 	int error = getaddrinfo(sv->host, sv->port, &hints, &found), fd = -1;
 
 	if (error) {
@@ -67,12 +67,15 @@ static int receive(struct turn *t)
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 0 : -1;
-		t->last = reply_check(packet, t->request, secret_slice(t->server->secret), t->c->must_be_signed);
-		if (t->last == REPLY_GOOD) {
+		enum reply says =
+			reply_check(packet, t->request, secret_slice(t->server->secret), t->c->must_be_signed);
+
+		if (says == REPLY_GOOD) {
 			t->a->packet = packet;
 			t->a->from = t->server->label;
 			return 1;
 		}
+		t->last = says;
 		t->dropped++;
 	}
 }
@@ -142,7 +145,7 @@ static void tell_dropped(struct radius_client *c, const struct turn *t)
 static enum err ask_server(struct radius_client *c, const struct radius_server *sv, const struct radius_question *q,
 			   uint64_t ends_ms, struct radius_answer *a, bool *asked, struct why *why)
 {
-	struct packet p;
+	struct packet p = {.n = 0};
 	struct turn t = {.c = c, .server = sv, .request = &p, .a = a, .ends_ms = ends_ms};
 	enum err err = request_make(&p, q, secret_slice(sv->secret), why);
 

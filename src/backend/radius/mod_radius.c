@@ -147,11 +147,12 @@ static struct slice reply_message(const struct radius_answer *a, struct slice pa
 	struct attributes all = attributes_of(a->packet);
 	struct attribute at;
 
-	while (attribute_next(&all, &at))
-		if (at.vendor == 0 && at.type == ATTRIBUTE_REPLY_MESSAGE)
-			return password.n > 0 && memmem(at.value.p, at.value.n, password.p, password.n)
-				       ? (struct slice){0}
-				       : at.value;
+	while (attribute_next(&all, &at)) {
+		bool repeats = password.n > 0 && memmem(at.value.p, at.value.n, password.p, password.n);
+
+		if (at.vendor == 0 && at.type == ATTRIBUTE_REPLY_MESSAGE && !repeats)
+			return at.value;
+	}
 	return (struct slice){0};
 }
 

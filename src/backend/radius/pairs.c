@@ -80,8 +80,9 @@ struct parser {
 
 static enum err bad(const struct parser *x, const char *what, struct slice about)
 {
-	return fail(x->why, ERR_PERM, "radius.%s: %s%s%.*s", x->statement, what, about.n ? " " : "",
-		    (int)(about.n < ATTRIBUTE_NAME_MOST ? about.n : ATTRIBUTE_NAME_MOST), about.n ? about.p : "");
+	(void)fail(x->why, ERR_PERM, "radius.%s: %s%s%.*s", x->statement, what, about.n ? " " : "",
+		   (int)(about.n < ATTRIBUTE_NAME_MOST ? about.n : ATTRIBUTE_NAME_MOST), about.n ? about.p : "");
+	return ERR_PERM;
 }
 
 static enum err value_take(const struct parser *x, struct slice *text, struct slice *value)
@@ -124,19 +125,33 @@ static enum err hex_decode(const struct parser *x, struct slice *value)
 	return OK;
 }
 
+/* One that can be sent; NULL: why says why not. */
+static const struct dictionary_attribute *attribute_find(const struct parser *x, struct slice name)
+{
+	const struct dictionary_attribute *a = dictionary_find(x->d, name);
+	const char *wrong = NULL;
+
+	if (!a)
+		wrong = "no dictionary has an attribute";
+	else if (a->type == TYPE_OTHER)
+		wrong = "an attribute of that type cannot be sent:";
+	else if (a->vendor == 0 && a->number == ATTRIBUTE_MESSAGE_AUTHENTICATOR)
+		wrong = "is in each request anyway:";
+	if (!wrong)
+		return a;
+	(void)bad(x, wrong, name);
+	return NULL;
+}
+
 static enum err pair_take(const struct parser *x, struct slice *text, struct pair *pair)
 {
 	struct slice name = name_take(text);
 
 	if (name.n == 0)
 		return bad(x, "expected ATTRIBUTE = VALUE, found", *text);
-	pair->attribute = dictionary_find(x->d, name);
+	pair->attribute = attribute_find(x, name);
 	if (!pair->attribute)
-		return bad(x, "no dictionary has an attribute", name);
-	if (pair->attribute->type == TYPE_OTHER)
-		return bad(x, "an attribute of that type cannot be sent:", name);
-	if (pair->attribute->vendor == 0 && pair->attribute->number == ATTRIBUTE_MESSAGE_AUTHENTICATOR)
-		return bad(x, "is in each request anyway:", name);
+		return ERR_PERM;
 	blanks_drop(text);
 	if (!slice_starts(*text, SLICE("=")))
 		return bad(x, "expected `=' behind", name);
@@ -189,7 +204,7 @@ enum err pairs_parse(struct pairs *p, const struct dictionary *d, const char *st
 	if (!p->pair)
 		return fail(why, ERR_TEMP, "radius: not enough memory");
 	for (blanks_drop(&rest); rest.n > 0; blanks_drop(&rest)) {
-		struct pair pair;
+		struct pair pair = {0};
 
 		if (p->n == PAIRS_MOST)
 			return bad(&x, "too many attributes", (struct slice){0});
