@@ -104,10 +104,12 @@ static int wait_for(struct mysql *my, int wants)
 	       (p.revents & (POLLHUP | POLLERR) ? wants & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE) : 0);
 }
 
-/* Runs a call to its end. */
-#define FINISH(my, name, result, what, ...)                                                                            \
-	for (int wants_ = name##_start(result, what, ##__VA_ARGS__); wants_ != 0;                                      \
-	     wants_ = name##_cont(result, what, wait_for(my, wants_)))                                                 \
+#define FIRST_OF(first, ...) (first)
+
+/* Runs a call to its end: its arguments are those of the first part, and the first of them is the second part's, too. */
+#define FINISH(my, name, result, ...)                                                                                  \
+	for (int wants_ = name##_start(result, __VA_ARGS__); wants_ != 0;                                              \
+	     wants_ = name##_cont(result, FIRST_OF(__VA_ARGS__, 0), wait_for(my, wants_)))                             \
 	continue
 
 /* --- connecting ------------------------------------------------------------------------------------------------- */
