@@ -52,6 +52,8 @@ def refused(address):
         Pop3(address).close()
     except ConnectionRefusedError:
         return True
+    except (Gone, ConnectionResetError):  # it came into the queue of a socket that was being closed
+        pass
     return False
 
 

@@ -77,7 +77,7 @@ static void place_write(const struct sql *db, struct backend_record *r)
 
 enum err sql_record(struct sql *db, struct backend_record *r, struct why *why)
 {
-	struct slice value[FIELDS];
+	struct slice value[FIELDS] = {{0}};
 	enum err err = fields_read(db, value, why);
 
 	*r = (struct backend_record){0};
@@ -135,5 +135,7 @@ struct slice sql_secret(struct sql *db)
 		return (struct slice){0};
 	buf_str(&secret, secret_prefix(db->cf->password_encryption, c->value));
 	buf_put(&secret, c->value);
-	return secret.full ? (struct slice){0} : buf_slice(&secret);
+	if (secret.full)
+		return (struct slice){0};
+	return buf_slice(&secret);
 }
