@@ -67,9 +67,11 @@ static enum err mysql_driver_open(struct sql *db, struct why *why)
 {
 	struct mysql *my = db->priv = calloc(1, sizeof *my);
 	struct slice rest = slice_trim(slice_str(db->cf->param));
-	enum err err = my ? OK : fail(why, ERR_TEMP, "not enough memory");
+	enum err err = OK;
 	bool given = slice_starts(rest, SLICE("ssl-mode=")) || (rest.n > 0 && strstr(db->cf->param, " ssl-mode="));
 
+	if (!my)
+		return fail(why, ERR_TEMP, "not enough memory");
 	while (err == OK && rest.n > 0) {
 		err = param_read(db, my, slice_take(&rest, ' '), why);
 		rest = slice_trim(rest);

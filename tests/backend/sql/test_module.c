@@ -18,6 +18,7 @@ enum { PATIENCE_MS = 10000, SHORT_MS = 400 };
 
 static const char *kind;
 static char dir[] = "/tmp/sqltest-XXXXXX";
+static void *object; /* it stays loaded */
 static const struct backend *module;
 
 /* --- the server ------------------------------------------------------------------------------------------------- */
@@ -443,9 +444,8 @@ int main(int argc, char **argv)
 
 	kind = argc == 2 ? argv[1] : "sqlite";
 	(void)snprintf(path, sizeof path, "%s/mod_sql_%s.so", SQL_MODULES, kind);
-	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
-	/* cppcheck-suppress resourceLeak ; it stays loaded */
 	module = object ? dlsym(object, "backend_module") : NULL;
 	if (!module) {
 		print_error("%s: %s\n", path, dlerror());
