@@ -26,6 +26,7 @@ static const char *const secrets[] = {
 	"{SSHA512}5qzkWhPmgcs3T31I3u1tPHttVjf8mTDOnnbT54FIod1aUYXD4ZR6kaShYvNgyyvMQXM5fw3Py5y7gjiBEAqPhPRAUv0=",
 	"{BLF-CRYPT}$2y$05$AbV0S61P/HPJknOsGOgGuuXRIBkbRRO7GmHXU1k0Bi0hHDM/5V0Be",
 	"{SHA256-CRYPT}$5$DUOQirDuviKcGsYB$L1C3m6n9grlaAcnASIdWwURKj53Ehs3ttB2HODzr.GC",
+	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text on two lines */
 	"{SHA512-CRYPT}$6$eoxGXT7MTN.T4zur$8FIaHG9iOmb6NrPVPQ.phrR3UWjWRUC/"
 	"W39GLE1SQsGjnZDJpV.Y7c4.3H8jLiyNij2muh6Tkdg7arwNqO8st1",
 	"{DES-CRYPT}nEnTepnzMMcwY",
