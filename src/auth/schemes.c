@@ -9,6 +9,7 @@
 #include "auth/base64.h"
 #include "auth/hash.h"
 #include "auth/scheme_scram.h"
+#include "auth/scheme_scrambled.h"
 #include "base/secret.h"
 
 enum { NAME_SHOWN_MOST = 32 }; /* octets of the name of a scheme that nobody knows */
@@ -150,6 +151,21 @@ static bool scram_scheme_same(const struct scheme *s, struct slice password, str
 	return scram_read(whole(s, text), &v) && scram_same(password, &v);
 }
 
+/* --- MySQL --------------------------------------------------------------------------------------------------------- */
+
+static enum err scrambled_check(const struct scheme *s, struct slice text, struct why *why)
+{
+	if (is_lock(text))
+		return locked(why);
+	return scrambled_is(text) ? OK : damaged(s, why);
+}
+
+static bool scrambled_scheme_same(const struct scheme *s, struct slice password, struct slice text)
+{
+	(void)s;
+	return scrambled_same(password, text);
+}
+
 /* --- all of them --------------------------------------------------------------------------------------------------- */
 
 static const struct scheme schemes[] = {
@@ -171,6 +187,7 @@ static const struct scheme schemes[] = {
 	{"CLEARTEXT", plain_check, plain_same, NULL, false},
 	{"SCRAM-SHA-1", scram_check, scram_scheme_same, NULL, false},
 	{"SCRAM-SHA-256", scram_check, scram_scheme_same, NULL, false},
+	{"SCRAMBLED", scrambled_check, scrambled_scheme_same, NULL, false},
 };
 
 static const struct scheme *scheme_find(struct slice name)
