@@ -196,9 +196,11 @@ struct conf_sql {
 
 struct conf_ldap {
 	bool given, enable; /* enable: after reading, false where there is no section */
-	const char *url, *base, *binddn, *getpwnam, *getpwuid;
+	const char *url, *base, *binddn, *getpwnam, *getpwuid, *ca_file;
 	struct secret passwd;
-	bool tls;
+	bool tls, verify_server;
+	bool auth_bind;       /* passwords are checked by binding as the entry found */
+	bool plain_passwords; /* userPassword without a scheme is a password in the clear */
 	uint32_t debug;
 	struct conf_map field_map;
 };
