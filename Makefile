@@ -18,6 +18,7 @@ BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp
 BUILD_PACKAGES += libpam0g-dev
 BUILD_PACKAGES += libpq-dev libmariadb-dev libsqlite3-dev unixodbc-dev
 BUILD_PACKAGES += libldap-dev
+BUILD_PACKAGES += libgsasl-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
 	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils nmh mailutils-pop3d dovecot-pop3d fail2ban \
@@ -28,6 +29,7 @@ LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cp
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d procps
 
 TEST_PACKAGES += slapd ldap-utils
+TEST_PACKAGES += gsasl
 TEST_PACKAGES += gdbmtool lmdb-utils db-util
 TEST_PACKAGES += freeradius libpam-pwdfile
 TEST_PACKAGES += postgresql mariadb-server-core mariadb-client-core sqlite3 odbc-postgresql odbc-mariadb libsqliteodbc

@@ -26,6 +26,31 @@ static void on_login(void *arg, uint32_t front, const struct msg_login *m, const
 		login_resume(a, front, m, c);
 }
 
+/* --- AUTH -------------------------------------------------------------------------------------------------------- */
+
+static enum err on_sasl(void *arg, uint32_t front, const struct msg *m, struct why *why)
+{
+	struct auth *a = arg;
+
+	return (m->type == MSG_SASL_START ? sasl_start : sasl_step)(&a->sasl, front, m, why);
+}
+
+static void on_front_gone(void *arg, uint32_t front)
+{
+	struct auth *a = arg;
+
+	sasl_front_gone(&a->sasl, front);
+}
+
+/* A password goes the way of those behind PASS, who has a secret of APOP included. */
+static void on_sasl_end(void *arg, const struct login_ask *ask)
+{
+	if (ask->by == LOGIN_BY_PASSWORD)
+		on_login(arg, ask->front, ask->m, &ask->c);
+	else
+		login_start(arg, ask);
+}
+
 /* --- the process ------------------------------------------------------------------------------------------------ */
 
 static void on_lost(void *arg, uint32_t front, uint64_t sid, uint64_t reservation)
@@ -86,6 +111,10 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 
 	if (err == OK)
 		err = chain_open(&a->searches.chain, env->conf, why);
+	a->sasl = (struct sasl){
+		.conf = env->conf, .cache = &a->cache, .fronts = &a->fronts, .login = on_sasl_end, .arg = a};
+	if (err == OK)
+		err = sasl_open(&a->sasl, why);
 	if (err != OK)
 		return err;
 	login_decoy(a, SLICE(first_decoy));
@@ -97,6 +126,8 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 	pools_open(&a->searches.pools, a->child.loop, env->conf, env->pools);
 	a->fronts.loop = a->child.loop;
 	a->fronts.login = on_login;
+	a->fronts.sasl = on_sasl;
+	a->fronts.gone = on_front_gone;
 	a->fronts.arg = a;
 	a->hashers.answer = login_on_hashed;
 	a->hashers.is_known = login_is_known;
@@ -120,6 +151,7 @@ static void auth_close(struct auth *a)
 	hashers_close(&a->hashers);
 	grants_close(&a->grants);
 	apop_done(&a->apop);
+	sasl_close(&a->sasl);
 	states_close(&a->states);
 	auth_child_close(&a->child);
 	chain_close(&a->searches.chain);

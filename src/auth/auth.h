@@ -6,6 +6,7 @@
 #include "auth/grants.h"
 #include "auth/hashers.h"
 #include "auth/login.h"
+#include "auth/sasl.h"
 #include "auth/search.h"
 #include "auth/states.h"
 #include "ipc/old_line.h"
@@ -22,6 +23,7 @@ struct auth {
 	struct fronts fronts;
 	struct apop apop;
 	struct states states;
+	struct sasl sasl;
 	char decoy[HASH_MOST];
 	size_t decoy_len;
 };

@@ -41,13 +41,15 @@ static uint32_t ttl_cap(uint64_t ttl)
 enum err cache_open(struct cache *c, void *memory, size_t octets, uint64_t ttl, uint64_t negative_ttl, struct why *why)
 {
 	*c = (struct cache){0};
-	if (ttl == 0 || !memory || octets < sizeof(struct cache_head) + sizeof(struct cache_bucket))
+	if (!memory || octets < sizeof(struct cache_head))
 		return OK;
 	c->head = memory;
 	enum err err = keyed_open(&c->mac, &c->head->secret, why);
 
 	if (err != OK)
 		return err;
+	if (ttl == 0 || octets < sizeof(struct cache_head) + sizeof(struct cache_bucket))
+		return OK;
 	c->buckets = (struct cache_bucket *)(c->head + 1);
 	c->nbuckets = (octets - sizeof(struct cache_head)) / sizeof(struct cache_bucket);
 	c->ttl = ttl_cap(ttl);
@@ -78,6 +80,18 @@ bool cache_key(const struct cache *c, struct slice user, struct slice password, 
 	key->tag[VERDICT_RIGHT][1] = (uint64_t)mac[4] << 32;
 	key->tag[VERDICT_WRONG][0] = (uint64_t)mac[5] << 32 | mac[6];
 	key->tag[VERDICT_WRONG][1] = (uint64_t)mac[7] << 32;
+	return true;
+}
+
+/* A field more than a key has: so no entry is made of the same octets. */
+bool cache_made_up(const struct cache *c, struct slice what, struct slice user, unsigned char out[static CACHE_MADE_UP])
+{
+	struct slice field[] = {SLICE("made up"), what, user, SLICE("")};
+	uint32_t mac[KEYED_OCTETS / sizeof(uint32_t)];
+
+	if (!c->mac || !keyed_hash(c->mac, field, sizeof field / sizeof *field, mac))
+		return false;
+	memcpy(out, mac, CACHE_MADE_UP);
 	return true;
 }
 

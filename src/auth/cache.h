@@ -40,6 +40,12 @@ struct cache_key {
 bool cache_key(const struct cache *c, struct slice user, struct slice password, struct slice hash,
 	       struct cache_key *key);
 
+/* Octets that nobody can foretell, the same ones each time for `user`, out of the same key: for what is made up of users who are not there.
+ * False: there is no key, or libcrypto failed. */
+enum { CACHE_MADE_UP = KEYED_OCTETS };
+bool cache_made_up(const struct cache *c, struct slice what, struct slice user,
+		   unsigned char out[static CACHE_MADE_UP]);
+
 /* now: seconds of the monotonic clock. An entry that is used lives on from there. */
 enum verdict cache_get(const struct cache *c, const struct cache_key *key, uint32_t now);
 void cache_put(const struct cache *c, const struct cache_key *key, enum verdict verdict, uint32_t now);

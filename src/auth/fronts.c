@@ -43,6 +43,24 @@ void fronts_deny(const struct fronts *fs, uint32_t serial, uint64_t sid, enum er
 		chan_send(&f->chan, MSG_DENY, &(struct chan_out){.payload = &m, .bulk = {slice_str(reason)}});
 }
 
+void fronts_challenge(const struct fronts *fs, uint32_t serial, uint64_t sid, struct slice octets)
+{
+	struct front *f = front_find(fs, serial);
+	struct msg_sasl_challenge m = {.sid = sid};
+
+	if (f)
+		chan_send(&f->chan, MSG_SASL_CHALLENGE, &(struct chan_out){.payload = &m, .bulk = {octets}});
+}
+
+void fronts_name(const struct fronts *fs, uint32_t serial, uint64_t sid, struct slice name, bool asks)
+{
+	struct front *f = front_find(fs, serial);
+	struct msg_sasl_named m = {.sid = sid, .asks = asks};
+
+	if (f)
+		chan_send(&f->chan, MSG_SASL_NAMED, &(struct chan_out){.payload = &m, .bulk = {name}});
+}
+
 /* A front that was taken over can guess passwords as fast as we check them; at least it is seen. */
 void fronts_count_failure(const struct fronts *fs, uint32_t serial)
 {
@@ -81,6 +99,13 @@ static enum err on_login(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
+static enum err on_sasl(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct front *f = c->owner;
+
+	return f->all->sasl(f->all->arg, c->peer_serial, m, why);
+}
+
 /* Its logins under way come to their end; there is just nobody to tell. */
 static void on_closed(struct chan *c, const char *reason)
 {
@@ -91,11 +116,13 @@ static void on_closed(struct chan *c, const char *reason)
 	while (*at != f)
 		at = &(*at)->next;
 	*at = f->next;
+	f->all->gone(f->all->arg, c->peer_serial);
 	chan_done(c);
 	free(f);
 }
 
-static const struct chan_ops front_ops = {.on = {[MSG_LOGIN] = on_login}, .closed = on_closed};
+static const struct chan_ops front_ops = {
+	.on = {[MSG_LOGIN] = on_login, [MSG_SASL_START] = on_sasl, [MSG_SASL_STEP] = on_sasl}, .closed = on_closed};
 
 enum err fronts_peer(struct fronts *fs, const struct msg_peer *peer, int fd, struct why *why)
 {

@@ -13,10 +13,13 @@ struct fronts {
 	/* A client of this front has said who he is. The credentials are valid until it returns, and at most NAME_MOST, SECRET_MOST
 	 * and STAMP_MOST octets. */
 	void (*login)(void *arg, uint32_t front, const struct msg_login *m, const struct credentials *c);
+	/* Its messages of AUTH; and it has gone. */
+	enum err (*sasl)(void *arg, uint32_t front, const struct msg *m, struct why *why);
+	void (*gone)(void *arg, uint32_t front);
 	void *arg;
 };
 
-/* The caller has filled in loop, login and arg. */
+/* The caller has filled in loop, login, sasl, gone and arg. */
 void fronts_close(struct fronts *fs);
 
 /* A channel to a front; fd is ours on OK. */
@@ -27,6 +30,10 @@ bool fronts_has(const struct fronts *fs, uint32_t serial);
 
 /* Its client does not get in; the reason is for front's log. */
 void fronts_deny(const struct fronts *fs, uint32_t serial, uint64_t sid, enum err err, const char *reason);
+
+/* AUTH: the client is to answer this; it says that this is its name. */
+void fronts_challenge(const struct fronts *fs, uint32_t serial, uint64_t sid, struct slice octets);
+void fronts_name(const struct fronts *fs, uint32_t serial, uint64_t sid, struct slice name, bool asks);
 
 /* A wrong user or password came from there. */
 void fronts_count_failure(const struct fronts *fs, uint32_t serial);

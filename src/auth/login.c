@@ -281,12 +281,22 @@ static bool digest_is_right(const struct auth *a, const struct credentials *c, e
 	return found && right;
 }
 
+/* The verdict of whoever has checked. */
+static bool is_shown(const struct auth *a, const struct login_ask *ask, enum old_line *old, struct why *why)
+{
+	if (ask->by == LOGIN_BY_DIGEST)
+		return digest_is_right(a, &ask->c, old, why);
+	if (ask->by == LOGIN_DISPROVED)
+		(void)fail(why, ERR_AUTH, "%s", ask->reason);
+	return ask->by == LOGIN_BY_PROOF;
+}
+
 /* The user must be one of the chain's. No hash is needed, and no answer worth keeping. */
 static void login_proven(struct auth *a, const struct login_ask *ask, const struct record *r, const struct why *why)
 {
 	struct why reason = {""};
 	enum old_line old = OLD_WRONG;
-	bool right = ask->by == LOGIN_BY_PROOF || digest_is_right(a, &ask->c, &old, &reason);
+	bool right = is_shown(a, ask, &old, &reason);
 	struct login *l = login_new(a, ask, r, (struct slice){0});
 
 	if (!l) {

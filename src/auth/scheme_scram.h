@@ -16,5 +16,8 @@ struct scram_verifier {
 /* Reads a whole secret, {SCRAM-SHA-1}TEXT, {SCRAM-SHA-256}TEXT or SCRAM-SHA-...$TEXT. False: it is something else. */
 bool scram_read(struct slice secret, struct scram_verifier *v);
 
+/* Fills in stored and server for a password, where all else is there. False: libcrypto failed. */
+bool scram_derive(struct slice password, struct scram_verifier *v);
+
 /* Whether this plain password is the one of the verifier. The password is taken as it is, without SASLprep. */
 bool scram_same(struct slice password, const struct scram_verifier *v);

@@ -6,10 +6,10 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "auth/base64.h"
 #include "auth/hash.h"
 #include "auth/scheme_scram.h"
 #include "auth/scheme_scrambled.h"
+#include "base/base64.h"
 #include "base/secret.h"
 
 enum { NAME_SHOWN_MOST = 32 }; /* octets of the name of a scheme that nobody knows */
@@ -70,7 +70,7 @@ static bool crypt_same(const struct scheme *s, struct slice password, struct sli
 
 static size_t digest_decode(const struct scheme *s, struct slice text, unsigned char *octets, size_t cap)
 {
-	size_t n = base64_decode(text, octets, cap), size = (size_t)EVP_MD_get_size(s->digest());
+	size_t n = base64_take(text, octets, cap), size = (size_t)EVP_MD_get_size(s->digest());
 
 	return (s->salted ? n > size : n == size) ? n : 0;
 }

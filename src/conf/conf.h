@@ -284,7 +284,7 @@ struct conf {
 	struct conf_ldap ldap;
 	struct conf_radius radius;
 	struct {
-		bool enable;
+		bool enable, digest_md5;
 		const char *cram_passwd, *service, *realm, *hostname, *anonymous_user;
 	} gsasl;
 

@@ -9,6 +9,7 @@
 #include "front/flow.h"
 #include "front/front.h"
 #include "front/reply.h"
+#include "front/sasl.h"
 #include "front/stls.h"
 
 enum { PENALTY_MOST = 15 }; /* seconds */
@@ -35,8 +36,7 @@ enum next cmd_user(struct session *s, const struct args *a)
 	return NEXT_COMMAND;
 }
 
-/* Seconds that store comes again for, until it has the locks of a maildrop. */
-static double locks_wait(const struct conf *cf)
+double locks_wait(const struct conf *cf)
 {
 	return (double)cf->mailbox.session_lock_wait.n +
 	       (double)cf->locking.retry_count * (double)cf->locking.retry_sleep.n;
@@ -127,14 +127,6 @@ enum next cmd_apop(struct session *s, const struct args *a)
 	return login_ask(s, digest, s->stamp);
 }
 
-/* RFC 5034. No mechanism is offered. */
-enum next cmd_auth(struct session *s, const struct args *a)
-{
-	(void)a;
-	reply_err(&s->out, "Not implemented");
-	return NEXT_COMMAND;
-}
-
 enum next cmd_noop(struct session *s, const struct args *a)
 {
 	(void)a;
@@ -156,6 +148,18 @@ static void put_login_delay(struct session *s)
 	buf_str(&s->out, "LOGIN-DELAY ");
 	buf_u64(&s->out, delay);
 	buf_str(&s->out, cf->login_delay_per_user && !in_session ? " USER\r\n" : "\r\n");
+}
+
+/* RFC 5034, section 6. What is announced before a login is announced behind it, too. */
+static void put_sasl(struct session *s)
+{
+	size_t start = s->out.len;
+
+	buf_str(&s->out, "SASL");
+	if (s->state != INITIAL && sasl_put_names(s, &s->out, " ", ""))
+		buf_str(&s->out, "\r\n");
+	else
+		buf_rewind(&s->out, start);
 }
 
 /* RFC 2449, sections 5 and 6; RFC 3206 for AUTH-RESP-CODE; RFC 2595, section 4 for STLS. */
@@ -193,6 +197,7 @@ enum next cmd_capa(struct session *s, const struct args *a)
 			buf_str(&s->out, "\r\n");
 		}
 	put_login_delay(s);
+	put_sasl(s);
 	buf_str(&s->out, ".\r\n");
 	return NEXT_COMMAND;
 }
@@ -263,6 +268,7 @@ enum err login_open(struct session *s, struct msg *m, struct why *why)
 		login_denied(s, ERR_TEMP, slice_str(why->text));
 		return err;
 	}
+	sasl_over(s);
 	s->wait = WAIT_NOTHING;
 	s->state = TRANSACTION;
 	s->login_delay_s = scan->login_delay_s;
@@ -296,6 +302,7 @@ void login_denied(struct session *s, enum err err, struct slice reason)
 {
 	log_failure(s, err, reason);
 	peers_leave(s, false);
+	sasl_over(s);
 	s->denied = err;
 	s->failures += err == ERR_AUTH;
 	session_wait(s, WAIT_PENALTY, err == ERR_AUTH ? penalty(s) : 0);

@@ -45,13 +45,15 @@ enum next session_command(struct session *s, struct slice line);
 enum next cmd_user(struct session *s, const struct args *a);
 enum next cmd_pass(struct session *s, const struct args *a);
 enum next cmd_apop(struct session *s, const struct args *a);
-enum next cmd_auth(struct session *s, const struct args *a);
 enum next cmd_capa(struct session *s, const struct args *a);
 enum next cmd_noop(struct session *s, const struct args *a);
 enum next cmd_quit(struct session *s, const struct args *a);
 
 /* Makes the time stamp of the greeting, where there is APOP. */
 void apop_stamp(struct session *s);
+
+/* Seconds that store comes again for, until it has the locks of a maildrop. */
+double locks_wait(const struct conf *cf);
 
 /* What the client said about who it is. */
 void login_forget(struct session *s);
@@ -60,6 +62,9 @@ void login_forget(struct session *s);
 enum err login_open(struct session *s, struct msg *m, struct why *why);
 void login_denied(struct session *s, enum err err, struct slice reason);
 void login_penalty_over(struct session *s);
+
+/* sasl.c. */
+enum next cmd_auth(struct session *s, const struct args *a);
 
 /* stls.c. */
 enum next cmd_stls(struct session *s, const struct args *a);

@@ -66,7 +66,7 @@ ssize_t input_discard(struct session *s)
 void input_read(struct session *s)
 {
 	char *input = s->front->input;
-	size_t before = s->in.n; /* session_watch sees to it that this is within the line limit */
+	size_t before = s->in.n; /* session_watch sees to it that this is within the limit of a line */
 
 	if (before > 0)
 		memcpy(input, s->in.p, before);
@@ -96,13 +96,24 @@ static bool swallow(struct session *s)
 	return found;
 }
 
+/* The line with AUTH may hold a response, too. */
+size_t input_most(const struct session *s)
+{
+	const struct conf *cf = s->front->conf;
+
+	if (s->sasl != SASL_NONE)
+		return cf->sasl_line_limit;
+	return cf->sasl_line_limit > cf->line_limit && s->in.n >= sizeof "AUTH " - 1 &&
+			       slice_eq_nocase((struct slice){s->in.p, sizeof "AUTH " - 1}, SLICE("AUTH "))
+		       ? cf->sasl_line_limit
+		       : cf->line_limit;
+}
+
 enum line input_line(struct session *s, struct slice *line)
 {
-	size_t most = s->front->conf->line_limit;
-
 	if (s->swallows && !swallow(s))
 		return LINE_NONE;
-	size_t end = slice_find(s->in, '\n');
+	size_t most = input_most(s), end = slice_find(s->in, '\n');
 
 	if (end < s->in.n && end < most) {
 		*line = (struct slice){s->in.p, end > 0 && s->in.p[end - 1] == '\r' ? end - 1 : end};

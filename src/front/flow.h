@@ -5,6 +5,9 @@
 /* Reads once. At the end of input s->eof is set; where the connection is broken the session is dropped. */
 void input_read(struct session *s);
 
+/* Octets of the line that comes, with its end, at most. */
+size_t input_most(const struct session *s);
+
 enum line {
 	LINE_NONE,     /* it has not come */
 	LINE_WHOLE,    /* *line, without its CRLF or LF; it stays until input_used */

@@ -144,6 +144,11 @@ static void tls_close(struct front *f)
 	free(f->tls);
 }
 
+static size_t line_most(const struct conf *cf)
+{
+	return cf->line_limit > cf->sasl_line_limit ? cf->line_limit : cf->sasl_line_limit;
+}
+
 bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *env)
 {
 	struct {
@@ -154,7 +159,7 @@ bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *en
 	*f = (struct front){.env = env, .conf = env->conf, .loop = loop};
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
 		return false;
-	f->input = malloc(env->conf->line_limit + READ_OCTETS);
+	f->input = malloc(line_most(env->conf) + READ_OCTETS);
 	f->chunk = malloc(CHUNK_OCTETS);
 	if (!f->input || !f->chunk || !peers_init(&f->peers, env->serial, random.key)) {
 		free(f->input);

@@ -36,7 +36,7 @@ struct front {
 	struct pool records;      /* and those for TLS records */
 	struct tls_server **tls;  /* one for each of conf->servers; NULL: no TLS there. Some may be the same */
 	struct window window;     /* of the scan listing being read at the moment */
-	char *input;              /* conf->line_limit + READ_OCTETS: what the session at work reads */
+	char *input;              /* the longest line + READ_OCTETS: what the session at work reads */
 	size_t input_octets;      /* of it, to be wiped when its turn is over */
 	char *chunk;              /* CHUNK_OCTETS: raw octets on their way to the wire */
 	uint64_t log_id;          /* of the session that came last */

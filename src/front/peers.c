@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "front/commands.h"
 #include "front/front.h"
+#include "front/sasl.h"
 #include "front/session.h"
 
 enum { BUCKETS_FIRST = 64 };
@@ -154,6 +155,13 @@ static void send_close(struct peer *store, uint64_t sid, uint32_t taken)
 	chan_send(&store->chan, MSG_CLOSE, &(struct chan_out){.payload = &m}); /* a store that is gone needs none */
 }
 
+static void send_over(struct peer *auth, uint64_t sid)
+{
+	struct msg_sasl_step m = {.sid = sid, .over = 1};
+
+	chan_send(&auth->chan, MSG_SASL_STEP, &(struct chan_out){.payload = &m});
+}
+
 bool peers_send(struct session *s, enum msg_type type, const struct chan_out *out)
 {
 	return s->peer && chan_send(&s->peer->chan, type, out);
@@ -163,6 +171,8 @@ void peers_leave(struct session *s, bool tell)
 {
 	if (tell && s->peer && s->peer->chan.peer == ROLE_STORE)
 		send_close(s->peer, s->sid, s->taken);
+	else if (tell && s->peer && s->sasl != SASL_NONE)
+		send_over(s->peer, s->sid);
 	leave_peer(s);
 	if (s->sid != 0)
 		sid_take(&s->front->peers, s);
@@ -212,9 +222,23 @@ static struct address local_of(const struct session *s)
 	return a.family == 0 || domain || memcmp(a.ip, any, sizeof any) != 0 ? a : address_here(s->io.fd);
 }
 
-bool peers_login(struct session *s, struct slice password, struct slice stamp)
+/* The session has its sid already. */
+static bool ask_auth(struct session *s, enum msg_type type, const struct chan_out *out)
 {
 	struct peer *auth;
+
+	while ((auth = least_busy(&s->front->peers))) {
+		join_peer(s, auth);
+		auth->outstanding++;
+		if (chan_send(&auth->chan, type, out))
+			return true;
+		leave_peer(s);
+	}
+	return false;
+}
+
+bool peers_login(struct session *s, struct slice password, struct slice stamp)
+{
 	struct msg_login m = {
 		.log_id = s->log_id,
 		.client = s->client,
@@ -227,15 +251,34 @@ bool peers_login(struct session *s, struct slice password, struct slice stamp)
 
 	sid_give(&s->front->peers, s);
 	m.sid = s->sid;
-	while ((auth = least_busy(&s->front->peers))) {
-		join_peer(s, auth);
-		auth->outstanding++;
-		if (chan_send(&auth->chan, MSG_LOGIN,
-			      &(struct chan_out){.payload = &m, .bulk = {s->user, password, stamp}}))
-			return true;
-		leave_peer(s);
-	}
-	return false;
+	return ask_auth(s, MSG_LOGIN, &(struct chan_out){.payload = &m, .bulk = {s->user, password, stamp}});
+}
+
+bool peers_sasl_start(struct session *s, const struct sasl_first *first)
+{
+	struct msg_sasl_start m = {
+		.log_id = s->log_id,
+		.client = s->client,
+		.local = local_of(s),
+		.failures = s->failures,
+		.mechanism = first->mechanism,
+		.traits = first->traits,
+		.response_len = (uint32_t)first->response.n,
+		.binding_len = (uint16_t)first->binding.n,
+		.certified_len = (uint16_t)first->certified.n,
+	};
+
+	sid_give(&s->front->peers, s);
+	m.sid = s->sid;
+	return ask_auth(s, MSG_SASL_START,
+			&(struct chan_out){.payload = &m, .bulk = {first->binding, first->certified, first->response}});
+}
+
+bool peers_sasl_step(struct session *s, struct slice octets)
+{
+	struct msg_sasl_step m = {.sid = s->sid};
+
+	return peers_send(s, MSG_SASL_STEP, &(struct chan_out){.payload = &m, .bulk = {octets}});
 }
 
 /* The session that store's message is for, whose lines are logged from here on. NULL: it has ended meanwhile, or never
@@ -306,6 +349,8 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 	log_session(s->log_id);
 	if (s->wait == WAIT_LOGIN)
 		login_denied(s, (enum err)deny->err, reason);
+	else if (s->sasl != SASL_NONE)
+		sasl_lost(s);
 	else if (from && s->peer == from)
 		ended_by_store(s, (enum err)deny->err,
 			       deny->err == ERR_IN_USE ? "taken over" : "store ended the session");
@@ -320,6 +365,33 @@ static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
 	struct peer *peer = c->owner;
 
 	return peers_on_deny(peer->front, peer, m, why);
+}
+
+/* One for an exchange that has ended meanwhile is for nobody. */
+static enum err on_challenge(struct chan *c, struct msg *m, struct why *why)
+{
+	struct session *s = session_of(c, ((const struct msg_sasl_challenge *)m->payload)->sid, WAIT_LOGIN);
+
+	(void)why;
+	if (s && s->sasl == SASL_AUTH) {
+		sasl_challenge(s, m->bulk);
+		session_run(s);
+	}
+	return OK;
+}
+
+static enum err on_named(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_sasl_named *named = m->payload;
+	struct session *s = session_of(c, named->sid, WAIT_LOGIN);
+
+	(void)why;
+	if (!s || s->sasl != SASL_AUTH)
+		return OK;
+	sasl_named(s, m->bulk);
+	if (named->asks)
+		(void)peers_sasl_step(s, SLICE("")); /* a channel that is lost says so */
+	return OK;
 }
 
 static enum err go_on(struct session *s, bool is_good, struct why *why)
@@ -376,7 +448,9 @@ static void lose_peer(struct session *s, enum role role)
 {
 	log_session(s->log_id);
 	leave_peer(s);
-	if (role == ROLE_AUTH)
+	if (role == ROLE_AUTH && s->wait == WAIT_NOTHING)
+		sasl_lost(s);
+	else if (role == ROLE_AUTH)
 		login_denied(s, ERR_TEMP, SLICE("the auth process has ended"));
 	else
 		ended_by_store(s, ERR_TEMP, "the store process has ended");
@@ -395,7 +469,9 @@ static void on_closed(struct chan *c, const char *reason)
 	peer_free(p);
 }
 
-static const struct chan_ops auth_ops = {.on = {[MSG_DENY] = on_deny}, .closed = on_closed};
+static const struct chan_ops auth_ops = {
+	.on = {[MSG_DENY] = on_deny, [MSG_SASL_CHALLENGE] = on_challenge, [MSG_SASL_NAMED] = on_named},
+	.closed = on_closed};
 
 static const struct chan_ops store_ops = {
 	.on = {[MSG_SCAN] = on_scan,

@@ -44,11 +44,20 @@ bool peers_auth_comes(struct front *f);
 /* Asks an auth process about a password, or with a time stamp about a digest. False: there is none; nothing was asked. */
 bool peers_login(struct session *s, struct slice password, struct slice stamp);
 
+/* AUTH: the first message of an exchange, and those that follow, to the same auth process. False: there is none. */
+struct sasl_first {
+	uint32_t mechanism, traits; /* as in msg_sasl_start */
+	struct slice binding, certified, response;
+};
+bool peers_sasl_start(struct session *s, const struct sasl_first *first);
+bool peers_sasl_step(struct session *s, struct slice octets);
+
 /* An answer to a login; for the messages of master, too. */
 enum err peers_on_deny(struct front *f, const struct peer *from, const struct msg *m, struct why *why);
 
 /* Sends to the store worker of the session. False: it is gone, or going. */
 bool peers_send(struct session *s, enum msg_type type, const struct chan_out *out);
 
-/* The session has no login any more; store, where it has it, is told to delete nothing if `tell`. */
+/* The session has no login any more; store, where it has it, is told to delete nothing if `tell`; auth
+ * is told that an exchange of AUTH has ended. */
 void peers_leave(struct session *s, bool tell);

@@ -12,6 +12,7 @@
 #include "front/flow.h"
 #include "front/front.h"
 #include "front/reply.h"
+#include "front/sasl.h"
 #include "front/stls.h"
 #include "front/transcript.h"
 
@@ -126,7 +127,7 @@ static int wanted_events(const struct session *s)
 		return EV_WRITE;
 	if (s->wait == WAIT_GOODBYE)
 		return EV_READ;
-	return !s->eof && !s->closing && s->in.n <= s->front->conf->line_limit ? EV_READ : 0;
+	return !s->eof && !s->closing && s->in.n <= input_most(s) ? EV_READ : 0;
 }
 
 static void session_watch(struct session *s)
@@ -237,11 +238,13 @@ static bool next_command(struct session *s)
 
 	if (what == LINE_NONE && s->eof)
 		session_close(s, "disconnected");
+	if (what == LINE_TOO_LONG && s->sasl != SASL_NONE)
+		sasl_line_too_long(s);
 	if (what != LINE_WHOLE)
 		return what == LINE_TOO_LONG;
 	if (s->transcript)
 		transcript_client(s, line);
-	enum next next = session_command(s, line);
+	enum next next = s->sasl == SASL_NONE ? session_command(s, line) : sasl_line(s, line);
 
 	if (next != NEXT_AGAIN)
 		input_used(s);

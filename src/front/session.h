@@ -48,6 +48,14 @@ enum wait {
 	WAIT_GOODBYE,      /* all is said; what the client still sends is thrown away */
 };
 
+/* Who has the turn in an exchange of AUTH (front/sasl.h). */
+enum sasl_turn {
+	SASL_NONE, /* there is no exchange */
+	SASL_AUTH,
+	SASL_CLIENT, /* its next line is no command */
+	SASL_LOST,   /* the same, and there is nobody to tell what it says */
+};
+
 struct session {
 	struct front *front;
 	struct session *next, **at; /* of all */
@@ -91,7 +99,8 @@ struct session {
 	struct session *sid_next;
 	struct peer *peer; /* auth while it has the login, then store; NULL: neither */
 	struct session *peer_next, **peer_at;
-	double login_at;        /* ev_now: when PASS came */
+	double login_at; /* ev_now: when PASS came, or what the client said last within AUTH */
+	enum sasl_turn sasl;
 	uint32_t login_delay_s; /* in a session: this user's; 0: none */
 	uint32_t failures;      /* logins of this connection */
 	enum err denied;        /* the answer that WAIT_PENALTY holds back */

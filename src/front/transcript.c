@@ -66,7 +66,10 @@ void transcript_client(struct session *s, struct slice line)
 	if (s->transcript->heard)
 		return;
 	s->transcript->heard = true;
-	transcript_mask(&b, line);
+	if (s->sasl != SASL_NONE)
+		buf_put(&b, masked);
+	else
+		transcript_mask(&b, line);
 	log_line(LOG_DEBUG, "C: %.*s", (int)b.len, b.p);
 }
 
@@ -77,6 +80,8 @@ static void tell_status(struct transcript *t, struct slice said)
 
 	if (line.n > 0 && line.p[line.n - 1] == '\r')
 		line.n--;
+	if (slice_starts(line, SLICE("+ ")))
+		line = SLICE("+ ***"); /* a challenge of AUTH */
 	log_line(LOG_DEBUG, "S: %.*s", (int)line.n, line.p);
 	t->heard = false;
 	t->octets = rest.n;

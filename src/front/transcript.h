@@ -10,7 +10,7 @@
  *
  * Of a client's line only what cannot be a password is shown: a verb that there is, numbers behind verbs that take some,
  * the word behind USER. All else is ***: whole lines that begin with no verb (they may be the continuation of a command
- * that is not there, or a password typed too early), arguments of PASS, AUTH and of whatever takes none. Of a multi-line
+ * that is not there, or a password typed too early), arguments of PASS, AUTH and of whatever takes none, and all that is said within AUTH, by both. Of a multi-line
  * reply its number of octets is shown, in every state of the session, on connections with TLS as well.
  *
  * A session without it has no struct transcript, and pays a test of a pointer for each command and reply. */

@@ -18,6 +18,7 @@
 enum {
 	GRANT_BULK = NAME_MOST + 2 * URL_MOST,
 	LOGIN_BULK = NAME_MOST + 1024 + STAMP_MOST,
+	SASL_BULK = BINDING_MOST + NAME_MOST + SASL_RESPONSE_MOST,
 	HASH_BULK = 1024 + 1024,
 	LOOK_BULK = 2 * NAME_MOST + 1024,
 	REASON_BULK = sizeof(struct why)
@@ -42,6 +43,10 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_VERDICT] =  {"verdict",  X,             F,             0, 0, PAYLOAD(msg_verdict), REASON_BULK,  0},
 
 	[MSG_LOGIN] =    {"login",    F,             A,             0, 0, PAYLOAD(msg_login),  LOGIN_BULK,    1},
+	[MSG_SASL_START] = {"sasl-start", F,         A,             0, 0, PAYLOAD(msg_sasl_start), SASL_BULK, 1},
+	[MSG_SASL_STEP] = {"sasl-step", F,           A,             0, 0, PAYLOAD(msg_sasl_step), SASL_RESPONSE_MOST, 1},
+	[MSG_SASL_CHALLENGE] = {"sasl-challenge", A, F,             0, 0, PAYLOAD(msg_sasl_challenge), SASL_CHALLENGE_MOST, 1},
+	[MSG_SASL_NAMED] = {"sasl-named", A,         F,             0, 0, PAYLOAD(msg_sasl_named), NAME_MOST, 0},
 	[MSG_SECRETS_WANTED] = {"secrets-wanted", A,   M,             0, 0, 0,                   0,             0},
 	[MSG_SECRETS] =  {"secrets",  M,             A,             0, 1, PAYLOAD(msg_secrets), 0,            0},
 	[MSG_HASH] =     {"hash",     A,             H,             0, 0, PAYLOAD(msg_hash),   HASH_BULK,     1},

@@ -47,6 +47,10 @@ enum msg_type {
 	MSG_VERDICT,  /* access to front: the client may come in, or not */
 	/* a login */
 	MSG_LOGIN,          /* front to auth: a user name and a password, or a digest */
+	MSG_SASL_START,     /* front to auth: AUTH, and what the client has said with it */
+	MSG_SASL_STEP,      /* front to auth: what the client has said to a challenge, or that nothing comes any more */
+	MSG_SASL_CHALLENGE, /* auth to front: the client is to answer this */
+	MSG_SASL_NAMED,     /* auth to front: who the client says it is; for log lines. The end is that of a login */
 	MSG_SECRETS_WANTED, /* auth to master: read the database of APOP */
 	MSG_SECRETS,        /* the answer: the table (ipc/secrets.h) comes along */
 	MSG_HASH,           /* auth to hash: does this password have that hash? */
@@ -85,8 +89,11 @@ enum {
 	STAMP_MOST = 128, /* octets of a time stamp of APOP */
 	KEY_MOST =
 		320, /* octets of the name under which state keeps a user: a login, perhaps with a domain behind it */
-	SOURCE_MOST = 16, /* octets of a module's name, and what fills it up */
-	URL_MOST = 4095,  /* octets of a mailbox URL or a path */
+	SOURCE_MOST = 16,               /* octets of a module's name, and what fills it up */
+	URL_MOST = 4095,                /* octets of a mailbox URL or a path */
+	SASL_RESPONSE_MOST = 96 * 1024, /* octets that a client may say at a time within AUTH, decoded */
+	SASL_CHALLENGE_MOST = 450,      /* and auth: one line of a reply, encoded */
+	BINDING_MOST = 64,              /* octets that name a TLS connection */
 };
 
 struct msg_peer {
@@ -142,6 +149,46 @@ struct msg_login {
 	/* octets of bulk, in this order. With a time stamp, the password is a digest of APOP (RFC 1939, section 7) */
 	uint16_t user_len, password_len, stamp_len, pad;
 	uint32_t pad2;
+};
+
+/* What front knows of the client's connection; auth cannot look at it. */
+enum sasl_trait {
+	SASL_HAS_RESPONSE = 1, /* the command came with an initial response, perhaps an empty one */
+	SASL_TLS = 2,
+	SASL_BINDS_EXPORTER = 4, /* the binding is tls-exporter (RFC 9266); else tls-unique (RFC 5929) */
+};
+
+struct msg_sasl_start {
+	uint64_t sid;
+	uint64_t log_id;
+	struct address client, local;
+	uint32_t failures;
+	uint32_t mechanism; /* enum mechanism of ipc/mechanisms.h */
+	uint32_t traits;    /* a set of enum sasl_trait */
+	/* octets of bulk, in this order: the channel binding, or nothing; the user that the client's certificate names, or nothing; the response */
+	uint32_t response_len;
+	uint16_t binding_len, certified_len;
+	uint32_t pad;
+};
+
+/* Bulk: the client's response. */
+struct msg_sasl_step {
+	uint64_t sid;
+	uint32_t over; /* 1: no response comes, the exchange is forgotten; not answered */
+	uint32_t pad;
+};
+
+/* Bulk: the challenge, perhaps an empty one. */
+struct msg_sasl_challenge {
+	uint64_t sid;
+};
+
+/* Bulk: the name. Where a login may follow at once, auth waits for a step without octets first: else the maildrop, which comes from store, might be
+ * there before the name. */
+struct msg_sasl_named {
+	uint64_t sid;
+	uint32_t asks; /* 1: for that step */
+	uint32_t pad;
 };
 
 /* With a descriptor where err is OK. */

@@ -171,10 +171,27 @@ static enum err env_fill(const struct child *c, struct role_env *env, struct why
 	return fill[c->role] ? fill[c->role](c, env, why) : OK;
 }
 
+/* The directory of `cram-passwd', or NULL. */
+static const char *cram_dir(const struct conf *cf, char out[static PATH_MAX])
+{
+	const char *path = cf->gsasl.enable ? cf->gsasl.cram_passwd : NULL, *slash = path ? strrchr(path, '/') : NULL;
+	size_t n = slash && slash > path ? (size_t)(slash - path) : 1;
+
+	return slash && slice_cstr((struct slice){path, n}, out, PATH_MAX) ? out : NULL;
+}
+
+/* In a directory at the top (/etc, /var) there is more than secrets for us. */
+static bool is_at_top(const char *dir)
+{
+	char real[PATH_MAX];
+
+	return !realpath(dir, real) || !strchr(real + 1, '/');
+}
+
 /* Who it becomes, and what it may still reach. */
 static void confinement_fill(const struct child *c, const struct role_env *env, struct confinement *out)
 {
-	static char mail[PATH_MAX]; /* of this process */
+	static char mail[PATH_MAX], cram[PATH_MAX]; /* of this process */
 	const struct master *m = c->master;
 
 	if (c->role == ROLE_BACKEND) {
@@ -200,6 +217,7 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 		out->dirs[0] = m->cf->virtdomain_dir;
 		out->dirs[1] = system ? CONF_ETC : NULL;
 		out->dirs[2] = system ? CONF_EXTRAUSERS : NULL;
+		out->dirs[3] = cram_dir(m->cf, cram);
 	}
 	if (!m->privileged)
 		return;
@@ -212,7 +230,7 @@ static void confinement_fill(const struct child *c, const struct role_env *env, 
 	if (c->role == ROLE_AUTH && system) {
 		out->privs.in_group = m->shadow != 0;
 		out->privs.group = m->shadow;
-	} else if (c->role == ROLE_AUTH) {
+	} else if (c->role == ROLE_AUTH && !(out->dirs[3] && is_at_top(out->dirs[3]))) {
 		out->privs.keep = 1ULL << CAP_DAC_READ_SEARCH;
 	}
 	if (c->role == ROLE_FRONT || c->role == ROLE_HASH || c->role == ROLE_RELAY)

@@ -210,7 +210,52 @@ static void on_lost(struct chan *c, const char *reason)
 	chan_done(c);
 }
 
-static const struct chan_ops auth_ops = {.on = {[MSG_LOGIN] = on_login}, .closed = on_lost};
+/* AUTH: a challenge of one octet, until the client says "good". */
+static enum err on_sasl(struct chan *c, uint64_t sid, struct slice response)
+{
+	struct msg_sasl_challenge challenge = {.sid = sid};
+	struct msg_sasl_named named = {.sid = sid};
+	bool good = slice_eq(response, SLICE("good"));
+
+	stage.sid = sid;
+	snprintf(stage.password, sizeof stage.password, "%.*s", (int)response.n, response.p);
+	if (stage.mute)
+		return OK;
+	check(!good ||
+	      chan_send(c, MSG_SASL_NAMED, &(struct chan_out){.payload = &named, .bulk = {SLICE("bob@example.test")}}));
+	if (good)
+		send_listing(sid);
+	else
+		check(chan_send(c, MSG_SASL_CHALLENGE,
+				&(struct chan_out){.payload = &challenge, .bulk = {SLICE("x")}}));
+	return OK;
+}
+
+static enum err on_sasl_start(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_sasl_start *start = m->payload;
+
+	(void)why;
+	stage.starts++;
+	stage.start = *start;
+	return on_sasl(c, start->sid,
+		       (struct slice){m->bulk.p + start->binding_len + start->certified_len, start->response_len});
+}
+
+static enum err on_sasl_step(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct msg_sasl_step *step = m->payload;
+
+	(void)why;
+	check(step->sid == stage.sid);
+	stage.steps += step->over == 0;
+	stage.overs += step->over != 0;
+	return step->over ? OK : on_sasl(c, step->sid, m->bulk);
+}
+
+static const struct chan_ops auth_ops = {
+	.on = {[MSG_LOGIN] = on_login, [MSG_SASL_START] = on_sasl_start, [MSG_SASL_STEP] = on_sasl_step},
+	.closed = on_lost};
 static const struct chan_ops store_ops = {
 	.on = {[MSG_FETCH] = on_fetch, [MSG_READ] = on_read, [MSG_COMMIT] = on_commit, [MSG_CLOSE] = on_close},
 	.closed = on_lost,
@@ -236,6 +281,7 @@ void stage_open(void)
 	stage.conf = (struct conf){
 		.expire_days = UINT32_MAX,
 		.line_limit = 1024,
+		.sasl_line_limit = 2000,
 		.max_children = UINT32_MAX,
 		.login_timeout.n = 60,
 		.client_wait.n = 10,

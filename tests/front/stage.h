@@ -39,6 +39,8 @@ struct stage {
 	/* what happened */
 	unsigned logins, fetches, reads, commits, closes;
 	struct msg_login login;
+	unsigned starts, steps, overs; /* of AUTH */
+	struct msg_sasl_start start;
 	char user[256], password[1100];
 	uint64_t sid;
 	uint32_t deleted;

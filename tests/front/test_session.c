@@ -35,7 +35,7 @@ static const struct {
 	{"before login", "STAT\r\nLIST\r\nNOOP\r\nRETR 1\r\nXYZZY\r\n\r\nAPOP a b\r\nSTLS\r\nAUTH PLAIN\r\n",
 	 HELLO "-ERR Incorrect state\r\n-ERR Incorrect state\r\n+OK\r\n-ERR Incorrect state\r\n"
 	       "-ERR Invalid command\r\n-ERR Invalid command\r\n-ERR Invalid command\r\n-ERR Invalid command\r\n"
-	       "-ERR Not implemented\r\n",
+	       "-ERR Mechanism is not available\r\n",
 	 false},
 	{"capa", "CAPA\r\ncapa x\r\n", HELLO CAPABILITIES ".\r\n-ERR Invalid arguments\r\n", false},
 	{"capa after login", LOGIN "CAPA\r\n", OPEN CAPABILITIES "IMPLEMENTATION Poplar\r\n.\r\n", false},

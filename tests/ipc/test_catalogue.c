@@ -33,9 +33,10 @@ static const struct {
 			      BIT(MSG_SETTLE) | BIT(MSG_SECRETS)},
 	{ROLE_FRONT, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_LEFT) | BIT(MSG_WANTED) | BIT(MSG_LOGIN) |
 			     BIT(MSG_FETCH) | BIT(MSG_READ) | BIT(MSG_COMMIT) | BIT(MSG_CLOSE) | BIT(MSG_ASK) |
-			     BIT(MSG_WITHDRAW)},
+			     BIT(MSG_WITHDRAW) | BIT(MSG_SASL_START) | BIT(MSG_SASL_STEP)},
 	{ROLE_AUTH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
-			    BIT(MSG_RESERVE) | BIT(MSG_SETTLE) | BIT(MSG_SECRETS_WANTED) | BIT(MSG_LOOK)},
+			    BIT(MSG_RESERVE) | BIT(MSG_SETTLE) | BIT(MSG_SECRETS_WANTED) | BIT(MSG_LOOK) |
+			    BIT(MSG_SASL_CHALLENGE) | BIT(MSG_SASL_NAMED)},
 	{ROLE_HASH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASHED)},
 	{ROLE_STORE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_IDLE) | BIT(MSG_DENY) | BIT(MSG_SCAN) |
 			     BIT(MSG_BODY) | BIT(MSG_BYTES) | BIT(MSG_DONE) | BIT(MSG_SPOOL) | BIT(MSG_LOCK) |
@@ -63,8 +64,9 @@ static void test_secrets_and_grants(void **state)
 	(void)state;
 	for (unsigned type = 0; type < MSG_COUNT; type++)
 		check_row(type, msg_rule[type].name,
-			  msg_rule[type].secret ==
-				  (type == MSG_LOGIN || type == MSG_HASH || type == MSG_LOOK || type == MSG_LOOKED));
+			  msg_rule[type].secret == (type == MSG_LOGIN || type == MSG_HASH || type == MSG_LOOK ||
+						    type == MSG_LOOKED || type == MSG_SASL_START ||
+						    type == MSG_SASL_STEP || type == MSG_SASL_CHALLENGE));
 	check(msg_rule[MSG_LOOK].to == 1 << ROLE_BACKEND && msg_rule[MSG_LOOKED].to == 1 << ROLE_AUTH);
 	check(msg_rule[MSG_LOGIN].to == 1 << ROLE_AUTH && msg_rule[MSG_HASH].to == 1 << ROLE_HASH);
 	check(msg_rule[MSG_GRANT].from == (1 << ROLE_AUTH | 1 << ROLE_MASTER));

@@ -1,0 +1,67 @@
+/* fuzz/fuzz_sasl.c - what strangers say within AUTH, and what stands in a file of secrets
+ *
+ * base64 has one form for each value; a name is what the response holds, no longer than there is room, and no NUL; a verifier that is
+ * taken has all its parts. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/sasl_names.h"
+#include "auth/sasl_secret.h"
+#include "base/base64.h"
+#include "fuzz.h"
+
+static void check_base64(struct slice text)
+{
+	char *out = malloc(text.n + 1), *again = malloc(BASE64_ENCODED(text.n) + 1);
+	struct buf b = {.p = again, .cap = BASE64_ENCODED(text.n) + 1};
+	size_t n;
+
+	must(out && again);
+	if (base64_decode(text, out, &n)) {
+		base64_encode(&b, (struct slice){out, n});
+		must(slice_eq(buf_slice(&b), text));
+	}
+	buf_rewind(&b, 0);
+	base64_encode(&b, text);
+	must(!b.full && b.len == BASE64_ENCODED(text.n));
+	free(out);
+	free(again);
+}
+
+static void check_names(struct slice text)
+{
+	static bool (*const readers[])(struct slice, char[static SASL_NAME_ROOM],
+				       size_t *) = {sasl_name_scram, sasl_name_cram, sasl_name_digest};
+
+	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+		char name[SASL_NAME_ROOM];
+		size_t n;
+
+		if (readers[i](text, name, &n))
+			must(n > 0 && n < SASL_NAME_ROOM && n <= text.n && strlen(name) == n);
+	}
+}
+
+static void check_secret(struct slice text, enum mechanism m)
+{
+	struct sasl_secret s = {0};
+
+	if (!sasl_secret_read(text, m, &s))
+		return;
+	bool sha256;
+
+	must((s.password[0] != '\0') != (s.scram.iterations > 0));
+	if (!s.password[0])
+		must(mechanism_is_scram(m, &sha256) && s.scram.sha256 == sha256 && s.scram.salt_n > 0 && s.scram.key_n > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct slice text = {(const char *)data, n};
+
+	check_base64(text);
+	check_names(text);
+	for (enum mechanism m = 0; m < MECHANISM_COUNT; m++)
+		check_secret(text, m);
+	return 0;
+}

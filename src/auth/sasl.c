@@ -1,0 +1,219 @@
+/* auth/sasl.c - see sasl.h */
+#include "auth/sasl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auth/fronts.h"
+#include "auth/names.h"
+#include "auth/sasl_exchange.h"
+#include "base/log.h"
+
+static sasl_mechanism *const runs[MECHANISM_COUNT] = {
+	[MECHANISM_SCRAM_SHA_256_PLUS] = sasl_gnu,
+	[MECHANISM_SCRAM_SHA_1_PLUS] = sasl_gnu,
+	[MECHANISM_SCRAM_SHA_256] = sasl_gnu,
+	[MECHANISM_SCRAM_SHA_1] = sasl_gnu,
+	[MECHANISM_EXTERNAL] = sasl_external,
+	[MECHANISM_DIGEST_MD5] = sasl_gnu,
+	[MECHANISM_CRAM_MD5] = sasl_gnu,
+	[MECHANISM_PLAIN] = sasl_plain,
+	[MECHANISM_LOGIN] = sasl_login,
+	[MECHANISM_ANONYMOUS] = sasl_anonymous,
+};
+
+/* --- for mechanisms ---------------------------------------------------------------------------------------------- */
+
+bool sasl_name_set(struct sasl_exchange *e, struct slice name)
+{
+	if (name.n == 0 || name.n > NAME_MOST || !credential_is_clean(name))
+		return false;
+	memcpy(e->name, name.p, name.n);
+	e->name_n = name.n;
+	return true;
+}
+
+enum sasl_result sasl_ask(struct sasl_out *out, struct slice text)
+{
+	if (text.n > sizeof out->challenge)
+		return sasl_refuse(out, "a challenge would be too long");
+	if (text.n > 0)
+		memcpy(out->challenge, text.p, text.n);
+	out->challenge_n = text.n;
+	return SASL_GOES_ON;
+}
+
+enum sasl_result sasl_refuse(struct sasl_out *out, const char *reason)
+{
+	out->reason = reason;
+	return SASL_REFUSED;
+}
+
+/* --- exchanges --------------------------------------------------------------------------------------------------- */
+
+static struct sasl_exchange **place_of(struct sasl *s, uint32_t front, uint64_t sid)
+{
+	struct sasl_exchange **at = &s->bucket[(sid ^ sid >> 32) % SASL_BUCKETS];
+
+	while (*at && ((*at)->login.sid != sid || (*at)->front != front))
+		at = &(*at)->next;
+	return at;
+}
+
+static void exchange_end(struct sasl *s, struct sasl_exchange **at)
+{
+	struct sasl_exchange *e = *at;
+
+	*at = e->next;
+	s->exchanges--;
+	sasl_gnu_end(e);
+	explicit_bzero(e, sizeof *e);
+	free(e);
+}
+
+/* The name goes the way of all who log in, with what became of the exchange. */
+static void log_in(struct sasl *s, struct sasl_exchange **at, const char *reason)
+{
+	struct sasl_exchange *e = *at;
+	struct login_ask ask = {
+		.front = e->front,
+		.m = &e->login,
+		.c = {.user = {e->name, e->name_n}, .password = secret_slice(&e->password)},
+		.by = e->by,
+		.reason = reason,
+	};
+
+	s->login(s->arg, &ask);
+	exchange_end(s, at);
+}
+
+/* True: front is to be asked first whether it has the name. */
+static bool tell_name(struct sasl *s, struct sasl_exchange *e, bool may_follow)
+{
+	if (e->name_n == 0 || e->told)
+		return false;
+	e->told = true;
+	fronts_name(s->fronts, e->front, e->login.sid, (struct slice){e->name, e->name_n}, may_follow);
+	return may_follow;
+}
+
+static void deny(struct sasl *s, struct sasl_exchange **at, enum err err, const char *reason)
+{
+	fronts_deny(s->fronts, (*at)->front, (*at)->login.sid, err, reason);
+	exchange_end(s, at);
+}
+
+static void run(struct sasl *s, struct sasl_exchange **at, struct slice response, bool given)
+{
+	struct sasl_exchange *e = *at;
+	struct sasl_out out = {.err = ERR_TEMP};
+	enum sasl_result result = runs[e->mechanism](e, response, given, &out);
+	bool asks = tell_name(s, e, result == SASL_PASSWORD || result == SASL_SHOWN);
+
+	e->turns++;
+	e->due = asks;
+	e->by = result == SASL_SHOWN ? LOGIN_BY_PROOF : result == SASL_REFUSED ? LOGIN_DISPROVED : LOGIN_BY_PASSWORD;
+	if (result == SASL_PASSWORD)
+		(void)secret_set(&e->password, out.password); /* fits: the mechanism has looked */
+	if (result == SASL_GOES_ON)
+		fronts_challenge(s->fronts, e->front, e->login.sid, (struct slice){out.challenge, out.challenge_n});
+	else if (result == SASL_TROUBLE)
+		deny(s, at, out.err, out.reason);
+	else if (!asks)
+		log_in(s, at, out.reason);
+	explicit_bzero(&out, sizeof out);
+}
+
+/* --- messages ---------------------------------------------------------------------------------------------------- */
+
+static void fill(struct sasl_exchange *e, const struct msg_sasl_start *m, const char *bulk)
+{
+	e->login = (struct msg_login){
+		.sid = m->sid, .log_id = m->log_id, .client = m->client, .local = m->local, .failures = m->failures};
+	e->mechanism = (enum mechanism)m->mechanism;
+	e->traits = m->traits;
+	memcpy(e->binding, bulk, e->binding_n = m->binding_len);
+	memcpy(e->certified, bulk + m->binding_len, e->certified_n = m->certified_len);
+}
+
+/* What the configuration does not offer cannot be begun, whatever front says. */
+enum err sasl_start(struct sasl *s, uint32_t front, const struct msg *m, struct why *why)
+{
+	const struct msg_sasl_start *start = m->payload;
+	size_t before = (size_t)start->binding_len + start->certified_len;
+
+	if (start->binding_len > BINDING_MOST || start->certified_len > NAME_MOST ||
+	    start->response_len > SASL_RESPONSE_MOST || before + start->response_len != m->bulk.n ||
+	    start->mechanism >= MECHANISM_COUNT || !mechanism_is_configured((enum mechanism)start->mechanism, s->conf))
+		return fail(why, ERR_PERM, "an exchange that cannot be begun");
+	struct sasl_exchange **at = place_of(s, front, start->sid);
+
+	if (*at)
+		return fail(why, ERR_PERM, "two exchanges with one number");
+	*at = s->exchanges < SASL_EXCHANGES_MOST ? calloc(1, sizeof **at) : NULL;
+	if (!*at) {
+		fronts_deny(s->fronts, front, start->sid, ERR_TEMP, "too many exchanges of AUTH");
+		return OK;
+	}
+	s->exchanges++;
+	(*at)->all = s;
+	(*at)->front = front;
+	fill(*at, start, m->bulk.p);
+	log_session(start->log_id);
+	run(s, at, (struct slice){m->bulk.p + before, start->response_len}, start->traits & SASL_HAS_RESPONSE);
+	return OK;
+}
+
+/* One that is not there (any more) has been answered. */
+enum err sasl_step(struct sasl *s, uint32_t front, const struct msg *m, struct why *why)
+{
+	const struct msg_sasl_step *step = m->payload;
+	struct sasl_exchange **at = place_of(s, front, step->sid);
+
+	(void)why;
+	if (!*at)
+		return OK;
+	log_session((*at)->login.log_id);
+	if (step->over != 0)
+		exchange_end(s, at);
+	else if ((*at)->due)
+		log_in(s, at, NULL);
+	else
+		run(s, at, m->bulk, true);
+	return OK;
+}
+
+void sasl_front_gone(struct sasl *s, uint32_t front)
+{
+	for (size_t i = 0; i < SASL_BUCKETS; i++)
+		for (struct sasl_exchange **at = &s->bucket[i]; *at;)
+			if ((*at)->front == front)
+				exchange_end(s, at);
+			else
+				at = &(*at)->next;
+}
+
+/* --- the process ------------------------------------------------------------------------------------------------- */
+
+enum err sasl_open(struct sasl *s, struct why *why)
+{
+	const char *host = s->conf->gsasl.hostname;
+
+	if (host)
+		(void)snprintf(s->host, sizeof s->host, "%s", host);
+	else if (gethostname(s->host, sizeof s->host - 1) < 0 || !s->host[0])
+		memcpy(s->host, "localhost", sizeof "localhost");
+	sasl_secrets_open(&s->secrets, s->conf, s->cache);
+	return s->conf->gsasl.enable ? sasl_gnu_open(s, why) : OK;
+}
+
+void sasl_close(struct sasl *s)
+{
+	for (size_t i = 0; i < SASL_BUCKETS; i++)
+		while (s->bucket[i])
+			exchange_end(s, &s->bucket[i]);
+	sasl_gnu_close(s);
+	sasl_secrets_close(&s->secrets);
+}

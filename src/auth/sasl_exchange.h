@@ -1,0 +1,66 @@
+/* auth/sasl_exchange.h - one exchange of AUTH, as mechanisms see it */
+#pragma once
+#include "auth/login.h"
+#include "auth/sasl.h"
+#include "base/secret.h"
+
+struct Gsasl_session;
+
+struct sasl_exchange {
+	struct sasl_exchange *next; /* of the bucket */
+	struct sasl *all;
+	struct msg_login login; /* who asks, from where */
+	uint32_t front;
+	enum mechanism mechanism;
+	uint32_t traits; /* enum sasl_trait */
+	unsigned turns;  /* responses so far */
+	bool told;       /* front knows the name */
+	bool last;       /* all is said but the client's empty answer */
+	/* The login that is due as soon as front knows the name. */
+	bool due;
+	enum login_by by;
+	struct secret password;
+	char binding[BINDING_MOST];
+	size_t binding_n;
+	char certified[NAME_MOST];
+	size_t certified_n;
+	char name[NAME_MOST]; /* as the client has said */
+	size_t name_n;
+	/* of mechanisms with a stored secret */
+	struct Gsasl_session *session;
+	struct sasl_secret secret;
+};
+
+enum sasl_result {
+	SASL_GOES_ON,  /* out->challenge is to be answered */
+	SASL_PASSWORD, /* e->name and out->password are to be checked */
+	SASL_SHOWN,    /* it is e->name */
+	SASL_REFUSED,  /* it is not, or the response makes no sense; out->reason */
+	SASL_TROUBLE,  /* out->err, out->reason: nobody could tell */
+};
+
+struct sasl_out {
+	char challenge[SASL_CHALLENGE_MOST];
+	size_t challenge_n;
+	struct slice password; /* of the response */
+	const char *reason;    /* stays */
+	enum err err;
+	struct why why; /* a place for the reason */
+};
+
+/* True, and the name of the exchange is this one; false: it is too long, or empty, or has octets that no name has. */
+bool sasl_name_set(struct sasl_exchange *e, struct slice name);
+
+/* A challenge of this text. */
+enum sasl_result sasl_ask(struct sasl_out *out, struct slice text);
+enum sasl_result sasl_refuse(struct sasl_out *out, const char *reason);
+
+/* What a mechanism makes of a response. `given` is false in the first turn of a client that came without one. */
+typedef enum sasl_result sasl_mechanism(struct sasl_exchange *e, struct slice response, bool given,
+					struct sasl_out *out);
+sasl_mechanism sasl_plain, sasl_login, sasl_external, sasl_anonymous; /* sasl_plain.c */
+sasl_mechanism sasl_gnu;                                              /* sasl_gnu.c: all others */
+
+enum err sasl_gnu_open(struct sasl *s, struct why *why);
+void sasl_gnu_close(struct sasl *s);
+void sasl_gnu_end(struct sasl_exchange *e);

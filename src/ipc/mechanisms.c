@@ -1,0 +1,35 @@
+/* ipc/mechanisms.c - see mechanisms.h */
+#include "ipc/mechanisms.h"
+
+/* clang-format off */
+const struct mechanism_row mechanisms[MECHANISM_COUNT] = {
+	[MECHANISM_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", MECHANISM_STORED | MECHANISM_BINDS},
+	[MECHANISM_SCRAM_SHA_1_PLUS] =   {"SCRAM-SHA-1-PLUS",   MECHANISM_STORED | MECHANISM_BINDS},
+	[MECHANISM_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      MECHANISM_STORED},
+	[MECHANISM_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        MECHANISM_STORED},
+	[MECHANISM_EXTERNAL] =           {"EXTERNAL",           MECHANISM_CERTIFIED},
+	[MECHANISM_DIGEST_MD5] =         {"DIGEST-MD5",         MECHANISM_STORED},
+	[MECHANISM_CRAM_MD5] =           {"CRAM-MD5",           MECHANISM_STORED},
+	[MECHANISM_PLAIN] =              {"PLAIN",              MECHANISM_TELLS},
+	[MECHANISM_LOGIN] =              {"LOGIN",              MECHANISM_TELLS},
+	[MECHANISM_ANONYMOUS] =          {"ANONYMOUS",          0},
+};
+/* clang-format on */
+
+enum mechanism mechanism_find(struct slice name)
+{
+	enum mechanism m = 0;
+
+	while (m < MECHANISM_COUNT && !slice_eq_nocase(name, slice_str(mechanisms[m].name)))
+		m++;
+	return m;
+}
+
+bool mechanism_is_configured(enum mechanism m, const struct conf *cf)
+{
+	if (!cf->gsasl.enable || (mechanisms[m].traits & MECHANISM_STORED && !cf->gsasl.cram_passwd))
+		return false;
+	if (m == MECHANISM_ANONYMOUS)
+		return cf->gsasl.anonymous_user;
+	return m != MECHANISM_DIGEST_MD5 || cf->gsasl.digest_md5;
+}
