@@ -52,7 +52,8 @@ static void check_secret(struct slice text, enum mechanism m)
 
 	must((s.password[0] != '\0') != (s.scram.iterations > 0));
 	if (!s.password[0])
-		must(mechanism_is_scram(m, &sha256) && s.scram.sha256 == sha256 && s.scram.salt_n > 0 && s.scram.key_n > 0);
+		must(mechanism_is_scram(m, &sha256) && s.scram.sha256 == sha256 && s.scram.salt_n > 0 &&
+		     s.scram.key_n > 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -1,15 +1,13 @@
 """AUTH: mechanisms, their clients, and what strangers may say."""
 
 import base64
-import hashlib
-import hmac
+import os
 import re
-import socket
 import subprocess
 
 import pytest
 
-from clients import Where, call, fetchmail, mpop
+from clients import call
 from pop3 import Gone
 from server import own
 from test_inetd import Inetd
@@ -153,6 +151,49 @@ def test_lines(world):
         assert c.cmd("AUTH LOGIN").startswith(b"+ ")
     world.login(user).quit()
     world.stop()
+
+
+def test_inetd(world):
+    """Under a superserver auth is started when a client says AUTH: with an initial response, and without."""
+    user = world.first
+    path = secrets(world, {user.login: "stored"})
+    superserver = Inetd(world, f'{world.extra}\ngsasl {{ cram-passwd "{path}"; }}')
+    for said in ([f"AUTH PLAIN {plain(user)}"], ["AUTH LOGIN", b64(user.login), b64(user.password)]):
+        c, process = superserver.client()
+        with c:
+            for line in said[:-1]:
+                assert c.cmd(line).startswith(b"+ ")
+            assert c.cmd(said[-1]).startswith(OPENED)
+            c.quit()
+        assert process.wait(30) == 0
+    c, process = superserver.client()
+    with c:
+        assert gsasl(c, "SCRAM-SHA-256", user.login, "stored").startswith(OPENED)
+        c.quit()
+    assert process.wait(30) == 0
+    superserver.listener.close()
+
+
+def test_clients(world):
+    """Programs that others wrote, each with the mechanisms that it knows."""
+    user = world.first
+    path = secrets(world, {user.login: user.password})
+    world.start(extra=world.extra + f'gsasl {{ cram-passwd "{path}"; digest-md5 yes; }}')
+    url = f"pop3://127.0.0.1:{world.port}/1"
+    for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5"):
+        for early in ((), ("--sasl-ir",)):
+            assert b"Subject: a" in call("curl", "-sS", *early, "--login-options", f"AUTH={mechanism}", "--user", f"{user.login}:{user.password}", url), mechanism
+    for mechanism in ("plain", "login", "cram-md5", "digest-md5", "scram-sha-1", "scram-sha-256"):
+        assert call("mpop", "--host=127.0.0.1", f"--port={world.port}", f"--user={user.login}", f"--passwordeval=echo {user.password}", f"--auth={mechanism}",
+                    "--tls=off", "--serverinfo", "--pipelining=auto") is not None
+        fetched = world.top / mechanism
+        fetched.mkdir()
+        for sub in ("cur", "new", "tmp"):
+            (fetched / sub).mkdir()
+        call("mpop", "--host=127.0.0.1", f"--port={world.port}", f"--user={user.login}", f"--passwordeval=echo {user.password}", f"--auth={mechanism}",
+             "--tls=off", "--keep=on", f"--uidls-file={fetched}.uidls", f"--delivery=maildir,{fetched}", env={**os.environ, "HOME": str(world.top)})
+        assert len(list((fetched / "new").iterdir())) == 1, mechanism
+    assert len(re.findall(f' login user="{user.login}"', world.log())) >= 8 + 6
 
 
 def test_login_timeout(world):
