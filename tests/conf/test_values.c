@@ -480,7 +480,7 @@ static const struct {
 	const char *text, *notices;
 } notices[] = {
 	{"", ""},
-	{"timeout 7; pam { cache yes; }\nldap { debug 1; }", "pam.cache 1 ldap.debug 2 "},
+	{"timeout 7;\nldap { debug 1; }", "ldap.debug 2 "},
 	{"undelete no; login-delay 0; delete-expired nil; tls-mode no; stat-file /var/run/pop3-login;", ""},
 	{"login-delay 5;", ""},
 	{"pam { service x; }", ""},
