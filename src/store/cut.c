@@ -189,7 +189,7 @@ static bool edit_piece(struct gathered *g, struct edits *e, uint64_t at, size_t 
 		size_t stop = e->begun ? i : (size_t)(e->next->from - at);
 
 		if (!gather(g, piece + i, stop - i) ||
-		    (!e->begun && !gather(g, e->texts + e->next->text_at, e->next->octets)))
+		    (!e->begun && e->next->octets > 0 && !gather(g, e->texts + e->next->text_at, e->next->octets)))
 			return false;
 		e->begun = true;
 		if (e->next->to > at + n)

@@ -85,7 +85,8 @@ bool maildir_flagged_name(struct slice name, uint32_t uid, bool read, char to[NA
 		buf_char(&b, p.flags.p[i++]);
 	if (read)
 		buf_char(&b, 'S');
-	buf_put(&b, (struct slice){p.flags.p + i, p.flags.n - i});
+	for (; i < p.flags.n; i++)
+		buf_char(&b, p.flags.p[i]);
 	to[b.len] = '\0';
 	return !b.full;
 }
