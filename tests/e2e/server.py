@@ -2,8 +2,10 @@
 
 Also the world it serves: virtual domains, their users, Maildirs."""
 
+import atexit
 import contextlib
 import crypt
+import functools
 import grp
 import itertools
 import mailbox
@@ -223,6 +225,17 @@ class User:
         return self.inbox.deliver(*args, **kw)
 
 
+@functools.cache
+def modules():
+    """A copy of the modules where every user can read them: the source tree may lie in root's home."""
+    place = Path(tempfile.mkdtemp(prefix="pop3d-modules-"))
+    atexit.register(shutil.rmtree, place)
+    place.chmod(0o755)
+    for module in BINARY.parent.glob("src/*/**/mod_*.so"):
+        shutil.copy(module, place)
+    return place
+
+
 class Daemon:
     """One pop3d with all that belongs to it, below one directory.
 
@@ -307,7 +320,7 @@ virtdomain {{ passwd-dir "{self.domains}"; }}
 
     def environment(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")}
-        env.update(HOME=str(self.top), LANG="C.UTF-8",
+        env.update(HOME=str(self.top), LANG="C.UTF-8", LD_LIBRARY_PATH=str(modules()),
                    ASAN_OPTIONS="detect_leaks=0:abort_on_error=0:exitcode=99:handle_abort=1",
                    UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
         return env

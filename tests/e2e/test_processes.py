@@ -1,6 +1,7 @@
 """The processes: who dies, who notices, who comes back; starting, detaching, ending."""
 
 import os
+import queue
 import re
 import resource
 import signal
@@ -491,7 +492,7 @@ def test_workers_that_end_leave_nothing(daemon):
 
 
 class Syslog:
-    """The system's log, where the machine has none."""
+    """The system's log, where the machine has none. Other programs write to it, too, and lines are lost where nobody takes them."""
 
     path = "/dev/log"
 
@@ -499,15 +500,23 @@ class Syslog:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(self.path)
         os.chmod(self.path, 0o666)
-        self.sock.settimeout(30)
+        self.lines = queue.Queue()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        while octets := self.sock.recv(4096):
+            self.lines.put(octets.decode("ascii", "replace"))
 
     def wait(self, pattern):
-        """The first line from now on that matches."""
-        while not re.search(pattern, line := self.sock.recv(4096).decode("ascii")):
+        """The next line that matches."""
+        while not re.search(pattern, line := self.lines.get(timeout=30)):
             pass
         return line
 
     def close(self):
+        self.sock.shutdown(socket.SHUT_RD)  # recv returns nothing
+        self.reader.join()
         self.sock.close()
         os.unlink(self.path)
 

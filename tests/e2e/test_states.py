@@ -165,7 +165,7 @@ def test_channel_between_front_and_store_is_lost(daemon):
     c = daemon.connect()
     c.ok(f"USER {user.login}")
     c.err(f"PASS {user.password}", "SYS/TEMP")
-    c.login(user)
+    assert wait_for(lambda: c.ok(f"USER {user.login}") and c.cmd(f"PASS {user.password}").startswith(b"+OK"))  # store has yet to say so
     assert c.stat()[0] == 1
     assert store not in daemon.role_pids("pop3d-store") or len(daemon.role_pids("pop3d-store")) == 2
     c.quit()
