@@ -133,7 +133,8 @@ def test_store_dies(daemon):
     assert c.at_end()
     assert o.retr(1).startswith(b"Subject: a")
     o.quit()
-    c = daemon.login(victim)
+    c = daemon.connect()
+    assert wait_for(lambda: c.ok(f"USER {victim.login}") and c.cmd(f"PASS {victim.password}").startswith(b"+OK"))  # auth has yet to hear of it
     assert c.stat()[0] == 1
     c.quit()
 
@@ -508,14 +509,18 @@ class Syslog:
         while octets := self.sock.recv(4096):
             self.lines.put(octets.decode("ascii", "replace"))
 
-    def wait(self, pattern):
+    def wait(self, pattern, seconds=30):
         """The next line that matches."""
-        while not re.search(pattern, line := self.lines.get(timeout=30)):
-            pass
+        try:
+            while not re.search(pattern, line := self.lines.get(timeout=seconds)):
+                pass
+        except queue.Empty:
+            raise TimeoutError(pattern) from None
         return line
 
     def close(self):
-        self.sock.shutdown(socket.SHUT_RD)  # recv returns nothing
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b"", self.path)  # recv returns nothing
         self.reader.join()
         self.sock.close()
         os.unlink(self.path)
@@ -540,9 +545,8 @@ def test_syslog(daemon):
 
         def heard():
             daemon.login(user).quit()
-            log.sock.settimeout(0.2)
             try:
-                return log.wait(r"lines lost before this one|login user=")
+                return log.wait(r"lines lost before this one|login user=", 0.2)
             except TimeoutError:
                 return False
 
