@@ -42,7 +42,7 @@ static const char script[] =
 	"  head -c 300000 /dev/zero >&2; exit 0;;\n"
 	"odd) printf 'a\\033\"b\\nlast' >&2; exit 0;;\n"
 	"facts) echo \"words: $*.\" >&2; echo \"in: $(readlink /proc/$$/fd/0) out: $(readlink /proc/$$/fd/1)\" >&2\n"
-	"  echo \"open: $(ls /proc/self/fd | tr '\\n' ' ')\" >&2; grep -E '^Sig(Blk|Ign)' /proc/$$/status >&2\n"
+	"  echo \"open: $(ls /proc/self/fd | tr '\\n' ' ')\" >&2; grep -E '^Sig(Blk|Ign)' /proc/self/status >&2\n"
 	"  tr '\\0' ' ' </proc/$$/environ >&2; echo >&2; echo \"umask $(umask) in $(readlink /proc/$$/cwd)\" >&2; exit "
 	"0;;\n"
 	"esac\n";
