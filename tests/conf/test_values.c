@@ -496,9 +496,9 @@ static const struct {
 	{"mandatory-locking { enable no; lock-directory /x; }", ""},
 	{"ldap { enable no; url x; }", ""},
 	{"ldap { url x; }", "ldap.url 1! "},
-	{"sql { host x; }", "sql.host 1! "},
-	{"sql { host x; } auth { authorization virtdomain; authentication generic; }", ""},
-	{"auth { authorization virtdomain:system:sql; }", "auth.authorization sql 1! "},
+	{"ldap { url x; }", "ldap.url 1! "},
+	{"ldap { url x; } auth { authorization virtdomain; authentication generic; }", ""},
+	{"auth { authorization virtdomain:system:ldap; }", "auth.authorization ldap 1! "},
 	{"mailbox { folder x; } locking { flags P; }", ""},
 };
 
