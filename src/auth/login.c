@@ -10,6 +10,7 @@
 #include "auth/delay.h"
 #include "auth/hash.h"
 #include "auth/names.h"
+#include "auth/schemes.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -164,7 +165,7 @@ static void checking_find(const struct auth *a, const struct record *r, struct c
 	else if (c->how == CHECK_NONE)
 		(void)fail(why, ERR_AUTH, c->by ? "no valid hash in %s" : "no authentication module for records of %s",
 			   r->place);
-	if (r->refusal)
+	if (r->refusal || (c->how == CHECK_SECRET && scheme_check(c->setting, why) != OK))
 		c->how = CHECK_NONE;
 }
 

@@ -495,10 +495,6 @@ static const struct {
 	{"tcp-wrappers { enable no; deny-table /x; }", ""},
 	{"mandatory-locking { enable no; lock-directory /x; }", ""},
 	{"ldap { enable no; url x; }", ""},
-	{"ldap { url x; }", "ldap.url 1! "},
-	{"ldap { url x; }", "ldap.url 1! "},
-	{"ldap { url x; } auth { authorization virtdomain; authentication generic; }", ""},
-	{"auth { authorization virtdomain:system:ldap; }", "auth.authorization ldap 1! "},
 	{"mailbox { folder x; } locking { flags P; }", ""},
 };
 
