@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum { PATIENCE_MS = 20000, SHORT_MS = 400 };
 
@@ -451,6 +452,23 @@ static void test_mute_server(void **state)
 	}
 }
 
+/* Signals arrive a little later, and its threads stop one after the other. */
+static void slapd_freeze(void)
+{
+	char path[64], line[512], *state = NULL;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)slapd_pid());
+	check(kill(slapd_pid(), SIGSTOP) == 0);
+	while (!state || strncmp(state, ") T", 3) != 0) {
+		FILE *f = fopen(path, "r");
+
+		check(f && fgets(line, sizeof line, f));
+		(void)fclose(f);
+		state = strrchr(line, ')');
+	}
+	(void)nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+}
+
 /* A connection that is kept: slapd ends, is not there, is there again; stops in the middle. */
 static void test_restart(void **state)
 {
@@ -475,7 +493,7 @@ static void test_restart(void **state)
 	struct backend_ask q = ask(SLICE("alice"));
 
 	q.deadline_ms = clock_ms() + SHORT_MS;
-	check(kill(slapd_pid(), SIGSTOP) == 0);
+	slapd_freeze();
 	check(o.b->lookup(o.priv, &q, &r, &why) == ERR_TEMP);
 	check(kill(slapd_pid(), SIGCONT) == 0);
 	module_close(&o);
