@@ -29,7 +29,7 @@ LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cp
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d procps
 
 TEST_PACKAGES += slapd ldap-utils
-TEST_PACKAGES += gsasl
+TEST_PACKAGES += gsasl gnutls-bin
 TEST_PACKAGES += gdbmtool lmdb-utils db-util
 TEST_PACKAGES += freeradius libpam-pwdfile
 TEST_PACKAGES += postgresql mariadb-server-core mariadb-client-core sqlite3 odbc-postgresql odbc-mariadb libsqliteodbc

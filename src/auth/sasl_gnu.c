@@ -209,6 +209,14 @@ static bool is_for_us(const struct sasl_exchange *e, struct slice response)
 	       (!cf->gsasl.hostname || slice_eq_nocase(host, slice_str(cf->gsasl.hostname)));
 }
 
+/* RFC 5802, section 6: the client could have bound the exchange, and believes that we cannot. But we have offered it: somebody may have
+ * taken it out of our list. */
+static bool was_misled(const struct sasl_exchange *e, struct slice response)
+{
+	return mechanisms[e->mechanism].traits & MECHANISM_COULD_BIND && e->binding_n > 0 &&
+	       slice_starts(response, SLICE("y"));
+}
+
 static enum sasl_result look_up(struct sasl_exchange *e, struct slice response, struct sasl_out *out)
 {
 	enum err err;
@@ -217,6 +225,8 @@ static enum sasl_result look_up(struct sasl_exchange *e, struct slice response, 
 		return sasl_refuse(out, "malformed response");
 	if (!is_for_us(e, response))
 		return sasl_refuse(out, "a response for another service or host");
+	if (was_misled(e, response))
+		return sasl_refuse(out, "the client does not know that the exchange could be bound");
 	err = sasl_secret_find(&e->all->secrets, (struct slice){e->name, e->name_n}, e->mechanism, &e->secret,
 			       &out->why);
 	if (err == OK)

@@ -21,12 +21,21 @@ static enum next refuse(struct session *s, const char *text)
 
 /* --- which mechanisms -------------------------------------------------------------------------------------------- */
 
+static bool can_bind(const struct session *s)
+{
+	char octets[BINDING_MOST];
+	bool exporter;
+
+	return tls_binding(&s->tls, octets, &exporter).n > 0;
+}
+
 static bool fits(const struct session *s, enum mechanism m)
 {
 	unsigned traits = mechanisms[m].traits;
 
-	return mechanism_is_configured(m, s->front->conf) && !(traits & (MECHANISM_BINDS | MECHANISM_CERTIFIED)) &&
-	       (!(traits & MECHANISM_TELLS) || stls_passwords_may_come(s));
+	return mechanism_is_configured(m, s->front->conf) && !(traits & MECHANISM_CERTIFIED) &&
+	       (!(traits & MECHANISM_TELLS) || stls_passwords_may_come(s)) &&
+	       (!(traits & MECHANISM_BINDS) || can_bind(s));
 }
 
 bool sasl_put_names(const struct session *s, struct buf *out, const char *before, const char *after)
@@ -82,6 +91,8 @@ static bool decode(struct slice text, struct slice *out)
 static enum next begin(struct session *s, enum mechanism m, bool given, struct slice text)
 {
 	struct sasl_first first = {.mechanism = m, .traits = given ? SASL_HAS_RESPONSE : 0};
+	char binding[BINDING_MOST];
+	bool exporter;
 
 	if (peers_auth_comes(s->front)) {
 		session_wait(s, WAIT_AUTH, ANSWER_WAIT);
@@ -91,6 +102,10 @@ static enum next begin(struct session *s, enum mechanism m, bool given, struct s
 		return refuse(s, "Invalid base64");
 	if (tls_is_on(&s->tls))
 		first.traits |= SASL_TLS;
+	if (mechanisms[m].traits & (MECHANISM_BINDS | MECHANISM_COULD_BIND)) {
+		first.binding = tls_binding(&s->tls, binding, &exporter);
+		first.traits |= exporter ? SASL_BINDS_EXPORTER : 0;
+	}
 	login_forget(s);
 	s->login_at = ev_now(s->front->loop);
 	turn_of_auth(s);

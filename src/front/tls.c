@@ -14,7 +14,10 @@
 
 #include "ipc/certificate.h"
 
-enum { READS_MOST = 4 }; /* records that bring nothing (requests for new keys) could otherwise keep us for ever */
+enum {
+	READS_MOST = 4,       /* records that bring nothing (requests for new keys) could otherwise keep us for ever */
+	EXPORTED_OCTETS = 32, /* RFC 9266, section 2 */
+};
 
 struct tls_server {
 	SSL_CTX *ctx;
@@ -334,6 +337,26 @@ void tls_goodbye(struct tls *t)
 	t->said_goodbye = true;
 	ERR_clear_error();
 	(void)SSL_shutdown(t->ssl); /* whether it gets through is not for us to wait for */
+}
+
+/* The first Finished of the handshake: the client's, or where a session was resumed, ours. */
+static size_t first_finished(SSL *ssl, char *out, size_t room)
+{
+	return SSL_session_reused(ssl) ? SSL_get_finished(ssl, out, room) : SSL_get_peer_finished(ssl, out, room);
+}
+
+struct slice tls_binding(const struct tls *t, char out[static BINDING_MOST], bool *exporter)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	size_t n = 0;
+
+	*exporter = t->done && SSL_version(t->ssl) >= TLS1_3_VERSION;
+	if (*exporter && SSL_export_keying_material(t->ssl, (unsigned char *)out, EXPORTED_OCTETS, label,
+						    sizeof label - 1, (const unsigned char *)"", 0, 1) == 1)
+		n = EXPORTED_OCTETS;
+	else if (t->done && !*exporter && SSL_get_extms_support(t->ssl) == 1)
+		n = first_finished(t->ssl, out, BINDING_MOST);
+	return (struct slice){out, n <= BINDING_MOST ? n : 0};
 }
 
 const char *tls_version(const struct tls *t)

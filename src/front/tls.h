@@ -14,6 +14,7 @@
 #include "base/why.h"
 #include "conf/conf.h"
 #include "front/pool.h"
+#include "ipc/catalogue.h"
 #include "ipc/tickets.h"
 
 enum {
@@ -64,6 +65,11 @@ bool tls_is_flushed(const struct tls *t);
 
 /* Says that nothing follows (close_notify), behind all else; once. To be flushed. */
 void tls_goodbye(struct tls *t);
+
+/* What names the connection to its two ends, and to nobody else: channel binding, "tls-exporter" (RFC 9266) with TLS 1.3; with TLS
+ * 1.2 "tls-unique" (RFC 5929), where the handshake had an extended master secret (RFC 7627): without it, who stands between could resume
+ * a session so that both of his connections have the same name. In `out`; empty: there is none. */
+struct slice tls_binding(const struct tls *t, char out[static BINDING_MOST], bool *exporter);
 
 /* For the log: "TLSv1.3", "TLS_AES_256_GCM_SHA384". Only when established. */
 const char *tls_version(const struct tls *t);

@@ -9,68 +9,8 @@ import pytest
 
 from clients import call
 from pop3 import Gone
-from server import own
+from sasl import BAD, MESSAGE, OPENED, b64, gsasl, offered, plain, secrets, verifier
 from test_inetd import Inetd
-
-MESSAGE = "Subject: a\n\nbody\n"
-OPENED = b"+OK maildrop has 1 messages"
-BAD = b"-ERR [AUTH] Bad login"
-
-
-def b64(octets):
-    if isinstance(octets, str):
-        octets = octets.encode()
-    return base64.b64encode(octets).decode()
-
-
-def plain(user, password=None, authzid=""):
-    return b64(f"{authzid}\0{user.login}\0{user.password if password is None else password}")
-
-
-def secrets(daemon, lines, name="cram/passwd", mode=0o640):
-    """A file for cram-passwd, in a directory of its own."""
-    path = daemon.top / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(f"{user}\t{secret}\n" for user, secret in lines.items()), encoding="utf-8")
-    path.chmod(mode)
-    own(path, daemon.uid, daemon.uid)
-    return path
-
-
-def offered(c):
-    c.ok("CAPA")
-    found = [line[len("SASL "):].split() for line in c.text() if line.startswith("SASL ")]
-    c.ok("AUTH")
-    listed = c.text()
-    assert listed == (found[0] if found else [])
-    return listed
-
-
-def gsasl(c, mechanism, login, password, *more, exporter="", unique=""):
-    """The client of GNU SASL, whose lines go through our connection; the reply that ends it. It asks for the channel binding where it wants one."""
-    command = ["gsasl", "--client", "--quiet", f"--mechanism={mechanism}", f"--authentication-id={login}", f"--password={password}", *more]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
-        def says():
-            return p.stdout.readline().rstrip("\n").split("binding: ")[-1]
-
-        def hears(line):
-            p.stdin.write(line + "\n")
-            p.stdin.flush()
-
-        try:
-            if mechanism.startswith("SCRAM"):
-                p.stdin.write(exporter + "\n" + ("" if exporter else unique + "\n"))
-                p.stdin.flush()
-            assert says() == mechanism
-            first, reply = says(), c.cmd(f"AUTH {mechanism}").decode()
-            if reply == "+ ":
-                reply = c.cmd(first).decode()
-            while reply.startswith("+ "):
-                hears(reply[2:])
-                reply = c.cmd(says()).decode()
-            return reply.encode()
-        finally:
-            p.kill()
 
 
 @pytest.fixture
@@ -209,17 +149,6 @@ def test_not_enabled(world):
         assert offered(c) == []
         assert c.cmd(f"AUTH PLAIN {plain(world.first)}") == b"-ERR Mechanism is not available"
         c.login(world.first)
-
-
-def verifier(password, hash="SHA-256", iterations=4096, form="gsasl"):
-    made = call("gsasl", "--mkpasswd", f"--mechanism=SCRAM-{hash}", f"--password={password}", f"--iteration-count={iterations}").decode().strip()
-    if form == "gsasl":
-        return made
-    scheme, iterations, salt, stored, server = re.fullmatch(r"(\{.*\})(.*),(.*),(.*),(.*)", made).groups()
-    return f"{scheme if form == 'braces' else scheme[1:-1] + '$'}{iterations}:{salt}${stored}:{server}"
-
-
-SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-1")
 
 
 def test_stored_secrets(either):
