@@ -2,6 +2,7 @@
  * login_end.c (from the verdict to GRANT or DENY) */
 #pragma once
 #include "auth/auth_child.h"
+#include "auth/checking.h"
 #include "auth/fronts.h"
 #include "auth/grants.h"
 #include "auth/hashers.h"
@@ -10,8 +11,6 @@
 #include "auth/search.h"
 #include "auth/states.h"
 #include "ipc/old_line.h"
-
-enum { HASH_MOST = 512 }; /* octets of a hash that is worth computing; libcrypt's are shorter */
 
 struct auth {
 	struct auth_child child;

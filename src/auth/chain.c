@@ -107,6 +107,8 @@ void walk_begin(struct walk *w, struct slice login)
 void walk_note(struct walk *w, const struct auth_module *m, enum err err, const struct why *why)
 {
 	debug(TOPIC_AUTH, DEBUG_TRACE2, "%s yields %d=%s %s", m->name, (int)err, err_name(err), why->text);
+	if (w->noted)
+		w->noted(w->arg, m, err, why);
 	w->at++;
 	if (err != OK && w->err == ERR_TEMP)
 		return;
@@ -124,7 +126,8 @@ enum walk_end chain_walk(const struct chain *c, struct walk *w, const struct que
 		debug(TOPIC_AUTH, DEBUG_TRACE2, "Trying %s...", l->module->name);
 		if (l->module->is_remote)
 			return WALK_ASK;
-		enum err err = l->module->lookup(l->priv, q, r, &why);
+		enum err err = q->by_uid ? fail(&why, ERR_AUTH, "it finds users by their names alone")
+					 : l->module->lookup(l->priv, q, r, &why);
 
 		walk_note(w, l->module, err, &why);
 		if (err == OK) {
@@ -141,13 +144,13 @@ static bool is_named(const char *name, const struct auth_module *m)
 	return name && slice_eq(slice_str(m->name), slice_str(name));
 }
 
-static bool may_check(const struct auth_module *m, const struct record *r)
+bool chain_may_check(const struct auth_module *m, const struct record *r)
 {
 	return m == r->source || is_named(r->checked_by, m) || is_named(r->also_by, m);
 }
 
 /* What a module that may check the record has for it. Records of others it is asked about, where it is not the one for hashes. */
-static enum check check_of(const struct auth_module *m, const struct record *r)
+enum check chain_check_of(const struct auth_module *m, const struct record *r)
 {
 	if (m->check == CHECK_HASH)
 		return hash_is_usable(r->hash) ? CHECK_HASH : CHECK_NONE;
@@ -164,9 +167,9 @@ const struct auth_module *chain_checker(const struct chain *c, const struct reco
 	for (size_t i = 0; i < c->nauthentication; i++) {
 		const struct auth_module *m = c->authentication[i];
 
-		if (!may_check(m, r))
+		if (!chain_may_check(m, r))
 			continue;
-		*how = check_of(m, r);
+		*how = chain_check_of(m, r);
 		if (*how != CHECK_NONE)
 			return m;
 		first = first ? first : m;

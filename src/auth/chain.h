@@ -30,6 +30,9 @@ struct walk {
 	 * a temporary trouble outweighs what later modules say. */
 	enum err err;
 	struct why why;
+	/* Hears of each answer before the next module is asked; NULL: nobody does. */
+	void (*noted)(void *arg, const struct auth_module *m, enum err err, const struct why *why);
+	void *arg;
 };
 void walk_begin(struct walk *w, struct slice login);
 
@@ -42,6 +45,10 @@ void walk_note(struct walk *w, const struct auth_module *m, enum err err, const 
 /* Who checks this record, and how: the first that may and has something to check it by. CHECK_NONE: it may, and nobody has.
  * NULL: nobody may. Then the login fails like one with a wrong password. */
 const struct auth_module *chain_checker(const struct chain *c, const struct record *r, enum check *how);
+
+/* Who may check this record, and whether he has something to do it by. */
+bool chain_may_check(const struct auth_module *m, const struct record *r);
+enum check chain_check_of(const struct auth_module *m, const struct record *r);
 
 /* It is in the authentication. */
 bool chain_checks(const struct chain *c, const struct auth_module *m);

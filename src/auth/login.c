@@ -2,15 +2,12 @@
 #include "auth/login.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth/auth.h"
 #include "auth/delay.h"
-#include "auth/hash.h"
 #include "auth/names.h"
-#include "auth/schemes.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -122,53 +119,6 @@ static struct login *login_new(struct auth *a, const struct login_ask *ask, cons
 	return l;
 }
 
-/* All of it but the hash, as Mailutils shows it. */
-static void record_debug(const struct record *r)
-{
-	debug(TOPIC_AUTH, DEBUG_TRACE1,
-	      "source=%s, name=%.*s, passwd=***, uid=%u, gid=%u, dir=%.*s, mailbox=%.*s, place=%s",
-	      r->source ? r->source->name : "none", /* which cannot be, once it was found */
-	      (int)r->name.n, r->name.p, (unsigned)r->uid, (unsigned)r->gid, (int)r->home.n, r->home.p,
-	      (int)r->mailbox.n, r->mailbox.p, r->place);
-}
-
-/* A setting that no stored text can be, in the key under which answers of a module are kept. */
-static struct slice marker_of(const struct auth_module *m, char text[static SOURCE_MOST])
-{
-	int n = snprintf(text, SOURCE_MOST, "\1%s", m->name);
-
-	return (struct slice){text, n > 0 && n < SOURCE_MOST ? (size_t)n : 1};
-}
-
-/* By whom a record is checked, and against what; for CHECK_NONE, why not. */
-struct checking {
-	const struct auth_module *by;
-	enum check how;
-	struct slice setting;
-	char marker[SOURCE_MOST];
-};
-
-static void checking_find(const struct auth *a, const struct record *r, struct checking *c, struct why *why)
-{
-	c->by = chain_checker(&a->searches.chain, r, &c->how);
-	record_debug(r);
-	debug(TOPIC_AUTH, DEBUG_TRACE1, "Authenticating user %.*s, source %s", (int)r->name.n, r->name.p,
-	      c->by ? c->by->name : "none");
-	c->setting = c->how == CHECK_HASH     ? r->hash
-		     : c->how == CHECK_SECRET ? r->secret
-		     : c->how == CHECK_ASK    ? marker_of(c->by, c->marker)
-					      : SLICE("");
-	if (c->how == CHECK_HASH && r->hash.n > HASH_MOST)
-		c->how = CHECK_NONE;
-	if (r->refusal)
-		(void)fail(why, ERR_AUTH, "%s", r->refusal);
-	else if (c->how == CHECK_NONE)
-		(void)fail(why, ERR_AUTH, c->by ? "no valid hash in %s" : "no authentication module for records of %s",
-			   r->place);
-	if (r->refusal || (c->how == CHECK_SECRET && scheme_check(c->setting, why) != OK))
-		c->how = CHECK_NONE;
-}
-
 /* --- the password is looked at ------------------------------------------------------------------------------------ */
 
 /* The cache keeps nothing of it where nobody has asked for that, and nothing that was wrong: whoever has a new password may use it at
@@ -247,7 +197,7 @@ static void login_by_password(struct auth *a, const struct login_ask *ask, const
 	struct checking check = {.how = CHECK_NONE};
 
 	if (r->source)
-		checking_find(a, r, &check, why);
+		checking_find(&a->searches.chain, r, &check, why);
 	bool real = check.how != CHECK_NONE && may_use_password(a, ask->c.user, why);
 
 	if (real && check.how == CHECK_HASH)

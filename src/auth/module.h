@@ -43,6 +43,7 @@ bool quota_read(struct slice text, uint64_t *out);
 struct query {
 	struct slice login; /* as the client gave it: no CR, LF, NUL; at most NAME_MOST octets */
 	const struct address *local;
+	bool by_uid; /* the login is a number: of a uid, which modules of this process do not look for */
 };
 
 /* How a password is compared with a record's. */

@@ -28,7 +28,7 @@ static void end_of(struct walk *w, struct record *r, struct search_end *end)
 bool search_try(struct searches *s, const struct search_ask *ask, struct walk *w, struct record *r,
 		struct search_end *end)
 {
-	struct query q = {.login = ask->login, .local = &ask->local};
+	struct query q = {.login = ask->login, .local = &ask->local, .by_uid = ask->by_uid};
 
 	walk_begin(w, ask->login);
 	if (chain_walk(&s->chain, w, &q, r) == WALK_ASK)
@@ -53,7 +53,7 @@ static void on_answer(struct question *q, const struct looked *l);
 /* To the next module that must be asked, or to the end. */
 static void search_go_on(struct search *s, struct record *r)
 {
-	struct query local = {.login = s->ask.login, .local = &s->ask.local};
+	struct query local = {.login = s->ask.login, .local = &s->ask.local, .by_uid = s->ask.by_uid};
 
 	while (chain_walk(&s->all->chain, &s->w, &local, r) == WALK_ASK) {
 		const struct auth_module *m = s->all->chain.authorization[s->w.at].module;

@@ -65,8 +65,7 @@ static void spool_prepare(struct master *m)
 		externals_set_spool(m);
 }
 
-/* Who we are, and who the roles will be. */
-static enum err users_find(struct master *m, struct why *why)
+enum err prepare_users(struct master *m, struct why *why)
 {
 	enum err err = OK;
 
@@ -105,7 +104,7 @@ static void landlock_tell(void)
 
 int prepare(struct master *m, struct why *why)
 {
-	if (users_find(m, why) != OK)
+	if (prepare_users(m, why) != OK)
 		return EX_CONFIG;
 	int status = certs_load(&m->certs, m->cf);
 

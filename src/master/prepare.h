@@ -7,3 +7,6 @@ int notices_tell(const struct conf *cf);
 
 /* Finds the users of the roles, reads certificates, opens the directories, raises limits. EX_OK, or the status to exit with and why. */
 int prepare(struct master *m, struct why *why);
+
+/* Of it, the first: who we are, and who the roles will be. */
+enum err prepare_users(struct master *m, struct why *why);

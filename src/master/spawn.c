@@ -188,8 +188,7 @@ static bool is_at_top(const char *dir)
 	return !realpath(dir, real) || !strchr(real + 1, '/');
 }
 
-/* Who it becomes, and what it may still reach. */
-static void confinement_fill(const struct child *c, const struct role_env *env, struct confinement *out)
+void spawn_confinement(const struct child *c, const struct role_env *env, struct confinement *out)
 {
 	static char mail[PATH_MAX], cram[PATH_MAX]; /* of this process */
 	const struct master *m = c->master;
@@ -369,7 +368,7 @@ static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pi
 		give_up(c, &why);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	confinement_fill(c, &env, &con);
+	spawn_confinement(c, &env, &con);
 	if (confine(&con, &why) != OK || terminal_leave(c, null, &why) != OK ||
 	    descriptors_leave(c, &env, &why) != OK ||
 	    confine_finish(con.free ? ROLE_MASTER : c->role, parent, &why) != OK)

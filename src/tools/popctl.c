@@ -13,8 +13,8 @@ enum { SETS_MOST = 64 };
 
 static const struct command {
 	const char *name;
-	int (*run)(const struct conf *cf, int argc, char **argv);
-} commands[] = {{"uidl", uidl_command}};
+	int (*run)(struct conf *cf, int argc, char **argv);
+} commands[] = {{"auth", auth_command}, {"uidl", uidl_command}};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static int usage(void)

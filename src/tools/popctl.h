@@ -4,7 +4,10 @@
 #include "conf/conf.h"
 
 /* What popctl exits with: sysexits.h, and this. */
-enum { EX_DIFFERENT = 1 }; /* ids are, or would be, other than a listing says */
+enum {
+	EX_DIFFERENT = 1, /* ids are, or would be, other than a listing says */
+	EX_REFUSED = 1,   /* the user may not log in */
+};
 
 /* The user who owns mail, and where things of his are. */
 struct ground {
@@ -17,4 +20,7 @@ struct ground {
 enum err ground_enter(struct ground *g, const char *path, struct why *why);
 
 /* popctl uidl ...: the status to exit with. */
-int uidl_command(const struct conf *cf, int argc, char **argv);
+int uidl_command(struct conf *cf, int argc, char **argv);
+
+/* popctl auth ...: the same. */
+int auth_command(struct conf *cf, int argc, char **argv);

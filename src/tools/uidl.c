@@ -322,7 +322,7 @@ static int run(struct task *t, const char *what)
 	return status;
 }
 
-int uidl_command(const struct conf *cf, int argc, char **argv)
+int uidl_command(struct conf *cf, int argc, char **argv)
 {
 	static struct task task;
 	struct task *t = &task;

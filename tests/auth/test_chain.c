@@ -236,6 +236,42 @@ static void test_evaluation(void **state)
 	}
 }
 
+struct heard {
+	char text[64];
+	size_t n;
+};
+
+static void on_noted(void *arg, const struct auth_module *m, enum err err, const struct why *why)
+{
+	struct heard *h = arg;
+
+	(void)why;
+	h->n += (size_t)snprintf(h->text + h->n, sizeof h->text - h->n, "%s %d, ", m->name, (int)(err == OK));
+}
+
+/* Whoever wants to hears of each answer in turn, to the one that has the user; nobody has a uid. */
+static void test_noted(void **state)
+{
+	enum err says[3] = {ERR_AUTH, OK, ERR_AUTH};
+	struct chain c = {.authorization = {{&one, &says[0]}, {&two, &says[1]}, {&three, &says[2]}},
+			  .nauthorization = 3};
+	static const char *const heard[] = {"one 0, two 1, ", "one 0, two 0, three 0, "};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(heard); i++) {
+		struct query q = {.login = SLICE("1000"), .by_uid = i == 1};
+		struct heard h = {0};
+		struct record r = {0};
+		struct walk w;
+
+		walk_begin(&w, q.login);
+		w.noted = on_noted;
+		w.arg = &h;
+		check_row(i, heard[i], chain_walk(&c, &w, &q, &r) == WALK_END && strcmp(h.text, heard[i]) == 0);
+		check_row(i, heard[i], w.err == (i == 1 ? ERR_AUTH : OK));
+	}
+}
+
 /* A record is checked by its maker or by whom it names, whatever the order: no module sees another's stored field. */
 static const struct {
 	const struct auth_module *chain[2];
@@ -282,6 +318,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_virtdomain),   cmocka_unit_test(test_local_address),
 		cmocka_unit_test(test_many_domains), cmocka_unit_test(test_evaluation),
+		cmocka_unit_test(test_noted),
+
 		cmocka_unit_test(test_checker),      cmocka_unit_test(test_other_job),
 	};
 
