@@ -7,6 +7,7 @@
 
 #include "auth/sasl_names.h"
 #include "auth/sasl_secret.h"
+#include "auth/sasl_token.h"
 #include "base/base64.h"
 #include "fuzz.h"
 
@@ -42,6 +43,20 @@ static void check_names(struct slice text)
 	}
 }
 
+static void check_token(struct slice text)
+{
+	static bool (*const readers[])(struct slice, struct sasl_token *) = {sasl_token_oauthbearer,
+									     sasl_token_xoauth2};
+	struct sasl_token t;
+
+	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+		if (readers[i](text, &t)) {
+			must(t.token.n > 0 && t.token.n <= TOKEN_MOST && t.token.p > text.p);
+			must(t.token.p + t.token.n < text.p + text.n && !memchr(t.token.p, '\1', t.token.n));
+			must(t.name_n < SASL_NAME_ROOM && strlen(t.name) == t.name_n && (i == 0 || t.name_n > 0));
+		}
+}
+
 static void check_secret(struct slice text, enum mechanism m)
 {
 	struct sasl_secret s = {0};
@@ -62,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	check_base64(text);
 	check_names(text);
+	check_token(text);
 	for (enum mechanism m = 0; m < MECHANISM_COUNT; m++)
 		check_secret(text, m);
 	return 0;

@@ -111,8 +111,12 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 
 	if (err == OK)
 		err = chain_open(&a->searches.chain, env->conf, why);
-	a->sasl = (struct sasl){
-		.conf = env->conf, .cache = &a->cache, .fronts = &a->fronts, .login = on_sasl_end, .arg = a};
+	a->sasl = (struct sasl){.conf = env->conf,
+				.cache = &a->cache,
+				.fronts = &a->fronts,
+				.pools = &a->searches.pools,
+				.login = on_sasl_end,
+				.arg = a};
 	if (err == OK)
 		err = sasl_open(&a->sasl, why);
 	if (err != OK)

@@ -339,7 +339,8 @@ static struct slice wait_keep(struct login_wait *w, struct slice text)
 static struct login_wait *wait_new(struct auth *a, const struct login_ask *ask)
 {
 	const struct credentials *c = &ask->c;
-	struct login_wait *w = calloc(1, sizeof *w + c->user.n + c->password.n + c->stamp.n);
+	struct slice reason = slice_str(ask->reason);
+	struct login_wait *w = calloc(1, sizeof *w + c->user.n + c->password.n + c->stamp.n + reason.n + 1);
 
 	if (!w)
 		return NULL;
@@ -350,6 +351,8 @@ static struct login_wait *wait_new(struct auth *a, const struct login_ask *ask)
 	w->ask.c.user = wait_keep(w, c->user);
 	w->ask.c.password = wait_keep(w, c->password);
 	w->ask.c.stamp = wait_keep(w, c->stamp);
+	if (ask->reason)
+		w->ask.reason = wait_keep(w, reason).p; /* zeroed behind it */
 	return w;
 }
 

@@ -10,7 +10,7 @@ enum login_by {
 	LOGIN_BY_PASSWORD, /* which is to be checked */
 	LOGIN_BY_DIGEST,   /* of APOP: credentials.stamp is not empty */
 	LOGIN_BY_PROOF,    /* who he is was shown already, by other means: no password is looked at */
-	LOGIN_DISPROVED, /* the same, and it is not him: `reason' says why, and stays. To the same end as a wrong password */
+	LOGIN_DISPROVED,   /* the same, and it is not him: `reason' says why. To the same end as a wrong password */
 };
 
 struct login_ask {

@@ -9,6 +9,7 @@
 #include "auth/fronts.h"
 #include "auth/names.h"
 #include "auth/sasl_exchange.h"
+#include "auth/sasl_oauth.h"
 #include "base/log.h"
 
 static sasl_mechanism *const runs[MECHANISM_COUNT] = {
@@ -21,6 +22,8 @@ static sasl_mechanism *const runs[MECHANISM_COUNT] = {
 	[MECHANISM_CRAM_MD5] = sasl_gnu,
 	[MECHANISM_PLAIN] = sasl_plain,
 	[MECHANISM_LOGIN] = sasl_login,
+	[MECHANISM_OAUTHBEARER] = sasl_oauth,
+	[MECHANISM_XOAUTH2] = sasl_oauth,
 	[MECHANISM_ANONYMOUS] = sasl_anonymous,
 };
 
@@ -105,25 +108,47 @@ static void deny(struct sasl *s, struct sasl_exchange **at, enum err err, const 
 	exchange_end(s, at);
 }
 
+static void settle(struct sasl *s, struct sasl_exchange **at, enum sasl_result result, struct sasl_out *out)
+{
+	struct sasl_exchange *e = *at;
+
+	if (result == SASL_TOKEN) { /* what is known of the name waits for the answer, too */
+		sasl_oauth_ask(e, out->password);
+		return;
+	}
+	bool asks = tell_name(s, e, result == SASL_PASSWORD || result == SASL_SHOWN);
+
+	e->due = asks;
+	e->by = result == SASL_SHOWN ? LOGIN_BY_PROOF : result == SASL_REFUSED ? LOGIN_DISPROVED : LOGIN_BY_PASSWORD;
+	if (result == SASL_PASSWORD)
+		(void)secret_set(&e->password, out->password); /* fits: the mechanism has looked */
+	if (result == SASL_GOES_ON)
+		fronts_challenge(s->fronts, e->front, e->login.sid, (struct slice){out->challenge, out->challenge_n});
+	else if (result == SASL_TROUBLE)
+		deny(s, at, out->err, out->reason);
+	else if (!asks)
+		log_in(s, at, out->reason);
+	explicit_bzero(out, sizeof *out);
+}
+
 static void run(struct sasl *s, struct sasl_exchange **at, struct slice response, bool given)
 {
 	struct sasl_exchange *e = *at;
 	struct sasl_out out = {.err = ERR_TEMP};
 	enum sasl_result result = runs[e->mechanism](e, response, given, &out);
-	bool asks = tell_name(s, e, result == SASL_PASSWORD || result == SASL_SHOWN);
 
 	e->turns++;
-	e->due = asks;
-	e->by = result == SASL_SHOWN ? LOGIN_BY_PROOF : result == SASL_REFUSED ? LOGIN_DISPROVED : LOGIN_BY_PASSWORD;
-	if (result == SASL_PASSWORD)
-		(void)secret_set(&e->password, out.password); /* fits: the mechanism has looked */
-	if (result == SASL_GOES_ON)
-		fronts_challenge(s->fronts, e->front, e->login.sid, (struct slice){out.challenge, out.challenge_n});
-	else if (result == SASL_TROUBLE)
-		deny(s, at, out.err, out.reason);
-	else if (!asks)
-		log_in(s, at, out.reason);
-	explicit_bzero(&out, sizeof out);
+	settle(s, at, result, &out);
+}
+
+struct sasl_exchange *sasl_exchange_find(struct sasl *s, uint32_t front, uint64_t sid)
+{
+	return *place_of(s, front, sid);
+}
+
+void sasl_resume(struct sasl_exchange *e, enum sasl_result result, struct sasl_out *out)
+{
+	settle(e->all, place_of(e->all, e->front, e->login.sid), result, out);
 }
 
 /* --- messages ---------------------------------------------------------------------------------------------------- */
@@ -172,12 +197,13 @@ enum err sasl_step(struct sasl *s, uint32_t front, const struct msg *m, struct w
 	const struct msg_sasl_step *step = m->payload;
 	struct sasl_exchange **at = place_of(s, front, step->sid);
 
-	(void)why;
 	if (!*at)
 		return OK;
 	log_session((*at)->login.log_id);
 	if (step->over != 0)
 		exchange_end(s, at);
+	else if ((*at)->asked)
+		return fail(why, ERR_PERM, "a response that nobody has asked for");
 	else if ((*at)->due)
 		log_in(s, at, NULL);
 	else

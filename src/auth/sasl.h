@@ -23,6 +23,7 @@ struct sasl {
 	const struct conf *conf;
 	const struct cache *cache; /* for what is made up */
 	const struct fronts *fronts;
+	struct pools *pools; /* who is asked about tokens */
 	/* How an exchange ends: in a login, with a password or with what the mechanism has found. What it points to lives until it returns. */
 	void (*login)(void *arg, const struct login_ask *ask);
 	void *arg;

@@ -26,6 +26,9 @@ struct sasl_exchange {
 	size_t certified_n;
 	char name[NAME_MOST]; /* as the client has said */
 	size_t name_n;
+	/* of mechanisms with a token */
+	struct sasl_question *asked; /* an answer to it is waited for, and nothing from front; NULL: none */
+	struct why refused; /* why the token is not taken, while the client answers to that; empty: it is not known */
 	/* of mechanisms with a stored secret */
 	struct Gsasl_session *session;
 	struct sasl_secret secret;
@@ -34,6 +37,7 @@ struct sasl_exchange {
 enum sasl_result {
 	SASL_GOES_ON,  /* out->challenge is to be answered */
 	SASL_PASSWORD, /* e->name and out->password are to be checked */
+	SASL_TOKEN,    /* out->password is a token that somebody else is to be asked about */
 	SASL_SHOWN,    /* it is e->name */
 	SASL_REFUSED,  /* it is not, or the response makes no sense; out->reason */
 	SASL_TROUBLE,  /* out->err, out->reason: nobody could tell */
@@ -43,13 +47,19 @@ struct sasl_out {
 	char challenge[SASL_CHALLENGE_MOST];
 	size_t challenge_n;
 	struct slice password; /* of the response */
-	const char *reason;    /* stays */
+	const char *reason;    /* stays until the exchange has ended */
 	enum err err;
 	struct why why; /* a place for the reason */
 };
 
 /* True, and the name of the exchange is this one; false: it is too long, or empty, or has octets that no name has. */
 bool sasl_name_set(struct sasl_exchange *e, struct slice name);
+
+/* NULL: it has ended. */
+struct sasl_exchange *sasl_exchange_find(struct sasl *s, uint32_t front, uint64_t sid);
+
+/* What came of an exchange that waited for somebody else (SASL_TOKEN). It may be gone afterwards. */
+void sasl_resume(struct sasl_exchange *e, enum sasl_result result, struct sasl_out *out);
 
 /* A challenge of this text. */
 enum sasl_result sasl_ask(struct sasl_out *out, struct slice text);

@@ -21,15 +21,10 @@ static bool finish(const struct buf *b, char *out, size_t *n)
 }
 
 /* saslname: =2C is a comma, =3D an equals sign, and no other = may be there. */
-bool sasl_name_scram(struct slice response, char out[static SASL_NAME_ROOM], size_t *n)
+bool sasl_name_unquote(struct slice name, char out[static SASL_NAME_ROOM], size_t *n)
 {
 	struct buf b = {.p = out, .cap = SASL_NAME_ROOM - 1};
-	struct slice binding = slice_take(&response, ','), authzid = slice_take(&response, ','),
-		     name = slice_take(&response, ',');
 
-	if (binding.n == 0 || !strchr("nyp", binding.p[0]) || (authzid.n > 0 && !slice_starts(authzid, SLICE("a="))) ||
-	    !take(&name, SLICE("n=")))
-		return false;
 	while (name.n > 0)
 		if (take(&name, SLICE("=2C")))
 			buf_char(&b, ',');
@@ -42,6 +37,17 @@ bool sasl_name_scram(struct slice response, char out[static SASL_NAME_ROOM], siz
 			name = (struct slice){name.p + 1, name.n - 1};
 		}
 	return finish(&b, out, n);
+}
+
+bool sasl_name_scram(struct slice response, char out[static SASL_NAME_ROOM], size_t *n)
+{
+	struct slice binding = slice_take(&response, ','), authzid = slice_take(&response, ','),
+		     name = slice_take(&response, ',');
+
+	if (binding.n == 0 || !strchr("nyp", binding.p[0]) || (authzid.n > 0 && !slice_starts(authzid, SLICE("a="))) ||
+	    !take(&name, SLICE("n=")))
+		return false;
+	return sasl_name_unquote(name, out, n);
 }
 
 /* The name may hold blanks; the digest does not. */

@@ -13,5 +13,8 @@ bool sasl_name_scram(struct slice response, char out[static SASL_NAME_ROOM],
 bool sasl_name_cram(struct slice response, char out[static SASL_NAME_ROOM], size_t *n);   /* RFC 2195, section 2 */
 bool sasl_name_digest(struct slice response, char out[static SASL_NAME_ROOM], size_t *n); /* RFC 2831, section 2.1.2 */
 
+/* A saslname (RFC 5801, section 4) without its quoting. */
+bool sasl_name_unquote(struct slice name, char out[static SASL_NAME_ROOM], size_t *n);
+
 /* Another value of a response of DIGEST-MD5: `digest-uri', SERVICE/HOST. */
 bool sasl_value_digest(struct slice response, struct slice key, char out[static SASL_NAME_ROOM], size_t *n);

@@ -116,7 +116,8 @@ static void answer_question(struct chan *c, const struct msg_look *m, const stru
 static bool is_sound(const struct msg_look *m, size_t octets)
 {
 	return (size_t)m->login_len + m->name_len + m->password_len == octets && m->login_len <= NAME_MOST &&
-	       m->name_len <= NAME_MOST && m->password_len <= SECRET_MOST && m->what < LOOK_WHATS &&
+	       m->name_len <= NAME_MOST && m->what < LOOK_WHATS &&
+	       m->password_len <= (m->what == LOOK_TOKEN ? (size_t)TOKEN_MOST : SECRET_MOST) &&
 	       m->deadline_ms < UINT64_MAX / 2;
 }
 

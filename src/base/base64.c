@@ -57,6 +57,32 @@ size_t base64_take(struct slice text, unsigned char *dst, size_t cap)
 	return n <= cap && base64_decode(text, (char *)dst, &n) ? n : 0;
 }
 
+size_t base64url_take(struct slice text, unsigned char *dst, size_t cap)
+{
+	size_t n = 0, last = text.n % 4;
+
+	if (last == 1 || text.n / 4 * 3 + last - (last > 0) > cap)
+		return 0;
+	for (size_t i = 0; i < text.n; i += 4) {
+		size_t have = text.n - i < 4 ? text.n - i : 4;
+		char group[4] = {'=', '=', '=', '='};
+		uint32_t bits;
+
+		for (size_t k = 0; k < have; k++) {
+			char c = text.p[i + k];
+
+			group[k] = c == '-' ? '+' : c == '_' ? '/' : c == '+' || c == '/' || c == '=' ? '!' : c;
+		}
+		size_t octets = group_decode(group, true, &bits);
+
+		if (octets == 0)
+			return 0;
+		for (size_t k = 0; k < octets; k++)
+			dst[n++] = (unsigned char)(bits >> (16 - 8 * k));
+	}
+	return n;
+}
+
 void base64_encode(struct buf *out, struct slice octets)
 {
 	size_t start = out->len;

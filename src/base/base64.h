@@ -13,5 +13,8 @@ bool base64_decode(struct slice text, char *out, size_t *n);
 /* The same into dst[cap]: how many octets; 0: none, or that is not base64, or does not fit. */
 size_t base64_take(struct slice text, unsigned char *dst, size_t cap);
 
+/* The alphabet with - and _, without padding (RFC 4648, section 5, as RFC 7515 has it). Otherwise the same. */
+size_t base64url_take(struct slice text, unsigned char *dst, size_t cap);
+
 /* Appends; as buf_put, all or nothing. */
 void base64_encode(struct buf *out, struct slice octets);

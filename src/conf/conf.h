@@ -214,6 +214,15 @@ struct conf_radius {
 	bool require_message_authenticator;
 };
 
+struct conf_oauth {
+	bool given;
+	const char *introspection_url, *client_id, *jwks_file, *jwks_url; /* who is asked, or what is looked into */
+	const char *issuer, *audience, *scope, *user_claim;               /* what a token must say */
+	const char *ca_file, *openid_configuration;
+	struct secret client_secret;
+	struct seconds clock_skew, jwks_ttl;
+};
+
 enum bulletin_new_user { BULLETINS_ALL, BULLETINS_NONE, BULLETINS_SINCE };
 enum expire_mark { EXPIRE_HEADER, EXPIRE_INDEX };
 
@@ -283,6 +292,7 @@ struct conf {
 	struct conf_sql sql;
 	struct conf_ldap ldap;
 	struct conf_radius radius;
+	struct conf_oauth oauth;
 	struct {
 		bool enable, digest_md5;
 		const char *cram_passwd, *service, *realm, *hostname, *anonymous_user;

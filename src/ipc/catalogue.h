@@ -93,6 +93,7 @@ enum {
 	URL_MOST = 4095,                /* octets of a mailbox URL or a path */
 	SASL_RESPONSE_MOST = 96 * 1024, /* octets that a client may say at a time within AUTH, decoded */
 	SASL_CHALLENGE_MOST = 450,      /* and auth: one line of a reply, encoded */
+	TOKEN_MOST = 16 * 1024,         /* octets of a token of OAuth */
 	BINDING_MOST = 64,              /* octets that name a TLS connection */
 };
 
@@ -208,9 +209,9 @@ struct msg_hashed {
 	uint32_t pad;
 };
 
-enum look_what { LOOK_RECORD, LOOK_UID, LOOK_PASSWORD, LOOK_WHATS };
+enum look_what { LOOK_RECORD, LOOK_UID, LOOK_PASSWORD, LOOK_TOKEN, LOOK_WHATS };
 
-/* Bulk: login, name, password; the latter two for LOOK_PASSWORD. */
+/* Bulk: login, name, password; the latter two for LOOK_PASSWORD. LOOK_TOKEN: the password is a token, the login its user or nothing. */
 struct msg_look {
 	uint64_t job;         /* auth's own number */
 	uint64_t log_id;      /* of the client's connection, for log lines */

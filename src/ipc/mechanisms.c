@@ -12,6 +12,8 @@ const struct mechanism_row mechanisms[MECHANISM_COUNT] = {
 	[MECHANISM_CRAM_MD5] =           {"CRAM-MD5",           MECHANISM_STORED},
 	[MECHANISM_PLAIN] =              {"PLAIN",              MECHANISM_TELLS},
 	[MECHANISM_LOGIN] =              {"LOGIN",              MECHANISM_TELLS},
+	[MECHANISM_OAUTHBEARER] =        {"OAUTHBEARER",        MECHANISM_TELLS | MECHANISM_TOKEN},
+	[MECHANISM_XOAUTH2] =            {"XOAUTH2",            MECHANISM_TELLS | MECHANISM_TOKEN},
 	[MECHANISM_ANONYMOUS] =          {"ANONYMOUS",          0},
 };
 /* clang-format on */
@@ -29,6 +31,8 @@ bool mechanism_is_configured(enum mechanism m, const struct conf *cf)
 {
 	if (!cf->gsasl.enable || (mechanisms[m].traits & MECHANISM_STORED && !cf->gsasl.cram_passwd))
 		return false;
+	if (mechanisms[m].traits & MECHANISM_TOKEN)
+		return cf->oauth.given;
 	if (m == MECHANISM_ANONYMOUS)
 		return cf->gsasl.anonymous_user;
 	return m != MECHANISM_DIGEST_MD5 || cf->gsasl.digest_md5;

@@ -11,22 +11,25 @@ enum mechanism {
 	MECHANISM_SCRAM_SHA_1_PLUS,
 	MECHANISM_SCRAM_SHA_256,
 	MECHANISM_SCRAM_SHA_1,
-	MECHANISM_EXTERNAL,   /* RFC 4422, appendix A */
-	MECHANISM_DIGEST_MD5, /* RFC 2831, which RFC 6331 has made historic */
-	MECHANISM_CRAM_MD5,   /* RFC 2195 */
-	MECHANISM_PLAIN,      /* RFC 4616 */
-	MECHANISM_LOGIN,      /* draft-murchison-sasl-login-00 */
-	MECHANISM_ANONYMOUS,  /* RFC 4505 */
+	MECHANISM_EXTERNAL,    /* RFC 4422, appendix A */
+	MECHANISM_DIGEST_MD5,  /* RFC 2831, which RFC 6331 has made historic */
+	MECHANISM_CRAM_MD5,    /* RFC 2195 */
+	MECHANISM_PLAIN,       /* RFC 4616 */
+	MECHANISM_LOGIN,       /* draft-murchison-sasl-login-00 */
+	MECHANISM_OAUTHBEARER, /* RFC 7628 */
+	MECHANISM_XOAUTH2,     /* Google's form of it */
+	MECHANISM_ANONYMOUS,   /* RFC 4505 */
 	MECHANISM_COUNT
 };
 
 enum mechanism_trait {
-	MECHANISM_TELLS = 1,     /* a password goes over the connection as it is: held to `plaintext-login' */
+	MECHANISM_TELLS = 1,     /* a password or token goes over the connection as it is: held to `plaintext-login' */
 	MECHANISM_STORED = 2,    /* the server needs the password itself, or what was made from it for this mechanism */
 	MECHANISM_BINDS = 4,     /* the exchange is bound to its TLS connection */
 	MECHANISM_CERTIFIED = 8, /* the certificate of the client says who it is */
 	MECHANISM_COULD_BIND =
 		16, /* there is the same one, bound: the client says whether it knows that (RFC 5802, section 6) */
+	MECHANISM_TOKEN = 32, /* a token, about which the module `oauth' is asked */
 };
 
 struct mechanism_row {

@@ -75,6 +75,28 @@ static void test_take(void **state)
 	      base64_take(SLICE("Zg"), out, 4) == 0);
 }
 
+/* The other alphabet: no padding, and none of the first. */
+static void test_url(void **state)
+{
+	static const struct {
+		const char *text;
+		struct slice octets;
+	} urls[] = {
+		{"Zg", TEXT("f")},        {"Zm8", TEXT("fo")}, {"Zm9v", TEXT("foo")}, {"-_-_", TEXT("\xFB\xFF\xBF")},
+		{"Zm9vYg", TEXT("foob")}, {"", TEXT("")},      {"Zg==", TEXT("")},    {"Z", TEXT("")},
+		{"Zm9vY", TEXT("")},      {"+/+/", TEXT("")},  {"Zh", TEXT("")},      {"Zm9=", TEXT("")},
+		{"Zm 9", TEXT("")},       {"Z=", TEXT("")},    {"Zm9vYmE", TEXT("")}, /* has no room */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(urls); i++) {
+		unsigned char out[4];
+		size_t n = base64url_take(slice_str(urls[i].text), out, sizeof out);
+
+		check_row(i, urls[i].text, slice_eq((struct slice){(const char *)out, n}, urls[i].octets));
+	}
+}
+
 static void test_no_room(void **state)
 {
 	char text[10] = "ab";
@@ -87,9 +109,9 @@ static void test_no_room(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs), cmocka_unit_test(test_broken),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs),    cmocka_unit_test(test_broken),
 					   cmocka_unit_test(test_in_place), cmocka_unit_test(test_take),
-					   cmocka_unit_test(test_no_room)};
+					   cmocka_unit_test(test_url),      cmocka_unit_test(test_no_room)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
