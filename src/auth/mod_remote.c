@@ -63,7 +63,7 @@ static enum err put_mailbox(const struct conf *cf, const struct looked *l, struc
 		return OK;
 	if (!name_is_user(r->name)) /* which becomes a part of a path */
 		return fail(why, ERR_PERM, "%s: no mailbox, and a name that no mailbox can have", r->place);
-	return record_mailbox(r, cf->mailbox.pattern, (struct conf_var){"user", r->name}, why);
+	return record_mailbox(r, &cf->mailbox, (struct conf_var){"user", r->name}, why);
 }
 
 enum err remote_record(const struct auth_module *m, const struct conf *cf, struct slice login, const struct looked *l,

@@ -36,8 +36,8 @@ struct place {
 };
 
 struct system {
-	const char *pattern; /* borrowed from the configuration */
-	bool checks;         /* passwords too, so hashes are needed */
+	const struct conf_mailbox *mailbox; /* borrowed from the configuration */
+	bool checks;                        /* passwords too, so hashes are needed */
 	struct place place[PLACES_MOST];
 	size_t nplaces;
 	char shadow_text[PASSWD_LINE_MOST]; /* of the last look-up */
@@ -151,7 +151,7 @@ enum err system_open_at(const struct conf *cf, const char *etc, const char *extr
 
 	if (!s)
 		return fail(why, ERR_TEMP, "system: no memory");
-	s->pattern = cf->mailbox.pattern;
+	s->mailbox = &cf->mailbox;
 	s->checks = conf_list_has(&cf->auth.authentication, "system");
 	places_find(s, etc, extra);
 	*priv = s;
@@ -236,7 +236,7 @@ static enum err lookup_in(struct system *s, struct place *p, struct slice user, 
 	} else if (s->checks && slice_eq(line.hash, SLICE("x"))) {
 		err = find_shadow(s, p, r, why);
 	}
-	return err == OK ? record_mailbox(r, s->pattern, (struct conf_var){"user", r->name}, why) : err;
+	return err == OK ? record_mailbox(r, s->mailbox, (struct conf_var){"user", r->name}, why) : err;
 }
 
 static enum err system_lookup(void *priv, const struct query *q, struct record *r, struct why *why)

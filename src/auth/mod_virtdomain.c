@@ -29,7 +29,8 @@ struct domain {
 };
 
 struct virtdomain {
-	const char *dir, *pattern, *group; /* borrowed from the configuration, as these */
+	const char *dir, *group; /* borrowed from the configuration, as these */
+	const struct conf_mailbox *mailbox;
 	const struct conf_local_name *local_names;
 	size_t nlocal_names;
 	int fd;         /* of the directory; -1: there is none */
@@ -46,7 +47,7 @@ static enum err virtdomain_open(const struct conf *cf, void **priv, struct why *
 	if (!v)
 		return fail(why, ERR_TEMP, "virtdomain: no memory");
 	v->dir = cf->virtdomain_dir;
-	v->pattern = cf->mailbox.pattern;
+	v->mailbox = &cf->mailbox;
 	v->group = cf->auth_user;
 	v->local_names = cf->local_names;
 	v->nlocal_names = cf->nlocal_names;
@@ -189,9 +190,11 @@ static enum err put_key(struct record *r, struct slice domain, struct why *why)
 
 static enum err put_mailbox(const struct virtdomain *v, struct record *r, struct why *why)
 {
+	static const struct conf_mailbox at_home = {.pattern = "${home}/INBOX"};
+
 	if (r->home.n > 0)
-		return record_mailbox(r, "${home}/INBOX", (struct conf_var){"home", r->home}, why);
-	return record_mailbox(r, v->pattern, (struct conf_var){"user", r->key}, why);
+		return record_mailbox(r, &at_home, (struct conf_var){"home", r->home}, why);
+	return record_mailbox(r, v->mailbox, (struct conf_var){"user", r->key}, why);
 }
 
 static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice domain, struct record *r,

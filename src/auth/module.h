@@ -34,8 +34,8 @@ struct record {
 	char key_text[KEY_MOST];
 };
 
-/* The record's mailbox is this pattern, expanded; r->place is for the message. */
-enum err record_mailbox(struct record *r, const char *pattern, struct conf_var var, struct why *why);
+/* The record's mailbox is this pattern, expanded; r->home is the user's, and r->place for the message. */
+enum err record_mailbox(struct record *r, const struct conf_mailbox *m, struct conf_var var, struct why *why);
 
 /* Octets of mail that a user may have; UINT64_MAX: no limit. A number, perhaps with K, M, G or T; `none', or nothing. */
 bool quota_read(struct slice text, uint64_t *out);

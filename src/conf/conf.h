@@ -162,7 +162,7 @@ enum { ACCURACY_AUTO = -1, ACCURACY_FAST = 0, ACCURACY_MINIMAL = 1, ACCURACY_DEF
 struct conf_mailbox {
 	const char *pattern;      /* URL with ${user}: mailbox-pattern, or made of mail-spool, whichever came last */
 	const char *mailbox_type; /* scheme for what does not exist yet: "mbox" */
-	const char *folder;
+	const char *folder;       /* directory of names with a + before them; relative to a home */
 	const char *index;        /* "auto", "off" or a directory */
 	const char *uidl_format;  /* "auto", "mailutils", "dovecot", "courier", "cyrus", "basename", "md5-header" */
 	const char *uidl_pattern; /* of "dovecot" */
@@ -171,6 +171,12 @@ struct conf_mailbox {
 	bool mh_backup, update_flags, session_takeover;
 	struct seconds session_lock_wait;
 };
+
+/* The names of mailboxes have a + before them (or a =): they lie in the users' folders. */
+static inline bool conf_mailbox_in_folder(const struct conf_mailbox *m)
+{
+	return m->pattern[0] == '+' || m->pattern[0] == '=';
+}
 
 enum lock_type { LOCK_DOTLOCK, LOCK_KERNEL, LOCK_EXTERNAL, LOCK_NULL };
 struct conf_locking {

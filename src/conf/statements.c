@@ -276,13 +276,16 @@ const struct statement statements[] = {
 	 "mbox, "
 	 "maildir, mh, dotmail, or file. Behind a scheme ;type=index;param=2;user=${user} (or rev-index, hash) spreads "
 	 "mailboxes "
-	 "over directories. Of this and mail-spool the later counts.",
+	 "over directories. +PATH is a path in folder. Of this and mail-spool the later counts.",
 	 HONOURED, "e2e/test_auth.py::test_record_without_home"},
 	{"mailbox", "mailbox-type", TOP_AS(KIND_NAME, mailbox.mailbox_type), "scheme", "mbox",
 	 "Format of a mailbox that is not there yet, or is an empty file.", HONOURED,
 	 "e2e/test_statements.py::test_mailbox_type", .words = &mailbox_types},
 	{"mailbox", "folder", TOP(mailbox.folder), "dir", "Mail",
-	 "Folders of users. Without effect on POP3: mailbox names are not expanded.", ACCEPTED},
+	 "Where mailboxes lie whose names begin with + (or =): +x is x in this directory, which is relative to the "
+	 "user's "
+	 "home unless it begins with /.",
+	 HONOURED, "e2e/test_system.py::test_folder"},
 	{"mailbox", "autodetect-accuracy", TOP_AS(KIND_NUMBERED, mailbox.autodetect_accuracy), "n", "auto",
 	 "How closely a file is looked at to find its format. fast (0): not at all, it is an mbox; minimal (1): its "
 	 "beginning; default, and whatever is more: until "

@@ -200,7 +200,7 @@ void spawn_confinement(const struct child *c, const struct role_env *env, struct
 	*out = (struct confinement){.role = c->role, .privs = {.change = m->privileged, .id = m->self}};
 	if (c->role == ROLE_STORE) {
 		out->dirs[0] = env->index_dir;
-		out->dirs[1] = pattern_dir(m->cf->mailbox.pattern, mail) ? mail : NULL;
+		out->dirs[1] = pattern_dir(&m->cf->mailbox, mail) ? mail : NULL;
 		out->dirs[2] = env->journal_dir;
 		out->dirs[3] = env->uidl_dir;
 		out->look = m->cf->mandatory_locking.lock_directory;

@@ -6,8 +6,12 @@
 
 #include "base/slice.h"
 
-bool pattern_dir(const char *pattern, char dir[static PATH_MAX])
+bool pattern_dir(const struct conf_mailbox *m, char dir[static PATH_MAX])
 {
+	const char *pattern = m->pattern;
+
+	if (pattern && conf_mailbox_in_folder(m))
+		return m->folder[0] == '/' && slice_cstr(slice_str(m->folder), dir, PATH_MAX);
 	const char *path = pattern ? strchr(pattern, '/') : NULL, *ends = path == pattern ? "$" : "$;";
 	struct slice fixed = {path, path ? strcspn(path, ends) : 0};
 	bool parameters = path && path[fixed.n] == ';'; /* of a URL: all before them is a directory */
@@ -28,7 +32,8 @@ bool spool_find(const struct conf *cf, gid_t group, char dir[static PATH_MAX])
 	const char *pattern = cf->mailbox.pattern;
 	struct stat st;
 
-	if (!pattern || !is_of_files(pattern) || !pattern_dir(pattern, dir))
+	if (!pattern || conf_mailbox_in_folder(&cf->mailbox) || !is_of_files(pattern) ||
+	    !pattern_dir(&cf->mailbox, dir))
 		return false;
 	const char *rest = strstr(pattern, dir) + strlen(dir);
 

@@ -5,9 +5,9 @@
 
 #include "conf/conf.h"
 
-/* The directory that a mailbox pattern names before its first variable: "maildir:/srv/mail/${user}" gives
+/* The directory that the mailbox pattern names before its first variable: "maildir:/srv/mail/${user}" gives
  * /srv/mail. False: it names none. */
-bool pattern_dir(const char *pattern, char dir[static PATH_MAX]);
+bool pattern_dir(const struct conf_mailbox *m, char dir[static PATH_MAX]);
 
 /* The spool, if there is one: mailboxes that are files of one directory, which is not their owners' but belongs to this group, which may
  * write there. */

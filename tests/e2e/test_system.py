@@ -54,6 +54,22 @@ def test_pattern(daemon):
         assert c.stat()[0] == 1
 
 
+@pytest.mark.parametrize("folder", ["Mail", "{top}/homes/shared"])
+def test_folder(daemon, folder):
+    """A name with a + before it: a directory of the user's home, or one for all."""
+    user = daemon.system_user("bob")
+    home = daemon.top / "homes" / "bob"
+    daemon.etc.line("passwd", "bob", 5, str(home))
+    place = home / folder.format(top=daemon.top) / "bob"
+    place.parent.mkdir(parents=True)
+    user.inbox.path = (daemon.spool / "bob").rename(place)
+    user.deliver("Subject: x\n\nx\n")
+    daemon.options = ["--set", "mailbox.mailbox-pattern=+${user}", "--set", f"mailbox.folder={folder.format(top=daemon.top)}"]
+    started(daemon)
+    with daemon.login(user) as c:
+        assert c.stat()[0] == 1
+
+
 PASSWORDS = [
     # field of passwd, hash in shadow, what follows it, password, right
     ("x", None, ":19000:0:99999:7:::", "secret", True),
