@@ -315,7 +315,7 @@ void login_penalty_over(struct session *s)
 	s->wait = WAIT_NOTHING;
 	login_forget(s);
 	if (output_room(s))
-		reply_code(&s->out, s->denied);
+		reply_denial(&s->out, s->denied, s->denied_maildrop);
 	if (s->failures >= FAILURES_MOST)
 		session_close(s, "too many failed logins");
 }

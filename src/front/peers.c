@@ -347,6 +347,7 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 	if (!s)
 		return OK;
 	log_session(s->log_id);
+	s->denied_maildrop = !from || from->chan.peer == ROLE_STORE;
 	if (s->wait == WAIT_LOGIN)
 		login_denied(s, (enum err)deny->err, reason);
 	else if (s->sasl != SASL_NONE)

@@ -49,6 +49,11 @@ void reply_code(struct buf *out, enum err err)
 	put_code(out, err, answers[err].text);
 }
 
+void reply_denial(struct buf *out, enum err err, bool maildrop)
+{
+	put_code(out, err, maildrop && err == ERR_PERM ? "Mailbox cannot be opened" : answers[err].text);
+}
+
 void reply_unreadable(struct buf *out, enum err err)
 {
 	if (err == ERR_PERM)

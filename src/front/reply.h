@@ -17,6 +17,9 @@ const char *reply_code_text(enum err err);
 
 /* "-ERR [CODE] text" with the response code and the text for `err`: no login. */
 void reply_code(struct buf *out, enum err err);
+
+/* The same, of a login; maildrop: it is the maildrop that is not to be had. */
+void reply_denial(struct buf *out, enum err err, bool maildrop);
 /* The same where the maildrop is open: it cannot be read, or its deletions cannot be made. */
 void reply_unreadable(struct buf *out, enum err err);
 void reply_not_removed(struct buf *out, enum err err);

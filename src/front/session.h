@@ -103,7 +103,8 @@ struct session {
 	enum sasl_turn sasl;
 	uint32_t login_delay_s; /* in a session: this user's; 0: none */
 	uint32_t failures;      /* logins of this connection */
-	enum err denied;        /* the answer that WAIT_PENALTY holds back */
+	enum err denied;        /* the answer that WAIT_PENALTY holds back ... */
+	bool denied_maildrop;   /* ... is about the maildrop: the password was right */
 
 	struct view view;
 	struct transfer transfer;

@@ -72,6 +72,7 @@ def test_deliverers_wait(daemon):
     lock_statements(daemon, "retry-count 1;")
     daemon.start(extra=daemon.extra + statements(daemon))
     daemon.login(user).quit()
+    assert wait_for(lambda: not user.lock.exists())
     put_lock(user, "1")
     assert attempt(daemon, user).startswith(b"-ERR [IN-USE]")
     user.lock.unlink()
