@@ -104,13 +104,17 @@ void walk_begin(struct walk *w, struct slice login)
 	debug(TOPIC_AUTH, DEBUG_TRACE1, "Getting auth info for user %.*s", (int)login.n, login.p);
 }
 
+/* Who was not found in the end may be a user of the module that is in trouble: he hears of that, and not that his password is wrong, so that
+ * no client throws it away and no penalty counts it. Mailutils lets the last module say what it is. Of two troubles the one that may pass. */
+static const unsigned weight[ERR_COUNT] = {[ERR_PERM] = 1, [ERR_TEMP] = 2}; /* no such user: 0 */
+
 void walk_note(struct walk *w, const struct auth_module *m, enum err err, const struct why *why)
 {
 	debug(TOPIC_AUTH, DEBUG_TRACE2, "%s yields %d=%s %s", m->name, (int)err, err_name(err), why->text);
 	if (w->noted)
 		w->noted(w->arg, m, err, why);
 	w->at++;
-	if (err != OK && w->err == ERR_TEMP)
+	if (err != OK && weight[w->err] > 0 && weight[err] <= weight[w->err])
 		return;
 	w->err = err;
 	w->why = *why;

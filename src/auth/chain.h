@@ -26,8 +26,8 @@ void chain_close(struct chain *c);
 /* A search on its way along the authorization. */
 struct walk {
 	size_t at; /* of the next link */
-	/* OK: somebody has the user. ERR_AUTH: nobody knows him, so far. Else a module was in trouble and no other knows the user;
-	 * a temporary trouble outweighs what later modules say. */
+	/* OK: somebody has the user. ERR_AUTH: nobody knows him, so far. Else a module was in trouble and no other knows the user: trouble outweighs
+	 * "no such user", and a temporary one a lasting one, in whatever order they come. */
 	enum err err;
 	struct why why;
 	/* Hears of each answer before the next module is asked; NULL: nobody does. */

@@ -217,7 +217,9 @@ static const struct {
 	{{ERR_AUTH, ERR_AUTH, ERR_AUTH}, ERR_AUTH, NULL},
 	{{ERR_TEMP, ERR_AUTH, ERR_AUTH}, ERR_TEMP, NULL}, /* and those whom nobody knows may be in it */
 	{{ERR_AUTH, ERR_TEMP, ERR_PERM}, ERR_TEMP, NULL},
-	{{ERR_PERM, ERR_AUTH, ERR_AUTH}, ERR_AUTH, NULL}, /* the last one says what it is */
+	{{ERR_PERM, ERR_AUTH, ERR_AUTH}, ERR_PERM, NULL}, /* the same for what the operator must mend */
+	{{ERR_AUTH, ERR_PERM, ERR_AUTH}, ERR_PERM, NULL},
+	{{ERR_PERM, ERR_TEMP, ERR_AUTH}, ERR_TEMP, NULL}, /* trying again may help */
 	{{ERR_AUTH, ERR_AUTH, ERR_PERM}, ERR_PERM, NULL},
 };
 

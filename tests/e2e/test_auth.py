@@ -283,7 +283,7 @@ def test_new_auth_process_shares_the_cache(daemon):
     user = daemon.user("bob")
     started(daemon)
     assert try_login(daemon, user.login, "secret").startswith(b"+OK")
-    before = daemon.role_pids("auth")
+    before = daemon.role_pids("pop3d-auth")
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     for _ in range(100):
@@ -291,7 +291,7 @@ def test_new_auth_process_shares_the_cache(daemon):
         if reply.startswith(b"+OK"):
             break
         assert reply.startswith(b"-ERR [SYS/TEMP]")
-    assert reply.startswith(b"+OK") and not set(before) & set(daemon.role_pids("auth"))
+    assert reply.startswith(b"+OK") and not set(before) & set(daemon.role_pids("pop3d-auth"))
     assert hashes(daemon, user.login) == 1
 
 

@@ -138,3 +138,15 @@ def test_what_it_cannot_do(daemon):
     assert "no user has such a name" in auth_test(daemon, "x" * 256, code=1)
     for password in ("two\nlines\n", "x" * 2000):
         assert "no module is asked" in auth_test(daemon, "bob", code=1, password=password)
+
+
+def test_rights_of_the_daemon(daemon):
+    """A file that auth cannot read, it cannot read; and no module behind makes a wrong password of that."""
+    file = daemon.domains / "example.test"
+    file.chmod(0o600)
+    try:
+        said = auth_test(daemon, "ann@example.test", code=78, password="secret")
+        assert re.search(r"virtdomain +failed .*Permission denied", said) and re.search(r"sql +not found", said), said
+        assert try_login(daemon, "ann@example.test", "secret").startswith(b"-ERR [SYS/PERM]")
+    finally:
+        file.chmod(0o644)
