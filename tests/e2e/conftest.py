@@ -29,10 +29,16 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("needs_root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason=f"{item.name} needs root"))
+    if not os.environ.get("POP3D_LONG"):
+        leave_out(config, items, [item for item in items if item.get_closest_marker("nightly")])
     if config.getoption("--short"):
         short = in_short(items)
-        config.hook.pytest_deselected(items=[item for item in items if item not in short])
-        items[:] = [item for item in items if item in short]
+        leave_out(config, items, [item for item in items if item not in short])
+
+
+def leave_out(config, items, some):
+    config.hook.pytest_deselected(items=some)
+    items[:] = [item for item in items if item not in some]
 
 
 def in_short(items):

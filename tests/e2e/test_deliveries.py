@@ -65,8 +65,10 @@ def postfixes():
         p.stop()
 
 
-COMBINATIONS = [pytest.param(c, tls, marks=[] if tls == "implicit" else pytest.mark.long)
-                for c in ALL for tls in ("", "stls", "implicit") if not (c is getmail and tls == "stls")]
+WAYS = ("implicit", "", "stls")
+# One way of each client, and all of them at night.
+COMBINATIONS = [pytest.param(c, tls, marks=[] if i == n % 3 else pytest.mark.nightly) for n, c in enumerate(ALL)
+                for i, tls in enumerate(WAYS) if not (c is getmail and tls == "stls")]
 
 
 def name_of(value):

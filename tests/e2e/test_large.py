@@ -13,7 +13,7 @@ GIB = 1 << 30
 PIECE = 1 << 20
 MORE_KIB = 16 * 1024  # of all processes together, over what they have without a message
 STORE_KIB = 16 * 1024  # of a store process, all in all
-MESSAGES = 100_000
+MESSAGES = 100_000 if os.environ.get("POP3D_LONG") else 40_000
 
 
 @pytest.fixture(params=[Maildir, Mbox])
