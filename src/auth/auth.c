@@ -40,6 +40,7 @@ static void on_front_gone(void *arg, uint32_t front)
 	struct auth *a = arg;
 
 	sasl_front_gone(&a->sasl, front);
+	login_drop_held(a, false, front);
 }
 
 /* A password goes the way of those behind PASS, who has a secret of APOP included. */
@@ -110,6 +111,8 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 				  env->conf->auth.cache.negative_ttl.n, why);
 
 	if (err == OK)
+		err = login_penalties_open(a, env->penalties, why);
+	if (err == OK)
 		err = chain_open(&a->searches.chain, env->conf, why);
 	a->sasl = (struct sasl){.conf = env->conf,
 				.cache = &a->cache,
@@ -152,6 +155,7 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 static void auth_close(struct auth *a)
 {
 	fronts_close(&a->fronts);
+	login_drop_held(a, true, 0);
 	hashers_close(&a->hashers);
 	grants_close(&a->grants);
 	apop_done(&a->apop);
@@ -161,6 +165,7 @@ static void auth_close(struct auth *a)
 	chain_close(&a->searches.chain);
 	pools_close(&a->searches.pools);
 	cache_close(&a->cache);
+	penalties_close(&a->penalties);
 }
 
 int auth_main(const struct role_env *env)

@@ -1,5 +1,5 @@
 /* auth/auth.h - the auth process, for its own files: auth.c (set-up, peers), login.c (from credentials to a verdict),
- * login_end.c (from the verdict to GRANT or DENY) */
+ * login_penalty.c (what wrong passwords of before cost), login_end.c (from the verdict to GRANT or DENY) */
 #pragma once
 #include "auth/auth_child.h"
 #include "auth/checking.h"
@@ -7,6 +7,7 @@
 #include "auth/grants.h"
 #include "auth/hashers.h"
 #include "auth/login.h"
+#include "auth/penalty.h"
 #include "auth/sasl.h"
 #include "auth/search.h"
 #include "auth/states.h"
@@ -23,6 +24,9 @@ struct auth {
 	struct apop apop;
 	struct states states;
 	struct sasl sasl;
+	struct penalties penalties;
+	struct login *held; /* that wait, see login_penalty.c */
+	size_t nheld;
 	char decoy[HASH_MOST];
 	size_t decoy_len;
 };
@@ -46,11 +50,19 @@ struct login {
 	uint32_t uid, gid;
 	uint32_t delay_s;                                                 /* between two logins; 0: none */
 	struct slice user, password, name, kept_as, mailbox, home, place; /* point behind the struct */
+	/* of login_penalty.c */
+	ev_timer timer;
+	struct login *held_next, **held_at;
+	bool waited;
+	enum verdict known; /* when it began to wait */
 	size_t octets;
 	char text[];
 };
 
 /* --- login.c --- */
+
+/* It may be checked now; known: the cache's verdict, or that of whoever has checked already. */
+void login_go_on(struct auth *a, struct login *l, enum verdict known);
 
 /* For hashers. */
 void login_on_hashed(void *arg, struct hash_job *j, enum verdict v);
@@ -62,8 +74,26 @@ void login_resume(void *arg, uint32_t front, const struct msg_login *m, const st
 /* So that the first unknown user takes as long as a known one. */
 void login_decoy(struct auth *a, struct slice hash);
 
+/* --- login_penalty.c --- */
+
+enum err login_penalties_open(struct auth *a, void *memory, struct why *why);
+
+/* True: nothing is looked up for it, and its front has been told. */
+bool login_is_barred(struct auth *a, const struct login_ask *ask);
+
+/* True: it is refused, or waits and goes on by itself. False: it may go on; so it is for one that has waited, unless there was a
+ * lock-out meanwhile. */
+bool login_is_stopped(struct auth *a, struct login *l, enum verdict known);
+
+/* Those that wait, of a front that is gone, or all. */
+void login_drop_held(struct auth *a, bool all, uint32_t front);
+
+void login_count_wrong(struct auth *a, const struct login *l);
+void login_count_right(struct auth *a, const struct login *l);
+
 /* --- login_end.c: each ends the login, or has it on its way to its end --- */
 
+void login_free(struct login *l);
 void login_deny(struct auth *a, struct login *l, enum err err, const char *reason);
 
 /* Nobody could say whether the password is right. */

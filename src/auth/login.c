@@ -60,9 +60,9 @@ bool login_is_known(void *arg, struct hash_job *j)
 	struct login *l = (struct login *)j;
 	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
 
-	if (v == VERDICT_NONE)
-		return false;
 	log_session(l->log_id);
+	if (v == VERDICT_NONE)
+		return login_is_stopped(a, l, v);
 	login_end(a, l, v);
 	return true;
 }
@@ -155,6 +155,16 @@ static void login_ask_module(struct auth *a, struct login *l)
 		login_untold(a, l, ERR_TEMP, "it has no processes");
 }
 
+void login_go_on(struct auth *a, struct login *l, enum verdict known)
+{
+	if (known != VERDICT_NONE)
+		login_end(a, l, known);
+	else if (!l->decoy && l->how == CHECK_ASK)
+		login_ask_module(a, l);
+	else if (!hashers_put(&a->hashers, &l->job))
+		login_untold(a, l, ERR_TEMP, "too many logins wait for a hash process");
+}
+
 /* The cache knows decoys by their lack of a hash: no record that can be checked has none. */
 static void login_begin(struct auth *a, struct login *l)
 {
@@ -168,12 +178,8 @@ static void login_begin(struct auth *a, struct login *l)
 	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
 
 	debug(TOPIC_AUTH, DEBUG_TRACE2, v != VERDICT_NONE ? "The cache knows the answer" : "The cache does not know");
-	if (v != VERDICT_NONE)
-		login_end(a, l, v);
-	else if (!l->decoy && l->how == CHECK_ASK)
-		login_ask_module(a, l);
-	else if (!hashers_put(&a->hashers, &l->job))
-		login_untold(a, l, ERR_TEMP, "too many logins wait for a hash process");
+	if (!login_is_stopped(a, l, v))
+		login_go_on(a, l, v);
 }
 
 /* Who has a secret of APOP, and should not show a password to whoever listens. */
@@ -261,7 +267,10 @@ static void login_proven(struct auth *a, const struct login_ask *ask, const stru
 	l->decoy = !right || !r->source || r->refusal;
 	if (!l->decoy)
 		l->delay_s = login_delay(a->conf, &ask->m->client, r->gecos, r->place);
-	login_end(a, l, l->decoy ? VERDICT_WRONG : VERDICT_RIGHT);
+	enum verdict v = l->decoy ? VERDICT_WRONG : VERDICT_RIGHT;
+
+	if (!login_is_stopped(a, l, v))
+		login_go_on(a, l, v);
 }
 
 /* RFC 1939, section 7. */
@@ -383,6 +392,8 @@ void login_start(struct auth *a, const struct login_ask *ask)
 	struct walk walk = {.err = ERR_AUTH, .why = {"invalid characters"}};
 	struct search_end end = {&r, walk.err, &walk.why};
 
+	if (login_is_barred(a, ask))
+		return;
 	if (is_clean(ask) && !search_try(&a->searches, &who, &walk, &r, &end))
 		login_wait(a, ask, &who, &walk);
 	else

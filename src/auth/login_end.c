@@ -22,7 +22,7 @@ static void event_address(struct event *e, const struct address *a)
 
 /* --- the end of a login ----------------------------------------------------------------------------------------- */
 
-static void login_free(struct login *l)
+void login_free(struct login *l)
 {
 	explicit_bzero(l, sizeof *l + l->octets);
 	free(l);
@@ -45,6 +45,7 @@ void login_refuse(struct auth *a, struct login *l, const char *reason)
 {
 	(void)old_line(l->old, OLD(l->user));
 	fronts_count_failure(&a->fronts, l->front);
+	login_count_wrong(a, l);
 	login_deny(a, l, ERR_AUTH, reason);
 }
 
@@ -115,6 +116,7 @@ void login_right(struct auth *a, struct login *l)
 		(l->delay_s > 0 ? RESERVE_DELAY : 0) | (conf_numbers_bulletins(a->conf) ? RESERVE_BULLETIN : 0);
 
 	(void)old_line(OLD_LOGIN, OLD(l->name, slice_str(l->source->name)));
+	login_count_right(a, l);
 	if (!is_uid_fit(a, l)) {
 		login_deny(a, l, ERR_PERM, "a uid that may not log in");
 		return;

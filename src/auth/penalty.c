@@ -313,18 +313,32 @@ static void stir(const struct penalties *p, uint64_t until_ms)
 		continue;
 }
 
+static bool is_locked(const struct penalties *p, const uint64_t key[static OFS], uint64_t now_ms)
+{
+	if (entry_locked(entry_find(p, key[OF_ADDRESS]), key[OF_ADDRESS], now_ms) == 0 &&
+	    entry_locked(entry_find(p, key[OF_USER]), key[OF_USER], now_ms) == 0)
+		return false;
+	stat_count(p, PENALTY_STAT_LOCKED);
+	return true;
+}
+
+bool penalties_locked(const struct penalties *p, const struct penalty_client *c, uint64_t now_ms)
+{
+	uint64_t key[OFS];
+
+	return !is_quiet(p, now_ms) && keys_of(p, c, key) && is_locked(p, key, now_ms);
+}
+
 enum penalty penalties_look(const struct penalties *p, const struct penalty_client *c, uint64_t now_ms)
 {
 	uint64_t key[OFS];
 
 	if (is_quiet(p, now_ms) || !keys_of(p, c, key))
 		return PENALTY_NONE;
-	const struct entry *address = entry_find(p, key[OF_ADDRESS]), *user = entry_find(p, key[OF_USER]);
+	const struct entry *address = entry_find(p, key[OF_ADDRESS]);
 
-	if (entry_locked(address, key[OF_ADDRESS], now_ms) > 0 || entry_locked(user, key[OF_USER], now_ms) > 0) {
-		stat_count(p, PENALTY_STAT_LOCKED);
+	if (is_locked(p, key, now_ms))
 		return PENALTY_LOCKED;
-	}
 	uint32_t delay = delay_ms(p, entry_count(address, key[OF_ADDRESS], now_ms));
 
 	if (delay == 0 || !is_full(p, turn(atomic_load(&address->next), key[OF_ADDRESS], now_ms, delay), now_ms))

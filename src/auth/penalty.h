@@ -65,6 +65,9 @@ enum penalty { PENALTY_NONE, PENALTY_LOCKED, PENALTY_FULL };
 /* Before anything is looked up: locked out, or too many wait at this address already. Changes nothing. */
 enum penalty penalties_look(const struct penalties *p, const struct penalty_client *c, uint64_t now_ms);
 
+/* The first of the two alone. */
+bool penalties_locked(const struct penalties *p, const struct penalty_client *c, uint64_t now_ms);
+
 /* Before a password is checked, or the answer told: NONE, and *wait_ms says when; the next one from this address then waits behind.
  * known: the cache says that the password is right. now_ms: of clock_ms. */
 enum penalty penalties_take(const struct penalties *p, const struct penalty_client *c, bool known, uint64_t now_ms,

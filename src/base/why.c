@@ -8,7 +8,7 @@
 
 const char *err_name(enum err err)
 {
-	static const char *const names[ERR_COUNT] = {"OK", "TEMP", "PERM", "AUTH", "IN_USE", "DELAY"};
+	static const char *const names[ERR_COUNT] = {"OK", "TEMP", "PERM", "AUTH", "IN_USE", "DELAY", "LOCKED"};
 
 	return err < ERR_COUNT ? names[err] : "?";
 }

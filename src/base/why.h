@@ -12,6 +12,7 @@ enum err {
 	ERR_AUTH,   /* wrong credentials: [AUTH] */
 	ERR_IN_USE, /* the session lock is held: [IN-USE] */
 	ERR_DELAY,  /* too soon after the last login: [LOGIN-DELAY] */
+	ERR_LOCKED, /* after too many wrong passwords, whatever this one is: [SYS/TEMP] */
 	ERR_COUNT
 };
 

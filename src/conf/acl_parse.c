@@ -261,6 +261,8 @@ static enum err place_note(struct setting *s, struct conf_acl_rule *rule, struct
 	const struct conf_acl *acl = s->base;
 
 	rule->number = acl->n > 0 ? acl->rule[acl->n - 1].number + 1 : 1;
+	if (!s->at) /* a default */
+		return OK;
 	rule->line = s->at->from.line;
 	if (s->at->file)
 		rule->file = arena_str(s->arena, slice_str(s->at->file));
@@ -292,10 +294,29 @@ static enum err network_add(struct setting *s, struct slice text, struct why *wh
 	return err == OK ? source_parse(&list, &rule, text, why) : err;
 }
 
+/* Blanks separate too: defaults in the table are written so. `none' adds nothing. */
+static enum err networks_add(struct setting *s, struct slice text, struct why *why)
+{
+	enum err err = OK;
+	struct slice word = word_take(&text);
+
+	if (slice_eq(word, SLICE("none")) && text.n == 0)
+		return OK;
+	do
+		err = network_add(s, word, why);
+	while (err == OK && (word = word_take(&text)).n > 0);
+	return err;
+}
+
+/* The first statement that is given stands instead of the default; others append. */
 enum err networks_parse(struct setting *s, struct why *why)
 {
 	struct conf_acl *list = s->member, before = *list;
-	enum err err = each_text(s, '\0', network_add, why);
+
+	if (!list->given)
+		list->n = 0;
+	list->given = true;
+	enum err err = each_text(s, '\0', networks_add, why);
 
 	if (err != OK)
 		*list = before;

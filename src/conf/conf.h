@@ -145,6 +145,13 @@ struct conf_auth {
 		uint32_t size; /* entries */
 	} cache;
 	struct seconds failure_delay;
+	struct {
+		bool enable;
+		struct seconds most;
+		struct conf_acl exempt; /* allow: each of them */
+	} penalty;
+	uint32_t lockout_failures;
+	struct seconds lockout_time; /* 0: nobody is locked out */
 	bool apop_password_login;
 	uint32_t backend_processes; /* for each module that asks others (backend/backend.h) */
 	struct seconds lookup_timeout;

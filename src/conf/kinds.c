@@ -362,6 +362,8 @@ bool setting_default(const struct setting *s, struct why *why)
 		return false;
 	if (s->st->kind == KIND_CHAIN)
 		((struct conf_list *)s->member)->given = false;
+	if (s->st->kind == KIND_NETWORKS)
+		((struct conf_acl *)s->member)->given = false;
 	if (s->st->kind == KIND_PORT)
 		((struct conf_port *)s->member)->given = false;
 	return true;

@@ -385,6 +385,29 @@ const struct statement statements[] = {
 	{"auth", "failure-delay", TOP(auth.failure_delay), "time", "2",
 	 "Time from PASS to the refusal; grows to 15 seconds with each failure on a connection.", HONOURED,
 	 "e2e/test_statements.py::test_failure_delay", RANGE(0, 15)},
+	{"auth", "penalty", TOP(auth.penalty.enable), "arg", "yes",
+	 "Let logins wait after several different wrong passwords from an address (of IPv6: a network of 64 bits) or "
+	 "for a "
+	 "user, 1, 2, 4 ... seconds. Half of them is forgotten every five minutes; the same wrong password again does "
+	 "not "
+	 "count.",
+	 HONOURED, "e2e/test_penalty.py::test_off"},
+	{"auth", "penalty-most", TOP(auth.penalty.most), "time", "15",
+	 "The longest such time. Logins of one address wait one behind the other; those that would wait longer are "
+	 "refused.",
+	 HONOURED, "e2e/test_penalty.py::test_address", RANGE(1, 30)},
+	{"auth", "penalty-exempt", TOP(auth.penalty.exempt), "list", "127.0.0.0/8 ::1",
+	 "Addresses of web mailers and the like, behind which there are many clients: nothing is counted for the "
+	 "address, and "
+	 "still for the user. `none': all are counted. Repeated statements add up.",
+	 HONOURED, "e2e/test_penalty.py::test_exempt"},
+	{"auth", "lockout-failures", TOP(auth.lockout_failures), "number", "20",
+	 "Different wrong passwords of an address, or for a user, behind which `lockout-time' begins.", HONOURED,
+	 "e2e/test_penalty.py::test_lockout", RANGE(1, 4000)},
+	{"auth", "lockout-time", TOP(auth.lockout_time), "time", "0",
+	 "How long no login of this address, or of this user, is tried then, whatever the password. 0: this does not "
+	 "happen.",
+	 HONOURED, "e2e/test_penalty.py::test_lockout", RANGE(0, DAY)},
 	{"auth", "apop-password-login", TOP(auth.apop_password_login), "arg", "no",
 	 "Whether users with a secret for APOP may log in with USER and PASS, too.", HONOURED,
 	 "e2e/test_apop.py::test_password_of_a_user_with_a_secret"},

@@ -14,7 +14,7 @@
 
 enum { PENALTY_MOST = 15 }; /* seconds */
 
-static const double LOGIN_WAIT = 30; /* seconds for an answer to a login, besides what store may wait for locks */
+static const double LOGIN_WAIT = 30; /* seconds for an answer to a login, besides what it waits for on purpose */
 
 void login_forget(struct session *s)
 {
@@ -36,9 +36,9 @@ enum next cmd_user(struct session *s, const struct args *a)
 	return NEXT_COMMAND;
 }
 
-double locks_wait(const struct conf *cf)
+double login_waits(const struct conf *cf)
 {
-	return (double)cf->mailbox.session_lock_wait.n +
+	return (double)cf->auth.penalty.most.n + (double)cf->mailbox.session_lock_wait.n +
 	       (double)cf->locking.retry_count * (double)cf->locking.retry_sleep.n;
 }
 
@@ -49,7 +49,7 @@ static enum next login_ask(struct session *s, struct slice password, struct slic
 		session_wait(s, WAIT_AUTH, LOGIN_WAIT);
 		return NEXT_AGAIN;
 	}
-	session_wait(s, WAIT_LOGIN, LOGIN_WAIT + locks_wait(s->front->conf));
+	session_wait(s, WAIT_LOGIN, LOGIN_WAIT + login_waits(s->front->conf));
 	if (!peers_login(s, password, stamp))
 		login_denied(s, ERR_TEMP, SLICE("no auth process"));
 	return s->wait == WAIT_NOTHING ? NEXT_COMMAND : NEXT_WAIT;
@@ -303,9 +303,11 @@ void login_denied(struct session *s, enum err err, struct slice reason)
 	log_failure(s, err, reason);
 	peers_leave(s, false);
 	sasl_over(s);
+	bool guesses = err == ERR_AUTH || err == ERR_LOCKED;
+
 	s->denied = err;
-	s->failures += err == ERR_AUTH;
-	session_wait(s, WAIT_PENALTY, err == ERR_AUTH ? penalty(s) : 0);
+	s->failures += guesses;
+	session_wait(s, WAIT_PENALTY, guesses ? penalty(s) : 0);
 	if (s->deadline == 0)
 		login_penalty_over(s);
 }

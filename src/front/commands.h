@@ -52,8 +52,8 @@ enum next cmd_quit(struct session *s, const struct args *a);
 /* Makes the time stamp of the greeting, where there is APOP. */
 void apop_stamp(struct session *s);
 
-/* Seconds that store comes again for, until it has the locks of a maildrop. */
-double locks_wait(const struct conf *cf);
+/* Seconds that a login may wait on purpose: in auth, for wrong passwords of before; in store, until it has the locks of a maildrop. */
+double login_waits(const struct conf *cf);
 
 /* What the client said about who it is. */
 void login_forget(struct session *s);

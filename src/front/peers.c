@@ -333,6 +333,7 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 		[ERR_AUTH] = "wrong user or password",
 		[ERR_IN_USE] = "maildrop in use",
 		[ERR_DELAY] = "too soon after the last login",
+		[ERR_LOCKED] = "too many wrong passwords",
 	};
 	const struct msg_deny *deny = m->payload;
 	struct session *s = sid_find(&f->peers, deny->sid);

@@ -11,6 +11,7 @@ static const struct {
 	[ERR_PERM] = {"[SYS/PERM]", "Cannot authenticate"},
 	[ERR_AUTH] = {"[AUTH]", "Bad login"},
 	[ERR_IN_USE] = {"[IN-USE]", "Mailbox in use"},
+	[ERR_LOCKED] = {"[SYS/TEMP]", "Too many wrong passwords, please wait and try again later"},
 	[ERR_DELAY] = {"[LOGIN-DELAY]", "Attempt to log in within the minimum login delay interval"},
 };
 

@@ -65,7 +65,7 @@ static enum next list(struct session *s)
 static void turn_of_auth(struct session *s)
 {
 	s->sasl = SASL_AUTH;
-	session_wait(s, WAIT_LOGIN, ANSWER_WAIT + locks_wait(s->front->conf));
+	session_wait(s, WAIT_LOGIN, ANSWER_WAIT + login_waits(s->front->conf));
 }
 
 static enum next turn_or_denied(struct session *s, bool sent)

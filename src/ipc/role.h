@@ -73,6 +73,7 @@ struct role_env {
 	const struct store_slot *slots; /* of all store workers, for reading */
 	void *cache;                    /* shared by the auth workers alone */
 	size_t cache_octets;
+	void *penalties; /* shared by the auth workers of all configurations, auth_penalties_octets(); NULL: there is none */
 	unsigned hashers; /* how many hash processes there are */
 	void *pools;      /* of the auth workers: how the back ends are doing; NULL: there are none */
 
@@ -94,6 +95,9 @@ int locker_main(const struct role_env *env); /* its working directory is the spo
 size_t auth_cache_octets(const struct conf *cf);
 
 size_t auth_pools_octets(const struct conf *cf);
+
+/* And for wrong passwords. */
+size_t auth_penalties_octets(void);
 
 /* And state for what must outlive it. */
 size_t state_octets(void);

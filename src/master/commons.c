@@ -24,7 +24,7 @@ static unsigned slots(const struct commons *c)
 	return c->fronts * c->generations;
 }
 
-enum err commons_open(struct commons *c, unsigned generations, struct why *why)
+enum err commons_open(struct commons *c, unsigned generations, size_t penalties, struct why *why)
 {
 	*c = (struct commons){.fronts = cores()};
 	c->generations = generations < SLOTS_MOST / c->fronts ? generations : SLOTS_MOST / c->fronts;
@@ -32,11 +32,13 @@ enum err commons_open(struct commons *c, unsigned generations, struct why *why)
 		c->wake[i] = -1;
 	enum err err = region_new(&c->places, "pop3d places", places_octets(slots(c)), why);
 
-	c->tickets = (struct region){.rw = -1, .ro = -1};
+	c->tickets = c->penalties = (struct region){.rw = -1, .ro = -1};
 	if (err == OK)
 		err = region_new(&c->tickets, "pop3d tickets", sizeof(struct tickets), why);
 	if (err == OK)
 		err = tickets_rotate(&c->tickets, why);
+	if (err == OK && penalties > 0)
+		err = region_new(&c->penalties, "pop3d penalties", penalties, why);
 	for (unsigned i = 0; err == OK && i < slots(c); i++) {
 		c->wake[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (c->wake[i] < 0)
@@ -51,6 +53,7 @@ void commons_close(struct commons *c)
 {
 	region_free(&c->places);
 	region_free(&c->tickets);
+	region_free(&c->penalties);
 	for (unsigned i = 0; i < SLOTS_MOST; i++)
 		if (c->wake[i] >= 0)
 			close(c->wake[i]);

@@ -103,7 +103,7 @@ static int serve(struct master *m, struct conf *cf)
 		return EX_UNAVAILABLE;
 	}
 	umask(007);
-	if (client_take(m, cf, &why) != OK || chdir("/") < 0 || commons_open(m->commons, 1, &why) != OK)
+	if (client_take(m, cf, &why) != OK || chdir("/") < 0 || commons_open(m->commons, 1, 0, &why) != OK)
 		status = EX_OSERR;
 	else
 		status = prepare(m, &why);

@@ -232,7 +232,7 @@ static int keeper_start(struct keeper *k)
 		return fail_start(k, EX_CONFIG, why.text);
 	if (!k->new_cf->foreground && daemon_detach(&k->daemon, &why) != OK)
 		return fail_start(k, EX_OSERR, why.text);
-	if (commons_open(&k->commons, GENERATIONS_MOST, &why) != OK)
+	if (commons_open(&k->commons, GENERATIONS_MOST, auth_penalties_octets(), &why) != OK)
 		return fail_start(k, EX_OSERR, why.text);
 	k->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!k->loop)

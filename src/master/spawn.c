@@ -99,6 +99,10 @@ static enum err env_auth(const struct child *c, struct role_env *env, struct why
 	env->slots = slots;
 	if (m->backends.size > 0 && map(&env->pools, &m->backends, true, 0, m->backends.size, why) != OK)
 		return ERR_TEMP;
+	const struct region *penalties = &m->commons->penalties;
+
+	if (penalties->size > 0 && map(&env->penalties, penalties, true, 0, penalties->size, why) != OK)
+		return ERR_TEMP;
 	return m->cache.size > 0 ? map(&env->cache, &m->cache, true, 0, m->cache.size, why) : OK;
 }
 

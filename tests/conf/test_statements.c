@@ -235,6 +235,8 @@ static void test_defaults(void **state)
 	check(cf->port.n == 110 && !cf->port.given && cf->nservers == 0);
 	check(cf->auth.min_uid == 1 && cf->auth.failure_delay.n == 2 && cf->auth.cache.ttl.n == 300 &&
 	      cf->auth.cache.negative_ttl.n == 30 && cf->auth.cache.size == 100000);
+	check(cf->auth.penalty.enable && cf->auth.penalty.most.n == 15 && cf->auth.lockout_failures == 20 &&
+	      cf->auth.lockout_time.n == 0 && cf->auth.penalty.exempt.n == 2);
 	check(cf->auth.authorization.n == 7 && !cf->auth.authorization.given);
 	check(strcmp(cf->auth.authentication.item[6], "ldap") == 0);
 	check(strcmp(cf->mailbox.pattern, "/var/mail/${user}") == 0 && strcmp(cf->mailbox.mailbox_type, "mbox") == 0);

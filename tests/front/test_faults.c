@@ -50,6 +50,7 @@ static const struct {
 	{ERR_PERM, "+OK\r\n-ERR [SYS/PERM] Cannot authenticate\r\n"},
 	{ERR_AUTH, "+OK\r\n-ERR [AUTH] Bad login\r\n"},
 	{ERR_IN_USE, "+OK\r\n-ERR [IN-USE] Mailbox in use\r\n"},
+	{ERR_LOCKED, "+OK\r\n-ERR [SYS/TEMP] Too many wrong passwords, please wait and try again later\r\n"},
 	{ERR_DELAY, "+OK\r\n-ERR [LOGIN-DELAY] Attempt to log in within the minimum login delay interval\r\n"},
 };
 

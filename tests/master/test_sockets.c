@@ -44,6 +44,11 @@ int store_main(const struct role_env *env)
 	return front_main(env);
 }
 
+size_t auth_penalties_octets(void)
+{
+	return 0;
+}
+
 size_t auth_cache_octets(const struct conf *cf)
 {
 	(void)cf;

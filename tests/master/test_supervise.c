@@ -92,6 +92,11 @@ static struct {
 	_Atomic uint32_t slot; /* the highest that a worker had */
 } * seen;
 
+size_t auth_penalties_octets(void)
+{
+	return 0;
+}
+
 size_t auth_cache_octets(const struct conf *cf)
 {
 	(void)cf;
@@ -400,7 +405,7 @@ static _Noreturn void master_run(void)
 	(void)snprintf(runtime, sizeof runtime, "%s/run", top);
 	(void)snprintf(cache, sizeof cache, "%s/cache", top);
 	(void)snprintf(durable, sizeof durable, "%s/state", top);
-	if (paths_open(&m.paths, &cf, &why) != OK || commons_open(&commons, 1, &why) != OK)
+	if (paths_open(&m.paths, &cf, &why) != OK || commons_open(&commons, 1, 0, &why) != OK)
 		_exit(99);
 	_exit(supervise(&m));
 }
