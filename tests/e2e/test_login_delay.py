@@ -2,6 +2,7 @@
 
 No test waits for an interval to pass: it is an hour, and an older record is written where it shall be over."""
 
+import base64
 import concurrent.futures
 import contextlib
 import fcntl
@@ -19,6 +20,7 @@ import pytest
 
 from pop3 import Gone
 from server import Daemon, own, wait_for
+from test_apop import SECRET, apop, use, write
 from test_inetd import Inetd
 
 MESSAGE = "Subject: a\n\nbody\n"
@@ -155,7 +157,7 @@ def test_a_delay_of_ones_own(delaying):
     assert attempt(delaying, free).startswith(b"+OK") and attempt(delaying, free) == TOO_SOON
 
 
-@pytest.mark.parametrize("scheme", ["", "gdbm", "lmdb"])
+@pytest.mark.parametrize("scheme", ["", "gdbm", "lmdb", "bdb"])
 def test_stat_file(make_daemon, scheme):
     """Made where it is missing, as Mailutils makes it; it outlasts the daemon."""
     d = make_daemon(kind=type("Other", (Delaying,), {"scheme": scheme}))
@@ -167,6 +169,57 @@ def test_stat_file(make_daemon, scheme):
         assert st.st_gid == grp.getgrnam("mail").gr_gid
     d.restart()
     assert attempt(d, user) == TOO_SOON
+
+
+class InRun(Delaying):
+    """Without a stat-file; /run is a directory of its own."""
+
+    def delay(self, more=""):
+        self.run_dir = self.top / "run-of-machine"
+        self.run_dir.mkdir()
+        self.extra = f'login-delay "1 hour"; {more}\n'
+
+    def command(self, *options):
+        return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /run && exec "$@"', str(self.run_dir), *super().command(*options)]
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("there, used", [((), "pop3-login"), (("pop3-login.db",), "pop3-login.db"), (("pop3-login", "pop3-login.db"), "pop3-login")])
+def test_default_names(make_daemon, there, used):
+    """The manual's, unless only the one is there that Mailutils' program makes."""
+    d = make_daemon(kind=InRun)
+    d.user("bob")
+    for name in there:
+        d.file = d.run_dir / name
+        d.write("somebody-else", 7)
+        d.file.chmod(0o660)
+        d.share()
+    d.start()
+    user = d.user()
+    assert attempt(d, user).startswith(b"+OK") and attempt(d, user) == TOO_SOON
+    d.stop()
+    assert sorted(path.name for path in d.run_dir.glob("pop3-login*")) == sorted(there or (used,))
+    for name in {*there, used}:
+        d.file = d.run_dir / name
+        assert (d.record(user.login) is not None) == (name == used)
+
+
+def test_every_way_in(delaying):
+    """APOP and AUTH are logins, too, and each of them delays the next."""
+    user, secretive = delaying.user(), delaying.user()
+    use(delaying, write(delaying, {secretive.login: SECRET}), "auth { apop-password-login yes; }")
+    delaying.start()
+    plain = base64.b64encode(f"\0{user.login}\0{user.password}".encode()).decode()
+    with delaying.connect() as c:
+        assert c.cmd(f"AUTH PLAIN {plain}").startswith(b"+OK")
+        c.ok("QUIT")
+    with delaying.connect() as c:
+        assert c.cmd(f"AUTH PLAIN {plain}") == TOO_SOON
+        assert apop(c, secretive).startswith(b"+OK")
+        c.ok("QUIT")
+    with delaying.connect() as c:
+        assert apop(c, secretive) == TOO_SOON
+    assert attempt(delaying, user) == attempt(delaying, secretive) == TOO_SOON
 
 
 # --- one login in each interval ---
