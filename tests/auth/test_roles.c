@@ -3,6 +3,8 @@
 #include <sys/wait.h>
 
 #include "auth/cache.h"
+#include "auth/penalty.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "check.h"
@@ -20,6 +22,8 @@ enum {
 	CACHE_ENTRIES = 64,
 	WATCHDOG_SECONDS = 60,
 	TEST_SECONDS = 200,
+	PENALTY_MOST_S = 10000,
+	WAITS_MOST = 1024,
 };
 
 /* What one of the channels to auth brought. */
@@ -41,8 +45,9 @@ static struct {
 	struct chan master, hash_master, front, store, busy;
 	struct seen seen;
 	uint64_t sid;
-	bool ready;  /* a process said so */
-	bool closed; /* a channel was, by the process */
+	unsigned denials; /* of any login */
+	bool ready;       /* a process said so */
+	bool closed;      /* a channel was, by the process */
 } t;
 
 /* --- the other end ------------------------------------------------------------------------------------------------ */
@@ -62,6 +67,7 @@ static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
 	const struct msg_deny *deny = m->payload;
 
 	(void)why;
+	t.denials++;
 	if (deny->sid == t.sid)
 		t.seen = (struct seen){.type = MSG_DENY, .from = c, .deny = *deny};
 	return OK;
@@ -201,11 +207,10 @@ static const char users[] = "bob:" BOB_HASH ":1000:100::/home/bob:\n"
 			    "locked:!" BOB_HASH ":1000:100::/home/x:\n"
 			    "plain:plainpassword:1000:100::/home/x:\n";
 
-static int setup(void **state)
+static void start_all(void *penalties)
 {
 	static const char *modules[] = {"generic", "virtdomain"};
 
-	(void)state;
 	check_ends_within(TEST_SECONDS);
 	memset(&t, 0, sizeof t);
 	t.loop = ev_loop_new(EVFLAG_AUTO);
@@ -220,15 +225,24 @@ static int setup(void **state)
 	t.conf.auth.cache.ttl.n = 300;
 	t.conf.auth.cache.negative_ttl.n = 30;
 	t.conf.auth.cache.size = CACHE_ENTRIES;
+	t.conf.auth.penalty.enable = true;
+	t.conf.auth.penalty.most.n = PENALTY_MOST_S;
 	assert_int_equal(auth_cache_octets(&t.conf), cache_octets(CACHE_ENTRIES));
 	t.auth = start(auth_main,
 		       (struct role_env){.conf = &t.conf,
 					 .slots = t.slots,
 					 .cache = t.cache,
-					 .cache_octets = cache_octets(CACHE_ENTRIES)},
+					 .cache_octets = cache_octets(CACHE_ENTRIES),
+					 .penalties = penalties},
 		       &t.master, ROLE_AUTH);
 	start_hash();
 	connect_as(&t.front, ROLE_FRONT, FRONT, 0, &front_ops);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	start_all(NULL);
 	return 0;
 }
 
@@ -568,6 +582,39 @@ static void test_front_ends(void **state)
 	check(login("ann@d", "password") == OK && t.seen.grant.front == FRONT + 1);
 }
 
+/* --- wrong passwords of before ---------------------------------------------------------------------------------- */
+
+/* Those who would wait for hours are so many and no more; the others are told. They go with their front, and are wiped. */
+static void test_waits_are_bounded(void **state)
+{
+	size_t octets = auth_penalties_octets();
+	void *memory = shared_new(octets);
+	struct penalty_rules rules = {.most_s = PENALTY_MOST_S};
+	struct penalty_news news;
+	struct penalties p;
+
+	(void)state;
+	assert_int_equal(penalties_open(&p, memory, octets, &rules, NULL), OK);
+	for (uint8_t i = 0; i < 20; i++) {
+		struct address from = {.family = AF_INET, .ip = {10, 0, 0, i}};
+		struct penalty_client c = {.address = &from, .user = SLICE("bob@d")};
+
+		penalties_wrong(&p, &c, (struct slice){(const char *)&i, 1}, clock_ms(), &news);
+	}
+	start_all(memory);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < WAITS_MOST; i++)
+			login_send(SLICE("bob@d"), SLICE("password"));
+		check(login("bob@d", "password") == ERR_LOCKED && t.denials == (unsigned)round + 1);
+		check(login("ann@d", "password") == OK);
+		chan_done(&t.front);
+		connect_as(&t.front, ROLE_FRONT, FRONT + 1, 0, &front_ops);
+	}
+	check(penalties_stat(&p, PENALTY_STAT_DELAYED) == 2 * (WAITS_MOST + 1));
+	penalties_close(&p);
+	munmap(memory, octets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -581,6 +628,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_queue_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_front, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_front_ends, setup, teardown),
+		cmocka_unit_test_teardown(test_waits_are_bounded, teardown),
 	};
 
 	log_setup(&(struct log_setup){.fd = -1});
