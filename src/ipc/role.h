@@ -96,7 +96,8 @@ size_t auth_cache_octets(const struct conf *cf);
 
 size_t auth_pools_octets(const struct conf *cf);
 
-/* And for wrong passwords. */
+/* And for wrong passwords, under this name. */
+#define PENALTIES_NAME "pop3d penalties"
 size_t auth_penalties_octets(void);
 
 /* And state for what must outlive it. */

@@ -38,7 +38,7 @@ enum err commons_open(struct commons *c, unsigned generations, size_t penalties,
 	if (err == OK)
 		err = tickets_rotate(&c->tickets, why);
 	if (err == OK && penalties > 0)
-		err = region_new(&c->penalties, "pop3d penalties", penalties, why);
+		err = region_new(&c->penalties, PENALTIES_NAME, penalties, why);
 	for (unsigned i = 0; err == OK && i < slots(c); i++) {
 		c->wake[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (c->wake[i] < 0)

@@ -14,7 +14,7 @@ enum { SETS_MOST = 64 };
 static const struct command {
 	const char *name;
 	int (*run)(struct conf *cf, int argc, char **argv);
-} commands[] = {{"auth", auth_command}, {"uidl", uidl_command}};
+} commands[] = {{"auth", auth_command}, {"penalties", penalties_command}, {"uidl", uidl_command}};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static int usage(void)

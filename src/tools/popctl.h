@@ -22,5 +22,6 @@ enum err ground_enter(struct ground *g, const char *path, struct why *why);
 /* popctl uidl ...: the status to exit with. */
 int uidl_command(struct conf *cf, int argc, char **argv);
 
-/* popctl auth ...: the same. */
+/* popctl auth ..., popctl penalties ...: the same. */
 int auth_command(struct conf *cf, int argc, char **argv);
+int penalties_command(struct conf *cf, int argc, char **argv);

@@ -8,17 +8,21 @@ import re
 import select
 import shutil
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from sasl import b64, gsasl, plain, secrets
-from server import free_port
+from server import BINARY, free_port
 from test_apop import apop, write
 from test_logs import HOSTILE, fail2ban
 
 TRACE = 'debug { level "auth.trace1"; }\n'
 BAD, LOCKED = b"-ERR [AUTH] Bad login", b"-ERR [SYS/TEMP] Too many wrong passwords, please wait and try again later"
 FREE = 5  # failures that cost nothing
+POPCTL = Path(os.environ.get("POPCTL", BINARY.with_name("popctl")))
+STRANGER = 64321  # a uid that nobody has
 
 
 def start(daemon, rules, extra="", **kw):
@@ -214,6 +218,39 @@ def test_many_at_once(daemon):
     for c in crowd:
         c.close()
     assert set(answers) == {BAD, LOCKED} and answers.count(BAD) < len(crowd) // 2, answers
+
+
+def test_popctl(either):
+    """Figures, who is locked out, and who is let in again; of this daemon and for whom it belongs to."""
+    user, other = either.user(), either.user()
+    start(either, f"penalty-exempt none; lockout-failures {FREE}; lockout-time 86400;")
+
+    program = shutil.copy(POPCTL, either.top)  # where a stranger can run it
+
+    def popctl(*options, status=0, **kw):
+        got = subprocess.run([program, "penalties", *options], capture_output=True, text=True, check=False, timeout=60, **kw)
+        assert got.returncode == status, got
+        return got.stdout if status == 0 else got.stderr
+
+    mine = ("--pid", str(either.process.pid))
+    for _ in range(2):
+        guess(either, user.login, FREE - 1, source="127.0.0.2")
+    guess(either, user.login, 1, first=FREE, source="127.0.0.3")
+    assert attempt(either, user.login, user.password) == LOCKED
+    assert re.findall(r"(\d+)$", popctl(*mine), re.M) == [str(either.process.pid), "5", "4", "0", "0", "1", "1"]
+    shown = popctl(*mine, "--user", user.login, "--address", "127.0.0.2")
+    assert re.search(f"user {user.login}: 5 wrong passwords count, locked out for 86[34]\\d\\d seconds more\n", shown), shown
+    assert "address 127.0.0.2: 4 wrong passwords count\n" in shown
+    popctl(*mine, "--user", other.login, "--address", "127.0.0.2", "--clear")
+    assert "address 127.0.0.2: 0 wrong" in popctl(*mine, "--address", "127.0.0.2")
+    assert attempt(either, user.login, user.password) == LOCKED
+    assert "0 wrong passwords count\n" in popctl(*mine, "--user", user.login, "--clear")
+    assert attempt(either, user.login, user.password).startswith(b"+OK")
+    for wrong in (("--clear",), ("--pid", "x"), ("--address", "nowhere"), ("--user", ""), ("x",)):
+        assert popctl(*wrong, status=64).startswith("usage:") or wrong[0] != "x"
+    assert "no pop3d runs" in popctl("--pid", "1", status=69)
+    if os.getuid() == 0:
+        assert "Permission denied" in popctl(*mine, status=69, user=STRANGER, group=STRANGER, extra_groups=[])
 
 
 @pytest.mark.skipif(not shutil.which("fail2ban-regex"), reason="test_fail2ban needs fail2ban")
