@@ -118,6 +118,7 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 				.cache = &a->cache,
 				.fronts = &a->fronts,
 				.pools = &a->searches.pools,
+				.searches = &a->searches,
 				.login = on_sasl_end,
 				.arg = a};
 	if (err == OK)

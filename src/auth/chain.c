@@ -156,9 +156,9 @@ bool chain_may_check(const struct auth_module *m, const struct record *r)
 /* What a module that may check the record has for it. Records of others it is asked about, where it is not the one for hashes. */
 enum check chain_check_of(const struct auth_module *m, const struct record *r)
 {
-	if (m->check == CHECK_HASH)
-		return hash_is_usable(r->hash) ? CHECK_HASH : CHECK_NONE;
-	if (m == r->source && r->secret.n > 0)
+	if (m->check == CHECK_HASH && hash_is_usable(r->hash))
+		return CHECK_HASH;
+	if ((m == r->source || r->secret_for_all) && r->secret.n > 0)
 		return CHECK_SECRET;
 	return m->check == CHECK_ASK && (m != r->source || r->asks_source) ? CHECK_ASK : CHECK_NONE;
 }

@@ -207,7 +207,12 @@ static enum err lookup_in(struct virtdomain *v, struct slice user, struct slice 
 		return err;
 	r->checked_by = "generic";
 	r->name = line.name;
-	r->hash = line.hash;
+	if (slice_starts(line.hash, SLICE("{"))) {
+		r->secret = line.hash;
+		r->secret_for_all = true; /* `generic', as for hashes */
+	} else {
+		r->hash = line.hash;
+	}
 	r->gecos = line.gecos;
 	r->home = line.home;
 	r->uid = line.uid;

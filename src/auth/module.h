@@ -22,7 +22,8 @@ struct record {
 	struct slice key;  /* under which state keeps him: with it. Empty: the name */
 	struct slice gecos;
 	struct slice hash;   /* of crypt(3), for `generic' or the source */
-	struct slice secret; /* {SCHEME}TEXT, for the source alone */
+	struct slice secret; /* {SCHEME}TEXT, for the source */
+	bool secret_for_all; /* and for whoever else may check it */
 	bool asks_source;    /* the source itself is asked about a password */
 	struct slice home, shell;
 	struct slice mailbox; /* URL */

@@ -131,6 +131,13 @@ static void settle(struct sasl *s, struct sasl_exchange **at, enum sasl_result r
 	explicit_bzero(out, sizeof *out);
 }
 
+static void look(struct sasl *s, struct sasl_exchange **at, struct slice response)
+{
+	(*at)->looks = true;
+	if (!sasl_look(*at, response)) /* else it may be gone by now */
+		deny(s, at, ERR_TEMP, "no memory");
+}
+
 static void run(struct sasl *s, struct sasl_exchange **at, struct slice response, bool given)
 {
 	struct sasl_exchange *e = *at;
@@ -138,7 +145,10 @@ static void run(struct sasl *s, struct sasl_exchange **at, struct slice response
 	enum sasl_result result = runs[e->mechanism](e, response, given, &out);
 
 	e->turns++;
-	settle(s, at, result, &out);
+	if (result == SASL_LOOKS)
+		look(s, at, response);
+	else
+		settle(s, at, result, &out);
 }
 
 struct sasl_exchange *sasl_exchange_find(struct sasl *s, uint32_t front, uint64_t sid)
@@ -202,7 +212,7 @@ enum err sasl_step(struct sasl *s, uint32_t front, const struct msg *m, struct w
 	log_session((*at)->login.log_id);
 	if (step->over != 0)
 		exchange_end(s, at);
-	else if ((*at)->asked)
+	else if ((*at)->asked || (*at)->looks)
 		return fail(why, ERR_PERM, "a response that nobody has asked for");
 	else if ((*at)->due)
 		log_in(s, at, NULL);

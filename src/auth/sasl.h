@@ -13,6 +13,7 @@
 #include "ipc/mechanisms.h"
 
 struct login_ask;
+struct searches;
 struct fronts;
 struct sasl_exchange;
 struct Gsasl;
@@ -23,7 +24,8 @@ struct sasl {
 	const struct conf *conf;
 	const struct cache *cache; /* for what is made up */
 	const struct fronts *fronts;
-	struct pools *pools; /* who is asked about tokens */
+	struct pools *pools;       /* who is asked about tokens */
+	struct searches *searches; /* for secrets that the chain has */
 	/* How an exchange ends: in a login, with a password or with what the mechanism has found. What it points to lives until it returns. */
 	void (*login)(void *arg, const struct login_ask *ask);
 	void *arg;

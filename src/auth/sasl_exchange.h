@@ -2,6 +2,7 @@
 #pragma once
 #include "auth/login.h"
 #include "auth/sasl.h"
+#include "auth/search.h"
 #include "base/secret.h"
 
 struct Gsasl_session;
@@ -16,6 +17,7 @@ struct sasl_exchange {
 	unsigned turns;  /* responses so far */
 	bool told;       /* front knows the name */
 	bool last;       /* all is said but the client's empty answer */
+	bool looks;      /* the chain is being asked for the secret */
 	/* The login that is due as soon as front knows the name. */
 	bool due;
 	enum login_by by;
@@ -35,7 +37,8 @@ struct sasl_exchange {
 };
 
 enum sasl_result {
-	SASL_GOES_ON,  /* out->challenge is to be answered */
+	SASL_GOES_ON, /* out->challenge is to be answered */
+	SASL_LOOKS, /* the chain is to be asked for the secret of e->name; then the mechanism goes on with the same response */
 	SASL_PASSWORD, /* e->name and out->password are to be checked */
 	SASL_TOKEN,    /* out->password is a token that somebody else is to be asked about */
 	SASL_SHOWN,    /* it is e->name */
@@ -58,7 +61,7 @@ bool sasl_name_set(struct sasl_exchange *e, struct slice name);
 /* NULL: it has ended. */
 struct sasl_exchange *sasl_exchange_find(struct sasl *s, uint32_t front, uint64_t sid);
 
-/* What came of an exchange that waited for somebody else (SASL_TOKEN). It may be gone afterwards. */
+/* What came of an exchange that waited for somebody else (SASL_TOKEN, SASL_LOOKS). It may be gone afterwards. */
 void sasl_resume(struct sasl_exchange *e, enum sasl_result result, struct sasl_out *out);
 
 /* A challenge of this text. */
@@ -70,6 +73,12 @@ typedef enum sasl_result sasl_mechanism(struct sasl_exchange *e, struct slice re
 					struct sasl_out *out);
 sasl_mechanism sasl_plain, sasl_login, sasl_external, sasl_anonymous; /* sasl_plain.c */
 sasl_mechanism sasl_gnu;                                              /* sasl_gnu.c: all others */
+
+/* SASL_LOOKS: behind it, with the secret. */
+enum sasl_result sasl_gnu_go_on(struct sasl_exchange *e, struct slice response, struct sasl_out *out);
+
+/* Asks the chain (sasl_look.c), whatever becomes of the exchange meanwhile. The answer may come before it returns. False: no memory. */
+bool sasl_look(const struct sasl_exchange *e, struct slice response);
 
 enum err sasl_gnu_open(struct sasl *s, struct why *why);
 void sasl_gnu_close(struct sasl *s);

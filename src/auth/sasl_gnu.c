@@ -1,7 +1,7 @@
 /* auth/sasl_gnu.c - mechanisms that GNU SASL runs: SCRAM, CRAM-MD5, DIGEST-MD5
  *
- * Its call-backs cannot wait. So the name is read out of the response that brings it, the secret is looked up, and then the library
- * is given the response. Whoever has no secret goes on with one that nobody knows, to the same end as with a wrong one. */
+ * Its call-backs cannot wait. So the name is read out of the response that brings it, the secret is looked up (which may take another
+ * process), and then the library is given the response. Whoever has no secret goes on with one that nobody knows, to the same end as with a wrong one. */
 #include <gsasl.h>
 #include <stdio.h>
 #include <string.h>
@@ -230,7 +230,7 @@ static enum sasl_result look_up(struct sasl_exchange *e, struct slice response, 
 	err = sasl_secret_find(&e->all->secrets, (struct slice){e->name, e->name_n}, e->mechanism, &e->secret,
 			       &out->why);
 	if (err == OK)
-		return SASL_GOES_ON;
+		return e->secret.known || !e->all->conf->gsasl.stored_passwords ? SASL_GOES_ON : SASL_LOOKS;
 	out->err = err;
 	out->reason = out->why.text;
 	log_line(LOG_ERR, "%s", out->why.text);
@@ -296,4 +296,9 @@ enum sasl_result sasl_gnu(struct sasl_exchange *e, struct slice response, bool g
 	if (brings_name(e, given))
 		result = look_up(e, response, out);
 	return result == SASL_GOES_ON ? step(e, response, given, out) : result;
+}
+
+enum sasl_result sasl_gnu_go_on(struct sasl_exchange *e, struct slice response, struct sasl_out *out)
+{
+	return step(e, response, true, out);
 }

@@ -7,10 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/schemes.h"
 #include "base/log.h"
 
 enum {
-	SALT_OCTETS = 12,    /* of what is made up, as gsasl makes them */
+	SALT_OCTETS = 16,    /* of what is made up, unless the file has others */
 	ITERATIONS = 4096,   /* RFC 5802, section 5.1: at least */
 	FIRST_OCTETS = 4096, /* in which the first line is looked for */
 };
@@ -97,7 +98,7 @@ static void wipe(struct sasl_secret *out)
 }
 
 /* The first line that is one decides what all others without a secret look like. */
-static void iterations_make_up(const struct sasl_secrets *s, enum mechanism m, struct scram_verifier *v)
+static void settings_make_up(const struct sasl_secrets *s, enum mechanism m, struct scram_verifier *v)
 {
 	int fd = s->dirfd >= 0 ? openat(s->dirfd, s->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 	char text[FIRST_OCTETS];
@@ -112,8 +113,13 @@ static void iterations_make_up(const struct sasl_secrets *s, enum mechanism m, s
 	while (rest.n > 0 && (passwd_is_blank(line) || !line_name(line, &name)));
 	(void)slice_take(&line, '\t');
 	v->iterations = ITERATIONS;
-	if (sasl_secret_read(line, m, &first) && first.scram.iterations > 0)
+	v->salt_n = SALT_OCTETS;
+	if (sasl_secret_read(line, m, &first) && first.scram.iterations > 0) {
 		v->iterations = first.scram.iterations;
+		v->salt_n = first.scram.salt_n < CACHE_MADE_UP ? first.scram.salt_n : CACHE_MADE_UP;
+	}
+	if (s->conf->gsasl.scram_iterations != UINT32_MAX)
+		v->iterations = s->conf->gsasl.scram_iterations;
 	wipe(&first);
 	explicit_bzero(text, sizeof text);
 }
@@ -123,7 +129,7 @@ static bool salt_make_up(const struct sasl_secrets *s, struct slice user, struct
 	unsigned char octets[CACHE_MADE_UP] = {0};
 	bool made = cache_made_up(s->cache, v->sha256 ? SLICE("SHA-256") : SLICE("SHA-1"), user, octets);
 
-	memcpy(v->salt, octets, v->salt_n = SALT_OCTETS);
+	memcpy(v->salt, octets, v->salt_n);
 	return made;
 }
 
@@ -134,8 +140,34 @@ static enum err scram_fill(const struct sasl_secrets *s, struct slice user, enum
 	if (out->scram.salt_n > 0)
 		return OK;
 	(void)mechanism_is_scram(m, &out->scram.sha256);
-	iterations_make_up(s, m, &out->scram);
+	settings_make_up(s, m, &out->scram);
 	return salt_make_up(s, user, &out->scram) ? OK : fail(why, ERR_TEMP, "libcrypto failed");
+}
+
+static bool stored_read(struct slice stored, enum mechanism m, struct sasl_secret *out)
+{
+	struct slice password = stored;
+
+	return (is_verifier(stored) || scheme_in_clear(stored, &password)) && sasl_secret_read(password, m, out);
+}
+
+/* What is not of use for the mechanism leaves no trace. */
+static enum err secret_fill(const struct sasl_secrets *s, struct slice user, enum mechanism m, bool known,
+			    struct sasl_secret *out, struct why *why)
+{
+	bool sha256;
+
+	if (!known)
+		wipe(out);
+	out->known = known;
+	return mechanism_is_scram(m, &sha256) ? scram_fill(s, user, m, out, why) : OK;
+}
+
+enum err sasl_secret_take(const struct sasl_secrets *s, struct slice user, enum mechanism m, struct slice stored,
+			  struct sasl_secret *out, struct why *why)
+{
+	wipe(out);
+	return secret_fill(s, user, m, stored_read(stored, m, out), out, why);
 }
 
 enum err sasl_secret_find(struct sasl_secrets *s, struct slice user, enum mechanism m, struct sasl_secret *out,
@@ -149,8 +181,8 @@ enum err sasl_secret_find(struct sasl_secrets *s, struct slice user, enum mechan
 				 .user = user};
 	char text[PASSWD_LINE_MOST];
 	struct slice line;
-	bool sha256;
-	enum err err = safety(s, why);
+	bool known = false;
+	enum err err = s->name ? safety(s, why) : ERR_AUTH;
 
 	wipe(out);
 	if (err == OK)
@@ -161,10 +193,8 @@ enum err sasl_secret_find(struct sasl_secrets *s, struct slice user, enum mechan
 		(void)slice_take(&line, '\t');
 		if (line.n > 0 && line.p[line.n - 1] == '\r')
 			line.n--;
-		out->known = sasl_secret_read(line, m, out);
-		if (!out->known)
-			wipe(out);
+		known = sasl_secret_read(line, m, out);
 	}
 	explicit_bzero(text, sizeof text);
-	return mechanism_is_scram(m, &sha256) ? scram_fill(s, user, m, out, why) : OK;
+	return secret_fill(s, user, m, known, out, why);
 }

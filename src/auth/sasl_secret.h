@@ -7,7 +7,7 @@
  *	carl	SCRAM-SHA-256$4096:SALT$STOREDKEY:SERVERKEY		as RFC 5803 has it
  *
  * A name that has none for a mechanism gets salt and number of iterations all the same, the same ones each time, so that an
- * exchange does not tell who has one. The number is that of the first line in the file, so one should be made like the other. */
+ * exchange does not tell who has one. The number is that of the first line in the file, unless configured, so one should be made like the other. */
 #pragma once
 #include "auth/cache.h"
 #include "auth/pwfile.h"
@@ -38,9 +38,13 @@ struct sasl_secrets {
 void sasl_secrets_open(struct sasl_secrets *s, const struct conf *cf, const struct cache *cache);
 void sasl_secrets_close(struct sasl_secrets *s);
 
-/* OK: *out is filled, for a name with a secret or without. Else the file cannot be used. */
+/* OK: *out is filled, for a name with a secret or without. Else the file cannot be used. Without a file, nobody has one. */
 enum err sasl_secret_find(struct sasl_secrets *s, struct slice user, enum mechanism m, struct sasl_secret *out,
 			  struct why *why);
+
+/* The same out of what the chain has of him, {SCHEME}TEXT, or nothing. A password in the clear must be marked as one. */
+enum err sasl_secret_take(const struct sasl_secrets *s, struct slice user, enum mechanism m, struct slice stored,
+			  struct sasl_secret *out, struct why *why);
 
 /* Reads what stands behind the tab; false: it is nothing for this mechanism. */
 bool sasl_secret_read(struct slice text, enum mechanism m, struct sasl_secret *out);

@@ -241,6 +241,17 @@ bool scheme_is_usable(struct slice secret)
 	return scheme_check(secret, NULL) == OK;
 }
 
+bool scheme_in_clear(struct slice secret, struct slice *password)
+{
+	struct slice name;
+
+	if (!scheme_is_usable(secret) || !secret_split(secret, &name, password))
+		return false;
+	const struct scheme *s = scheme_find(name);
+
+	return s && s->same == plain_same;
+}
+
 bool scheme_same(struct slice password, struct slice secret)
 {
 	struct slice name, text;

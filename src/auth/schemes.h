@@ -13,6 +13,9 @@ enum { SECRET_TEXT_MOST = 512 }; /* octets of a secret; none of a known scheme i
 enum err scheme_check(struct slice secret, struct why *why);
 bool scheme_is_usable(struct slice secret);
 
+/* It is a password in the clear, marked as such: this one. */
+bool scheme_in_clear(struct slice secret, struct slice *password);
+
 /* Whether `password` has this secret; takes as long as the scheme wants. False for every secret that is not usable, for an
  * empty password, and for one with a NUL. */
 bool scheme_same(struct slice password, struct slice secret);

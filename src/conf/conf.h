@@ -307,7 +307,8 @@ struct conf {
 	struct conf_radius radius;
 	struct conf_oauth oauth;
 	struct {
-		bool enable, digest_md5;
+		bool enable, digest_md5, stored_passwords;
+		uint32_t scram_iterations; /* UINT32_MAX: as the file has them */
 		const char *cram_passwd, *service, *realm, *hostname, *anonymous_user;
 	} gsasl;
 

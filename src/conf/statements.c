@@ -528,6 +528,14 @@ const struct statement statements[] = {
 	{"gsasl", "cram-passwd", TOP_AS(KIND_PATH, gsasl.cram_passwd), "file", NULL,
 	 "File of passwords for SCRAM, CRAM-MD5 and DIGEST-MD5: user, a tab, password or what SCRAM keeps of one.",
 	 HONOURED, "e2e/test_sasl.py::test_stored_secrets"},
+	{"gsasl", "stored-passwords", TOP(gsasl.stored_passwords), "arg", "no",
+	 "Offer SCRAM and CRAM-MD5 to users whose password is in the chain in the clear, or as what SCRAM keeps of "
+	 "one.",
+	 HONOURED, "e2e/test_sasl_stored.py::test_chain"},
+	{"gsasl", "scram-iterations", TOP(gsasl.scram_iterations), "number", NULL,
+	 "Iterations of SCRAM where only a password is stored, or nothing. Unset: as in the first line of cram-passwd, "
+	 "else 4096.",
+	 HONOURED, "e2e/test_sasl_stored.py::test_iterations", RANGE(4096, 1000000)},
 	{"gsasl", "digest-md5", TOP(gsasl.digest_md5), "arg", "no", "Offer DIGEST-MD5, which is obsolete, too.",
 	 HONOURED, "e2e/test_sasl.py::test_digest_md5"},
 	{"gsasl", "service", TOP(gsasl.service), "name", "pop", "Name of the service, as mechanisms know it.", HONOURED,

@@ -29,7 +29,9 @@ enum mechanism mechanism_find(struct slice name)
 
 bool mechanism_is_configured(enum mechanism m, const struct conf *cf)
 {
-	if (!cf->gsasl.enable || (mechanisms[m].traits & MECHANISM_STORED && !cf->gsasl.cram_passwd))
+	bool stored = cf->gsasl.cram_passwd || cf->gsasl.stored_passwords;
+
+	if (!cf->gsasl.enable || (mechanisms[m].traits & MECHANISM_STORED && !stored))
 		return false;
 	if (mechanisms[m].traits & MECHANISM_TOKEN)
 		return cf->oauth.given;

@@ -4,6 +4,7 @@ import base64
 import re
 import socket
 import subprocess
+from typing import NamedTuple
 
 from clients import call
 from pop3 import Gone, Pop3
@@ -76,6 +77,21 @@ def verifier(password, hash="SHA-256", iterations=4096, form="gsasl"):
         return made
     scheme, iterations, salt, stored, server = re.fullmatch(r"(\{.*\})(.*),(.*),(.*),(.*)", made).groups()
     return f"{scheme if form == 'braces' else scheme[1:-1] + '$'}{iterations}:{salt}${stored}:{server}"
+
+
+def scram_challenge(c, name, hash="SHA-256"):
+    line = c.cmd(f"AUTH SCRAM-{hash} {b64(f'n,,n={name},r=abcdefgh')}")
+    assert line.startswith(b"+ "), line
+    nonce, salt, count = base64.b64decode(line[2:]).decode().split(",", 2)
+    assert nonce.startswith("r=abcdefgh") and len(nonce) > 20
+    assert c.cmd("*") == b"-ERR Authentication cancelled"
+    return len(base64.b64decode(salt[2:])), salt, count
+
+
+class Scrammed(NamedTuple):
+    """A user, for those who want his name and password."""
+    login: str
+    password: str
 
 
 class GnuTls(Pop3):

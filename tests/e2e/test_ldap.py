@@ -43,12 +43,12 @@ userPassword: {secret}
 
 
 class Slapd:
-    def __init__(self, top, box):
+    def __init__(self, top, box, more=()):
         self.top, self.ports = Path(top), []
         self.top.mkdir()
         ssha = subprocess.run(["/usr/sbin/slappasswd", "-h", "{SSHA}", "-s", "secret"], capture_output=True, text=True, check=True).stdout.strip()
         crypted = subprocess.run(["openssl", "passwd", "-6", "secret"], capture_output=True, text=True, check=True).stdout.strip()
-        self.secrets = {**SECRETS, "alice": ssha, "crypt": "{CRYPT}" + crypted}
+        self.secrets = {**SECRETS, **dict(more), "alice": ssha, "crypt": "{CRYPT}" + crypted}
         (self.top / "users.ldif").write_text("".join(ENTRY.format(name=name, uid=UID, box=box, secret=secret)
                                                      for name, secret in self.secrets.items()), encoding="ascii")
         self.start()

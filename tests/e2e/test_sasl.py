@@ -9,7 +9,7 @@ import pytest
 
 from clients import call
 from pop3 import Gone
-from sasl import BAD, MESSAGE, OPENED, b64, gsasl, offered, plain, secrets, verifier
+from sasl import BAD, MESSAGE, OPENED, b64, gsasl, offered, plain, scram_challenge, secrets, verifier
 from test_inetd import Inetd
 
 
@@ -184,15 +184,6 @@ def test_stored_secrets(either):
     log = either.log()
     assert 'reason="has no secret for this mechanism"' in log and 'reason="wrong secret"' in log
     assert "clear pass" not in log and "pw1" not in log
-
-
-def scram_challenge(c, name, hash="SHA-256"):
-    line = c.cmd(f"AUTH SCRAM-{hash} {b64(f'n,,n={name},r=abcdefgh')}")
-    assert line.startswith(b"+ "), line
-    nonce, salt, count = base64.b64decode(line[2:]).decode().split(",", 2)
-    assert nonce.startswith("r=abcdefgh") and len(nonce) > 20
-    assert c.cmd("*") == b"-ERR Authentication cancelled"
-    return len(base64.b64decode(salt[2:])), salt, count
 
 
 def test_users_without_a_secret(world):
