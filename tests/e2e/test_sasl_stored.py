@@ -14,7 +14,7 @@ from test_sql import QUERIES, TABLE, Server
 pytestmark = [pytest.mark.needs_root, pytest.mark.long]
 
 MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"]
-CHAINS = "auth { authorization clear; authorization (virtdomain, sql, ldap); authentication clear; authentication (generic, sql, ldap); }\n"
+CHAINS = "auth { penalty no; authorization clear; authorization (virtdomain, sql, ldap); authentication clear; authentication (generic, sql, ldap); }\n"
 CLEAR = {"in-file": "{PLAIN}clear", "in-sql": "clear", "in-ldap": "{CLEARTEXT}clear"}
 
 
