@@ -18,18 +18,21 @@ BUILD_PACKAGES = gcc libc6-dev meson ninja-build pkg-config libev-dev libseccomp
 BUILD_PACKAGES += libpam0g-dev
 BUILD_PACKAGES += libpq-dev libmariadb-dev libsqlite3-dev unixodbc-dev
 BUILD_PACKAGES += libldap-dev
+BUILD_PACKAGES += libcurl4-openssl-dev libjansson-dev
 BUILD_PACKAGES += libgsasl-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
 	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils nmh mailutils-pop3d dovecot-pop3d fail2ban \
 	openbsd-inetd systemd procps
 # Other servers, which cannot be installed beside each other: a test unpacks them (dist/unpack) and needs what they are linked with.
-TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d exim4-daemon-light
+TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d exim4-daemon-light glewlwyd
 LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cppcheck python3
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl dovecot-pop3d mailutils-pop3d procps
 
 TEST_PACKAGES += slapd ldap-utils
 TEST_PACKAGES += gsasl gnutls-bin
+TEST_PACKAGES += python3-jwt python3-cryptography libconfig9 liborcania2.3 libyder2.0 libhoel1.4 librhonabwy1.1 libulfius2.7 libiddawc1.1 \
+	libmicrohttpd12 liboath0 libcbor0.8
 TEST_PACKAGES += gdbmtool lmdb-utils db-util
 TEST_PACKAGES += freeradius libpam-pwdfile
 TEST_PACKAGES += postgresql mariadb-server-core mariadb-client-core sqlite3 odbc-postgresql odbc-mariadb libsqliteodbc

@@ -14,6 +14,7 @@ static const struct conf_backend backends[] = {
 	{"sql", "", NULL, NULL, NULL}, /* which, nobody has said */
 	{"radius", NULL, "mod_radius.so", "libssl3", "libssl-dev"},
 	{"ldap", NULL, "mod_ldap.so", "libldap-2.5-0", "libldap-dev"},
+	{"oauth", NULL, "mod_oauth.so", "libcurl4 and libjansson4", "libcurl4-openssl-dev and libjansson-dev"},
 };
 
 static bool is_in(const struct conf_list *chain, const char *module, bool configured)
@@ -26,6 +27,8 @@ static bool is_used(const struct conf *cf, const char *module)
 	const struct block *b = block_find("", module);
 	bool configured = b && b->given && *((const bool *)((const char *)cf + b->given));
 
+	if (strcmp(module, "oauth") == 0) /* it is in no chain: AUTH asks it */
+		return cf->oauth.given && cf->gsasl.enable;
 	if (strcmp(module, "ldap") == 0 && cf->ldap.given && !cf->ldap.enable)
 		return false;
 	return is_in(&cf->auth.authorization, module, configured) ||

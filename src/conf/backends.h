@@ -1,7 +1,8 @@
 /* conf/backends.h - which modules of the configuration live in processes of their own, and what they need
  *
  * A module is in use where a chain of the configuration names it; the default chains name all of them, and then only those
- * are in use whose block is there. LDAP that is switched off is in no chain. */
+ * are in use whose block is there. LDAP that is switched off is in no chain. What checks tokens (oauth) is in none either: it is in
+ * use where its block is there, and AUTH. */
 #pragma once
 #include "conf/conf.h"
 
