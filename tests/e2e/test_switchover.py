@@ -96,23 +96,13 @@ def test_switchover(tmp_path, place):
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory):
+    """What was seen of each: with Mailutils, with ours, with Mailutils again."""
     return switch(tmp_path_factory.mktemp("switchover"))
 
 
-@pytest.fixture
-def feature(features):
-    """What was seen of a feature: with Mailutils, with ours, with Mailutils again."""
-    def of(name):
-        if name not in features:
-            pytest.skip(f"{name}: not honoured yet")
-        return features[name]
-
-    return of
-
-
-def test_expiry(feature):
+def test_expiry(features):
     """1 was fetched from Mailutils just now, 2 four days ago, 3 came when it was back."""
-    for stage, (first, then) in zip(feature("expiry"), [([1], [1]), ([1, 2], [1]), ([1, 3], [1, 3])]):
+    for stage, (first, then) in zip(features["expiry"], [([1], [1]), ([1, 2], [1]), ([1, 3], [1, 3])]):
         stamps = stage.pop("stamps")
         assert stage == {user.login: [first, then] for user in USERS}
         assert stamps == [len(then)] * len(USERS)
@@ -123,9 +113,9 @@ def bulletins(stage):
     return {when: [[n for n in got if n > 100] for got in stage[when]] for when in stage if when != "records"}
 
 
-def test_bulletins_in_home(feature):
+def test_bulletins_in_home(features):
     """Who has had the first before gets each of the others once. `.popbull` has the number, whoever serves."""
-    theirs, ours, back = feature("bulletins in home")
+    theirs, ours, back = features["bulletins in home"]
     one, two, three = [102], [102, 103], [102, 103, 104]
     assert bulletins(theirs) == {"first": [one] * 2, "again": [one] * 2}
     assert bulletins(ours) == {"first": [one] * 2, "new": [two] * 2, "again": [two] * 2}
@@ -133,10 +123,10 @@ def test_bulletins_in_home(feature):
     assert [stage["records"] for stage in (theirs, ours, back)] == [["2\n"] * 2, ["3\n"] * 2, ["4\n"] * 2]
 
 
-def test_bulletins_in_a_database(feature):
+def test_bulletins_in_a_database(features):
     """The same; somebody who has never logged in before the switch gets all that there are. A virtual user's number is under his full name here, which
     Mailutils does not look for: on the way back he gets what came meanwhile once more."""
-    theirs, ours, back = feature("bulletins in a database")
+    theirs, ours, back = features["bulletins in a database"]
     two, three, four = [101, 102], [101, 102, 103], [101, 102, 103, 104]
     assert bulletins(theirs) == {"first": [two] * 2, "again": [two] * 2}
     assert bulletins(ours) == {"first": [two] * 2, "new": [three] * 3, "again": [three] * 2}
@@ -145,14 +135,14 @@ def test_bulletins_in_a_database(feature):
     assert [set(stage["records"]) & {"bob 2", "bob 3", "bob 4"} for stage in (theirs, ours, back)] == [{"bob 2"}, {"bob 3"}, {"bob 4"}]
 
 
-def test_delays(feature):
+def test_delays(features):
     """One login in each interval: who has logged in with Mailutils is refused here, and the other way round."""
     late = "-ERR [LOGIN-DELAY] Attempt to log in within the minimum login delay interval"
     logins = [["+OK", late, "+OK"], [late, late, "+OK", late], [late, late, "+OK"]]
-    assert [stage["logins"] for stage in feature("delays")] == logins
+    assert [stage["logins"] for stage in features["delays"]] == logins
 
 
-def test_apop(feature):
+def test_apop(features):
     """The right digest, a wrong one, one of a user without a secret; a password, which is not for those who have a secret."""
     digests = ["+OK", "-ER", "-ER"]
-    assert feature("apop") == [[*digests, "+OK"], [*digests, "-ERR [AUTH] Bad login"], [*digests, "+OK"]]
+    assert features["apop"] == [[*digests, "+OK"], [*digests, "-ERR [AUTH] Bad login"], [*digests, "+OK"]]

@@ -80,10 +80,6 @@ class World:
     def address(self, server):
         return ("127.0.0.1", self.ports.get(server, self.daemon.port))
 
-    def lint(self):
-        self.daemon.extra = self.extra
-        return self.daemon.run("--config-lint").stderr
-
     def __enter__(self):
         self.daemon.start(extra=self.extra, server="tls-mode no;")
         return self
