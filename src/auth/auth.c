@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "auth/auth.h"
+#include "auth/counts.h"
 #include "base/log.h"
 #include "ipc/role.h"
 
@@ -94,6 +95,16 @@ static enum err on_secrets(struct chan *c, struct msg *m, struct why *why)
 	return apop_arrived(&a->apop, m, why);
 }
 
+static enum err on_counts(struct chan *c, struct msg *m, struct why *why)
+{
+	struct auth *a = c->owner;
+
+	(void)m;
+	(void)why;
+	counts_tell_cache(&a->cache);
+	return OK;
+}
+
 static enum err on_forget(struct chan *c, struct msg *m, struct why *why)
 {
 	struct auth *a = c->owner;
@@ -128,6 +139,7 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 	login_decoy(a, SLICE(first_decoy));
 	auth_child_open(&a->child, env, on_peer, on_forget, a);
 	a->child.ops.on[MSG_SECRETS] = on_secrets;
+	a->child.ops.on[MSG_COUNTS] = on_counts;
 	a->apop = (struct apop){.path = env->apop_path, .master = &a->child.master, .resume = login_resume, .arg = a};
 	apop_init(&a->apop);
 	a->searches.conf = env->conf;

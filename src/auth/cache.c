@@ -20,10 +20,12 @@ struct cache_bucket {
 struct cache_head {
 	struct keyed_secret secret;
 	char pad[LINE - sizeof(struct keyed_secret)];
+	_Atomic uint64_t count[LINE / sizeof(uint64_t)]; /* by enum cache_count */
 };
 
 _Static_assert(sizeof(struct cache_bucket) == LINE, "a bucket is a cache line");
-_Static_assert(sizeof(struct cache_head) == LINE, "buckets begin at a cache line");
+_Static_assert(sizeof(struct cache_head) == 2 * (size_t)LINE, "buckets begin at a cache line");
+_Static_assert(CACHE_COUNTS <= LINE / sizeof(uint64_t), "the counts have one");
 
 #define TAG_MASK (UINT64_C(0xFFFFFFFF) << 32)
 
@@ -136,14 +138,22 @@ static void refresh(const struct cache *c, struct entry *e, uint64_t rest, const
 		atomic_compare_exchange_strong(&e->rest, &rest, longer);
 }
 
-enum verdict cache_get(const struct cache *c, const struct cache_key *key, uint32_t now)
+static void count(const struct cache *c, enum cache_count which, uint64_t n)
 {
-	if (c->nbuckets == 0 || !key_is_made(key))
-		return VERDICT_NONE;
-	struct cache_bucket *b = bucket_of(c, key);
+	atomic_fetch_add_explicit(&c->head->count[which], n, memory_order_relaxed);
+}
 
-	for (size_t i = 0; i < WAYS; i++) {
-		struct entry *e = &b->entry[i];
+uint64_t cache_count(const struct cache *c, enum cache_count which)
+{
+	return c->nbuckets > 0 ? atomic_load_explicit(&c->head->count[which], memory_order_relaxed) : 0;
+}
+
+/* *looked_at: the entries that it took. */
+static enum verdict bucket_find(const struct cache *c, struct cache_bucket *b, const struct cache_key *key,
+				uint32_t now, size_t *looked_at)
+{
+	for (*looked_at = 0; *looked_at < WAYS;) {
+		struct entry *e = &b->entry[(*looked_at)++];
 		uint64_t rest = atomic_load_explicit(&e->rest, memory_order_relaxed);
 
 		if (rest_end(rest) <= now)
@@ -156,6 +166,30 @@ enum verdict cache_get(const struct cache *c, const struct cache_key *key, uint3
 			return VERDICT_WRONG;
 	}
 	return VERDICT_NONE;
+}
+
+enum verdict cache_get(const struct cache *c, const struct cache_key *key, uint32_t now)
+{
+	static const enum cache_count of[] = {
+		[VERDICT_NONE] = CACHE_UNKNOWN, [VERDICT_RIGHT] = CACHE_RIGHT, [VERDICT_WRONG] = CACHE_WRONG};
+	size_t looked_at;
+
+	if (c->nbuckets == 0 || !key_is_made(key))
+		return VERDICT_NONE;
+	enum verdict v = bucket_find(c, bucket_of(c, key), key, now, &looked_at);
+
+	count(c, of[v], 1);
+	count(c, CACHE_LOOKED_AT, looked_at);
+	return v;
+}
+
+enum verdict cache_get_again(const struct cache *c, const struct cache_key *key, uint32_t now)
+{
+	size_t looked_at;
+
+	if (c->nbuckets == 0 || !key_is_made(key))
+		return VERDICT_NONE;
+	return bucket_find(c, bucket_of(c, key), key, now, &looked_at);
 }
 
 /* What an entry is worth: whoever guesses passwords fills the cache with wrong ones, and must not push out right
@@ -196,6 +230,8 @@ void cache_put(const struct cache *c, const struct cache_key *key, enum verdict 
 
 	if (verdict == VERDICT_WRONG && least > UINT32_MAX)
 		return;
+	count(c, CACHE_KEPT, 1);
+	count(c, CACHE_DISPLACED, least > 0);
 	atomic_store_explicit(&e->tag, key->tag[verdict][0], memory_order_relaxed);
 	atomic_store_explicit(&e->rest, rest_make(key->tag[verdict][1], now + ttl, verdict), memory_order_relaxed);
 }

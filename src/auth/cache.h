@@ -46,6 +46,22 @@ enum { CACHE_MADE_UP = KEYED_OCTETS };
 bool cache_made_up(const struct cache *c, struct slice what, struct slice user,
 		   unsigned char out[static CACHE_MADE_UP]);
 
+/* Of all workers, since the memory was new; nothing of it is about anybody in particular. */
+enum cache_count {
+	CACHE_RIGHT,     /* answers: right, */
+	CACHE_WRONG,     /* wrong, */
+	CACHE_UNKNOWN,   /* none */
+	CACHE_LOOKED_AT, /* entries, for all these: at most four each */
+	CACHE_KEPT,      /* entries that were written ... */
+	CACHE_DISPLACED, /* ... some of them in the place of one that still counted */
+	CACHE_COUNTS
+};
+uint64_t cache_count(const struct cache *c, enum cache_count which);
+
 /* now: seconds of the monotonic clock. An entry that is used lives on from there. */
 enum verdict cache_get(const struct cache *c, const struct cache_key *key, uint32_t now);
+
+/* The same for who has waited since his cache_get, when another one with the same key may have been answered: not counted once more. */
+enum verdict cache_get_again(const struct cache *c, const struct cache_key *key, uint32_t now);
+
 void cache_put(const struct cache *c, const struct cache_key *key, enum verdict verdict, uint32_t now);

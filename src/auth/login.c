@@ -58,7 +58,7 @@ bool login_is_known(void *arg, struct hash_job *j)
 {
 	struct auth *a = arg;
 	struct login *l = (struct login *)j;
-	enum verdict v = cache_get(&a->cache, &l->key, now_seconds());
+	enum verdict v = cache_get_again(&a->cache, &l->key, now_seconds());
 
 	log_session(l->log_id);
 	if (v == VERDICT_NONE)

@@ -214,6 +214,7 @@ struct conf_ldap {
 	bool tls, verify_server;
 	bool auth_bind;       /* passwords are checked by binding as the entry found */
 	bool plain_passwords; /* userPassword without a scheme is a password in the clear */
+	bool cache;           /* answers to auth_bind */
 	uint32_t debug;
 	struct conf_map field_map;
 };
@@ -224,7 +225,7 @@ struct conf_radius {
 	struct conf_list server; /* HOST, HOST:PORT, [IPv6]:PORT, in the order in which they are asked */
 	struct secret secret;
 	struct seconds timeout;
-	bool require_message_authenticator;
+	bool require_message_authenticator, cache;
 };
 
 struct conf_oauth {

@@ -492,6 +492,8 @@ const struct statement statements[] = {
 	{"ldap", "plain-passwords", TOP(ldap.plain_passwords), "arg", "no",
 	 "Take a userPassword without a {SCHEME} for a password in the clear, instead of refusing it.", HONOURED,
 	 "e2e/test_ldap.py::test_plain_passwords"},
+	{"ldap", "cache", TOP(ldap.cache), "arg", "no", "With auth-bind: remember passwords that were right.", HONOURED,
+	 "e2e/test_ldap.py::test_cache"},
 	{"ldap", "debug", TOP(ldap.debug), "number", "0", "Debugging level of the library.", LATER},
 	{"ldap", "field-map", TOP(ldap.field_map), "map",
 	 "name=uid:passwd=userPassword:uid=uidNumber:gid=gidNumber:gecos=gecos:dir=homeDirectory:shell=loginShell",
@@ -521,6 +523,8 @@ const struct statement statements[] = {
 	{"radius", "timeout", TOP(radius.timeout), "time", "2",
 	 "Time to wait for an answer before the request is sent again.", HONOURED,
 	 "e2e/test_radius.py::test_sent_again", RANGE(1, 60)},
+	{"radius", "cache", TOP(radius.cache), "arg", "no", "Remember passwords that a server has accepted.", HONOURED,
+	 "e2e/test_radius.py::test_cache"},
 	{"radius", "require-message-authenticator", TOP(radius.require_message_authenticator), "arg", "yes",
 	 "Believe only answers that are signed.", HONOURED, "e2e/test_radius.py::test_signatures_not_required"},
 

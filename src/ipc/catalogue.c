@@ -35,6 +35,7 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_IDLE] =     {"idle",     S | M,         M | S,         0, 0, 0,                   0,             0},
 	[MSG_LEAVE] =    {"leave",    M,             M | F,         0, 0, PAYLOAD(msg_leave),  0,             0},
 	[MSG_LEFT] =     {"left",     M | F,         M,             0, 0, 0,                   0,             0},
+	[MSG_COUNTS] =   {"counts",   M,             M | A,         0, 0, 0,                   0,             0},
 	[MSG_WANTED] =   {"wanted",   F,             M,             0, 0, 0,                   0,             0},
 	[MSG_FAILED] =   {"failed",   M,             M,             0, 0, 0,                   REASON_BULK,   0},
 

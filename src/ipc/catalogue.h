@@ -39,6 +39,7 @@ enum msg_type {
 	MSG_IDLE,     /* store to master: no session for a while, may I go? Master to store: go when you have none */
 	MSG_LEAVE, /* master to front (and to the master of these fronts): no more clients, and end when the last has gone */
 	MSG_LEFT,   /* the answer: no client comes in any more */
+	MSG_COUNTS, /* keeper to master, and master to an auth worker: write what you have counted into the log */
 	MSG_WANTED, /* front to master, in inetd mode: its client logs in, an auth process is needed now */
 	MSG_FAILED, /* a master to the one above it: what it started cannot serve, and why */
 	/* an access list */

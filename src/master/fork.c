@@ -21,7 +21,7 @@ pid_t fork_quietly(void)
 
 void fork_leave(struct ev_loop *loop, ev_signal *watchers, size_t n)
 {
-	static const int not_for_us[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	static const int not_for_us[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 	sigset_t none;
 
 	for (size_t i = 0; i < n; i++)

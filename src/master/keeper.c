@@ -40,6 +40,17 @@ static void on_reload_signal(struct ev_loop *loop, ev_signal *w, int revents)
 		reload_start(k);
 }
 
+/* Those of the configuration in force. */
+static void on_counts_signal(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct keeper *k = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (k->current)
+		(void)chan_send(&k->current->chan, MSG_COUNTS, NULL); /* one that ends has nothing to tell */
+}
+
 /* --- the end ---------------------------------------------------------------------------------------------------- */
 
 static void generations_leave(struct keeper *k, enum leave stay)
@@ -180,7 +191,7 @@ static void watch(struct keeper *k)
 		void (*on)(struct ev_loop *, ev_signal *, int);
 	} signals[KEEPER_SIGNALS] = {
 		{SIGCHLD, on_child_signal}, {SIGTERM, on_stop_signal},  {SIGINT, on_stop_signal},
-		{SIGQUIT, on_stop_signal},  {SIGHUP, on_reload_signal},
+		{SIGQUIT, on_stop_signal},  {SIGHUP, on_reload_signal}, {SIGUSR1, on_counts_signal},
 	};
 
 	for (size_t i = 0; i < KEEPER_SIGNALS; i++) {

@@ -17,7 +17,7 @@
 #include "master/log_again.h"
 #include "master/pidfile.h"
 
-enum { KEEPER_SIGNALS = 5 };
+enum { KEEPER_SIGNALS = 6 };
 
 /* Its state: of keeper.c, reload.c and revive.c alone. */
 struct keeper {

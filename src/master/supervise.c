@@ -367,6 +367,20 @@ static enum err on_leave(struct chan *ch, struct msg *msg, struct why *why)
 	return OK;
 }
 
+/* Whoever of auth runs: what it has counted, all of them share. */
+static enum err on_counts(struct chan *ch, struct msg *msg, struct why *why)
+{
+	struct master *m = ch->owner;
+	struct pool *auths = &m->pool[ROLE_AUTH];
+
+	(void)msg;
+	(void)why;
+	for (unsigned i = 0; i < auths->n; i++)
+		if (child_runs(&auths->child[i]) && chan_send(&auths->child[i].chan, MSG_COUNTS, NULL))
+			break;
+	return OK;
+}
+
 static void on_keeper_closed(struct chan *ch, const char *reason)
 {
 	if (reason)
@@ -375,7 +389,8 @@ static void on_keeper_closed(struct chan *ch, const char *reason)
 	leave(ch->owner, LEAVE_COMMITS);
 }
 
-static const struct chan_ops keeper_ops = {.on = {[MSG_LEAVE] = on_leave}, .closed = on_keeper_closed};
+static const struct chan_ops keeper_ops = {.on = {[MSG_LEAVE] = on_leave, [MSG_COUNTS] = on_counts},
+					   .closed = on_keeper_closed};
 
 /* Another signal means: sooner. */
 static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)

@@ -156,6 +156,69 @@ static void test_two_starts_do_not(void **state)
 	fixture_close(&g);
 }
 
+/* One page behind the cache that nobody may touch. */
+static void fixture_open_guarded(struct fixture *f, uint32_t entries)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), all;
+
+	f->octets = cache_octets(entries);
+	all = (f->octets + page - 1) / page * page;
+	f->memory = mmap(NULL, all + page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(f->memory != MAP_FAILED);
+	assert_int_equal(mprotect((char *)f->memory + all, page, PROT_NONE), 0);
+	assert_int_equal(cache_open(&f->cache, f->memory, f->octets, TTL, NEGATIVE_TTL, NULL), OK);
+}
+
+static struct cache_key key_of_user(const struct cache *c, unsigned n)
+{
+	char user[32];
+
+	(void)snprintf(user, sizeof user, "user%u@example.org", n);
+	return key_of(c, user, "secret", "$6$hash");
+}
+
+/* A million users, in caches with room for twice as many, and for a twentieth: memory is what was asked for, an answer takes
+ * at most four entries however many there are, and is right or missing. */
+static void test_a_million_users(void **state)
+{
+	enum { USERS = 1000000, BUCKET = 4 };
+	static const struct {
+		uint32_t entries;
+		unsigned least,
+			most; /* of a thousand that are still known: what a bucket of four keeps of entries thrown at random */
+	} rows[] = {{2 * USERS, 955, 975}, {USERS / 20, 49, 50}};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(rows); i++) {
+		struct fixture f;
+		unsigned known = 0;
+
+		fixture_open_guarded(&f, rows[i].entries);
+		check_row(i, "memory", f.octets <= 16 * (size_t)rows[i].entries + 128);
+		for (unsigned n = 0; n < USERS; n++) {
+			struct cache_key key = key_of_user(&f.cache, n);
+
+			cache_put(&f.cache, &key, VERDICT_RIGHT, NOW);
+			assert_int_equal(cache_get(&f.cache, &key, NOW), VERDICT_RIGHT);
+		}
+		for (unsigned n = 0; n < USERS; n += 10) {
+			struct cache_key key = key_of_user(&f.cache, n);
+			enum verdict v = cache_get(&f.cache, &key, NOW);
+
+			assert_true(v == VERDICT_RIGHT || v == VERDICT_NONE);
+			known += v == VERDICT_RIGHT;
+		}
+		check_row(i, "known", known >= USERS / 10000 * rows[i].least && known <= USERS / 10000 * rows[i].most);
+		check_row(i, "kept", cache_count(&f.cache, CACHE_KEPT) == USERS);
+		check_row(i, "counts",
+			  cache_count(&f.cache, CACHE_RIGHT) + cache_count(&f.cache, CACHE_UNKNOWN) ==
+				  USERS + USERS / 10);
+		check_row(i, "right", cache_count(&f.cache, CACHE_RIGHT) == USERS + known);
+		check_row(i, "steps", cache_count(&f.cache, CACHE_LOOKED_AT) <= BUCKET * (USERS + USERS / 10));
+		fixture_close(&f);
+	}
+}
+
 static void test_off(void **state)
 {
 	struct fixture f;
@@ -255,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_guesses_displace_nobody),
 		cmocka_unit_test(test_two_workers_share),
 		cmocka_unit_test(test_two_starts_do_not),
+		cmocka_unit_test(test_a_million_users),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_processes_hammer),
 		cmocka_unit_test(test_noise),

@@ -277,6 +277,20 @@ def test_hash_process_dies_with_jobs(daemon):
         c.close()
 
 
+def test_cache_tells_its_hit_rate(daemon):
+    """SIGUSR1: one line with what all auth processes have counted; processes that hear it by mistake do not mind."""
+    user = daemon.user("bob")
+    started(daemon)
+    for password in ("secret", "secret", "secret", "a guess"):
+        try_login(daemon, user.login, password)
+    for pid in daemon.pids()[1:]:
+        os.kill(pid, signal.SIGUSR1)
+    daemon.process.send_signal(signal.SIGUSR1)
+    daemon.wait_log(r"info: auth-cache lookups=4 right=2 wrong=0 hit-percent=50 kept=2 displaced=0$")
+    assert daemon.log().count("auth-cache ") == 1
+    assert try_login(daemon, user.login, "secret").startswith(b"+OK")
+
+
 def test_new_auth_process_shares_the_cache(daemon):
     """The cache outlives the processes that use it."""
     daemon.alarms_expected = True

@@ -136,6 +136,21 @@ def test_bind(world):
         assert try_login(world, name, password).startswith(AUTH), (name, password)
 
 
+def test_cache(world):
+    """The directory is asked each time, but where `cache' says so; then, too, a changed password counts at once."""
+    def change(password):
+        subprocess.run(["ldapmodify", "-x", "-H", world.ldap.url(), "-D", "cn=admin,dc=test", "-w", "adminpw"], check=True, capture_output=True, text=True,
+                       input=f"dn: uid=bare,dc=test\nchangetype: modify\nreplace: userPassword\nuserPassword: {password}\n", env={**os.environ, "LDAPNOINIT": "1"})
+    for cache, old in (("no", AUTH), ("yes", OK)):
+        reload(world, extra=extra(world, f"auth-bind yes; cache {cache};"))
+        assert try_login(world, "bare", "secret").startswith(OK) and try_login(world, "bare", "changed").startswith(AUTH)
+        change("changed")
+        try:
+            assert try_login(world, "bare", "changed").startswith(OK) and try_login(world, "bare", "secret").startswith(old)
+        finally:
+            change("secret")
+
+
 def test_map_and_filter(world):
     """Users by another attribute; an entry without what is needed is the operator's business."""
     reload(world, extra=extra(world, 'getpwnam "(&(objectClass=popUser) (cn=$user))";'))

@@ -212,6 +212,21 @@ def test_users(daemon):
     assert any(b"\x1f\x0b127.0.0.1" in q for q in daemon.first.requests)
 
 
+def test_cache(daemon):
+    """A password is asked about each time, but where `cache' says so; what was wrong is always asked again."""
+    def asked(*passwords):
+        before = len(daemon.first.requests)
+        for password, status in passwords:
+            assert try_login(daemon, "alice", password).startswith(status)
+        return sum(b"\x05\x06\0\0\0\x01" in q for q in daemon.first.requests[before:])  # NAS-Port: requests of `auth'
+    right, wrong = ("apw", OK), ("a guess", AUTH)
+    assert asked(right, right, wrong, wrong) == 4
+    reload(daemon, extra=extra(daemon, more="cache yes;"))
+    assert asked(right, right, right) == 1
+    assert asked(wrong, wrong) == 2
+    reload(daemon, extra=extra(daemon))
+
+
 @pytest.mark.parametrize("kind", FORGERIES)
 def test_forged(daemon, kind):
     """Neither lets a wrong password in nor keeps a right one out: the real answer comes behind it, and is taken."""
