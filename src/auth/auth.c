@@ -144,6 +144,7 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 	apop_init(&a->apop);
 	a->searches.conf = env->conf;
 	pools_open(&a->searches.pools, a->child.loop, env->conf, env->pools);
+	a->searches.pools.master = &a->child.master;
 	a->fronts.loop = a->child.loop;
 	a->fronts.login = on_login;
 	a->fronts.sasl = on_sasl;

@@ -10,6 +10,7 @@
 
 enum {
 	MARGIN_MS = 200, /* before a question's deadline, so that the module's own words come in time */
+	STUCK_MS = 1500, /* from a deadline that a process has missed: by then it has ended itself, or cannot */
 	LATE_MS = 2000,  /* from the deadline of a probe that nobody has ended */
 };
 
@@ -18,7 +19,8 @@ struct pool_worker {
 	struct pool *pool;
 	struct chan chan;
 	uint64_t busy; /* the id of the question that it has; 0: none */
-	bool mute;     /* it takes nothing any more; its channel is about to close */
+	ev_timer stuck;
+	bool mute; /* it takes nothing any more; its channel is about to close */
 };
 
 /* --- whether the module is asked at all ---------------------------------------------------------------------------- */
@@ -169,6 +171,25 @@ static void dispatch(struct pool *p)
 	timer_follow(p);
 }
 
+static void on_stuck(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	const struct pool_worker *w = t->data;
+	struct msg_stuck m = {.serial = w->chan.peer_serial};
+
+	(void)loop;
+	(void)revents;
+	if (w->busy && w->pool->all->master)
+		(void)chan_send(w->pool->all->master, MSG_STUCK,
+				&(struct chan_out){.payload = &m}); /* its end is ours */
+}
+
+static void worker_missed(struct pool_worker *w)
+{
+	ev_timer_stop(w->pool->all->loop, &w->stuck);
+	ev_timer_set(&w->stuck, STUCK_MS / 1000., 0.);
+	ev_timer_start(w->pool->all->loop, &w->stuck);
+}
+
 static void on_due(struct ev_loop *loop, ev_timer *t, int revents)
 {
 	struct pool *p = t->data;
@@ -179,8 +200,10 @@ static void on_due(struct ev_loop *loop, ev_timer *t, int revents)
 		struct question *q = p->first;
 
 		/* Where all are busy with others' questions, that says nothing about the module. */
-		if (q->worker)
+		if (q->worker) {
 			went_away(p, q, "no answer in time");
+			worker_missed(q->worker);
+		}
 		finish_without(p, q, q->worker ? "no answer in time" : "no process was free in time");
 	}
 	log_session(0);
@@ -240,6 +263,7 @@ static enum err on_looked(struct chan *c, struct msg *msg, struct why *why)
 	if (w->busy == 0 || m->job != w->busy || !is_sound(m, msg->bulk, &l))
 		return fail(why, ERR_PERM, "an answer that is none");
 	w->busy = 0;
+	ev_timer_stop(p->all->loop, &w->stuck);
 	while (q && q->worker != w)
 		q = q->next;
 	if (l.err == ERR_TEMP && q)
@@ -273,6 +297,7 @@ static void on_closed(struct chan *c, const char *reason)
 		log_line(LOG_WARNING, "auth: channel to %s %u closed: %s", p->backend->module, (unsigned)c->peer_serial,
 			 reason);
 	worker_unlink(w);
+	ev_timer_stop(p->all->loop, &w->stuck);
 	chan_done(c);
 	while (q && q->worker != w)
 		q = q->next;
@@ -299,6 +324,8 @@ enum err pools_peer(struct pools *ps, const struct msg_peer *peer, int fd, struc
 	if (!w)
 		return fail(why, ERR_TEMP, "no memory for a channel to %s", p->backend->module);
 	w->pool = p;
+	ev_init(&w->stuck, on_stuck);
+	w->stuck.data = w;
 	w->next = p->list;
 	p->list = w;
 	chan_init(&w->chan, ps->loop, fd, ROLE_AUTH, ROLE_BACKEND, peer->serial, &worker_ops, w);
@@ -333,6 +360,7 @@ void pools_close(struct pools *ps)
 			struct pool_worker *w = p->list;
 
 			p->list = w->next;
+			ev_timer_stop(ps->loop, &w->stuck);
 			chan_done(&w->chan);
 			free(w);
 		}

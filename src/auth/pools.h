@@ -63,6 +63,7 @@ struct pool {
 
 struct pools {
 	struct ev_loop *loop;
+	struct chan *master; /* who ends a process that is stuck, told by its serial; NULL: nobody */
 	struct pool pool[CONF_BACKENDS_MOST];
 	size_t n;
 	uint64_t timeout_ms, last_id;

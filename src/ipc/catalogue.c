@@ -54,6 +54,7 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_HASHED] =   {"hashed",   H,             A,             0, 0, PAYLOAD(msg_hashed), 0,             0},
 	[MSG_LOOK] =     {"look",     A,             B,             0, 0, PAYLOAD(msg_look),   LOOK_BULK,     1},
 	[MSG_LOOKED] =   {"looked",   B,             A,             0, 0, PAYLOAD(msg_looked), LOOKED_BULK,   1},
+	[MSG_STUCK] =    {"stuck",    A,             M,             0, 0, PAYLOAD(msg_stuck),  0,             0},
 	[MSG_GRANT] =    {"grant",    A | M,         S | M,         0, 0, PAYLOAD(msg_grant),  GRANT_BULK,    0},
 	[MSG_DENY] =     {"deny",     A | M | S,     F | M,         0, 0, PAYLOAD(msg_deny),   REASON_BULK,   0},
 	[MSG_SCAN] =     {"scan",     S,             F,             0, 1, PAYLOAD(msg_scan),   MSG_BULK_MOST, 0},

@@ -58,6 +58,7 @@ enum msg_type {
 	MSG_HASHED,         /* the answer */
 	MSG_LOOK,           /* auth to backend: who is this user, or is this his password? */
 	MSG_LOOKED,         /* the answer */
+	MSG_STUCK,          /* auth to master: this backend does not come to an answer, and not to its end either */
 	MSG_GRANT, /* auth to store, or to master for an owner without a (free) worker, who starts one and passes it on */
 	MSG_DENY, /* auth, master or store to front: no session, and why */
 	MSG_SCAN, /* store to front: the maildrop is open; its scan listing */
@@ -104,6 +105,11 @@ struct msg_peer {
 	uint32_t slot;     /* of the peer: its place in shared pages, used again after its end */
 	uint32_t uid, gid; /* of a store worker: whose mail it serves */
 	uint32_t module;   /* of a backend: its place among those of the configuration (conf/backends.h) */
+};
+
+/* A backend, by its serial. */
+struct msg_stuck {
+	uint32_t serial;
 };
 
 struct msg_forget {

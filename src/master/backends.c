@@ -10,6 +10,7 @@
 
 #include "backend/load.h"
 #include "base/log.h"
+#include "master/child.h"
 #include "master/fork.h"
 
 enum { TRY_S = 20 }; /* for a module to be loaded and opened */
@@ -47,6 +48,20 @@ bool backends_meet(const struct child *a, const struct child *b)
 	if (back->role != ROLE_BACKEND)
 		return true;
 	return each(auth->master->cf) < auths || back->number % auths == auth->slot;
+}
+
+/* One that has ended meanwhile is nobody's serial any more. */
+enum err backends_on_stuck(struct chan *c, struct msg *m, struct why *why)
+{
+	const struct child *auth = c->owner;
+	const struct msg_stuck *stuck = m->payload;
+	const struct pool *pool = &auth->master->pool[ROLE_BACKEND];
+
+	(void)why;
+	for (unsigned i = 0; i < pool->n; i++)
+		if (child_runs(&pool->child[i]) && pool->child[i].serial == stuck->serial)
+			child_kill(&pool->child[i], "it does not answer");
+	return OK;
 }
 
 /* --- whether a module can be used ---------------------------------------------------------------------------------- */

@@ -20,5 +20,8 @@ bool backends_meet(const struct child *a, const struct child *b);
 /* Tries each module in a process of its own, with the rights that it will have: its library is there, and its configuration makes sense. */
 enum err backends_check(const struct master *m, struct why *why);
 
+/* Ends a backend that auth waits for in vain: one that is stopped, say, does not see its own timer. Another one takes its place. */
+enum err backends_on_stuck(struct chan *c, struct msg *m, struct why *why);
+
 /* Who the process becomes, and what it may reach. */
 void backends_confine(const struct master *m, const char *module, struct confinement *out);

@@ -250,6 +250,7 @@ static const struct chan_ops child_ops = {
 			[MSG_GRANT] = on_grant,
 			[MSG_DENY] = on_deny,
 			[MSG_LOCK] = on_lock,
+			[MSG_STUCK] = backends_on_stuck,
 		},
 	.closed = on_child_closed,
 };
