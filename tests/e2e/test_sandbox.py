@@ -128,10 +128,10 @@ def test_descriptors(running):
 
 @pytest.mark.needs_root
 def test_shared_memory(running):
-    """The cache of logins is auth's alone; a store worker can write one page, its own; auth reads them; hash has none."""
+    """The cache of logins and the table of wrong passwords are auth's alone; a store worker can write one page, its own; auth reads them; hash has none."""
     may = {
         "front": {("places", "rw-s"), ("tickets", "r--s")},
-        "auth": {("cache", "rw-s"), ("stores", "r--s")},
+        "auth": {("cache", "rw-s"), ("penalties", "rw-s"), ("stores", "r--s")},
         "hash": set(),
         "store": {("stores", "rw-s")},
     }
