@@ -9,7 +9,6 @@
 struct scope {
 	const char *path, *group;
 	void *base;
-	const struct block *block;
 };
 
 bool apply_defaults(struct conf *cf, const char *group, void *base)
@@ -24,30 +23,11 @@ bool apply_defaults(struct conf *cf, const char *group, void *base)
 	return true;
 }
 
-static void pend(struct apply *a, const struct scope *sc, const char *keyword, enum honour honour,
-		 const struct range *at)
-{
-	char text[128];
-	struct pending *more = array_room(a->cf->arena, a->pending, a->npending, sizeof *more);
-	const char *path = arena_str(a->cf->arena, slice_str(statement_path(text, sizeof text, sc->path, keyword)));
-	const char *file = at->file ? arena_str(a->cf->arena, slice_str(at->file)) : NULL;
-
-	if (!more || !path || (at->file && !file)) {
-		a->no_memory = true;
-		return;
-	}
-	a->pending = more;
-	a->pending[a->npending++] =
-		(struct pending){.notice = {path, file, at->from.line, honour == LATER_GUARDS, NULL},
-				 .block = sc->block,
-				 .base = sc->base};
-}
-
 /* An access list that some clients leave undecided. */
-static void pend_open_list(struct apply *a, const char *path, const struct conf_acl *acl)
+static void notice_open_list(struct apply *a, const char *path, const struct conf_acl *acl)
 {
 	const struct conf_acl_rule *last = acl->n > 0 ? &acl->rule[acl->n - 1] : NULL;
-	struct pending *more = array_room(a->cf->arena, a->pending, a->npending, sizeof *more);
+	struct conf_notice *more = array_room(a->cf->arena, a->notice, a->nnotices, sizeof *more);
 
 	if (!acl->given || !acl_is_open(acl))
 		return;
@@ -55,28 +35,12 @@ static void pend_open_list(struct apply *a, const char *path, const struct conf_
 		a->no_memory = true;
 		return;
 	}
-	a->pending = more;
-	a->pending[a->npending++] = (struct pending){
-		.notice = {.statement = path,
-			   .file = last ? last->file : NULL,
-			   .line = last ? last->line : 0,
-			   .says = " allows those that none of its entries decides about; make `allow any' or `deny "
-				   "any' the last one"}};
-}
-
-/* A module that a chain names and that is not there yet. */
-static void pend_modules(struct apply *a, const struct scope *sc, const struct setting *s)
-{
-	const struct conf_list *chain = s->member;
-	char text[64];
-
-	for (size_t i = 0; i < chain->n; i++) {
-		const struct module *m = module_find(slice_str(chain->item[i]));
-
-		snprintf(text, sizeof text, "%s %s", s->st->keyword, m->name);
-		if (m->honour >= LATER)
-			pend(a, sc, text, m->honour, s->at);
-	}
+	a->notice = more;
+	a->notice[a->nnotices++] = (struct conf_notice){.statement = path,
+							.file = last ? last->file : NULL,
+							.line = last ? last->line : 0,
+							.says = " allows those that none of its entries decides about; "
+								"make `allow any' or `deny any' the last one"};
 }
 
 /* "; did you mean `x'?" for the nearest of the words, or nothing. */
@@ -124,10 +88,6 @@ static void apply_statement(struct apply *a, const struct scope *sc, const struc
 	}
 	if (strcmp(st->keyword, "retry-timeout") == 0)
 		report_warning(a->report, &n->at, "retry-timeout is deprecated, please use retry-sleep instead");
-	if (st->kind == KIND_CHAIN)
-		pend_modules(a, sc, &s);
-	else if (st->honour >= LATER && !setting_asks_nothing(&s))
-		pend(a, sc, st->keyword, st->honour, &n->at);
 }
 
 /* Where else a keyword would be right; NULL: nowhere. */
@@ -183,16 +143,10 @@ static void apply_block(struct apply *a, const struct scope *sc, const struct no
 	char path[128];
 	const struct scope inside = {.path = statement_path(path, sizeof path, sc->path, b->keyword),
 				     .group = b->group,
-				     .base = (char *)sc->base + b->at,
-				     .block = b};
+				     .base = (char *)sc->base + b->at};
 
 	if (b->given)
 		*((bool *)((char *)sc->base + b->given)) = true;
-	if (b->honour >= LATER) {
-		const struct scope here = {.path = sc->path, .group = sc->group, .base = inside.base, .block = b};
-
-		pend(a, &here, b->keyword, b->honour, &n->at);
-	}
 	apply_nodes(a, &inside, n->child);
 }
 
@@ -259,7 +213,7 @@ static void apply_server(struct apply *a, const struct node *n)
 	}
 	cf->servers = more;
 	struct conf_server *sv = &more[cf->nservers++];
-	const struct scope sc = {.path = "server", .group = "server", .base = sv, .block = NULL};
+	const struct scope sc = {.path = "server", .group = "server", .base = sv};
 
 	apply_nodes(a, &sc, n->child);
 	if (!sv->tls.given)
@@ -289,9 +243,9 @@ void apply_tree(struct apply *a, const struct tree *t)
 			apply_server(a, n);
 	if (cf->tls_mode == TLS_UNSET)
 		cf->tls_mode = tls_default(&cf->tls);
-	pend_open_list(a, "acl", &cf->acl);
+	notice_open_list(a, "acl", &cf->acl);
 	for (size_t i = 0; i < cf->nservers; i++)
-		pend_open_list(a, "server.acl", &cf->servers[i].acl);
+		notice_open_list(a, "server.acl", &cf->servers[i].acl);
 }
 
 static bool is_secret(const char *keyword)

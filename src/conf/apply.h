@@ -3,18 +3,11 @@
 #include "conf/kinds.h"
 #include "conf/tree.h"
 
-/* A statement that does not do anything yet, until it is known which of them matter. */
-struct pending {
-	struct conf_notice notice;
-	const struct block *block; /* that it stands in; NULL: none */
-	const void *base;          /* the struct that this fills */
-};
-
 struct apply {
 	struct conf *cf;
 	struct report *report;
-	struct pending *pending;
-	size_t npending;
+	struct conf_notice *notice; /* of what may not do what was meant */
+	size_t nnotices;
 	bool verbose; /* tell what is left to other programs */
 	bool no_memory;
 };

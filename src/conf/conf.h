@@ -353,17 +353,16 @@ void conf_wipe_secrets(struct conf *cf, const char *but);
  * all. After the command line, which decides the mode. 0, or EX_OSERR without memory. */
 int conf_finish(struct conf *cf);
 
-/* A statement that was given and is not honoured yet, or that may not do what was meant. */
+/* A statement that was given and may not do what was meant. */
 struct conf_notice {
 	const char *statement; /* its path, "server.acl" */
 	const char *file;      /* NULL: given by --set */
 	unsigned line;
-	bool refuses;     /* it guards access: the daemon must not start without it */
-	const char *says; /* what about it; NULL: that it is not honoured yet */
+	const char *says; /* what about it */
 };
 const struct conf_notice *conf_notices(const struct conf *cf, size_t *n);
 
-/* "FILE:LINE: statement X is not honoured yet", for the log; cut when too long. */
+/* "FILE:LINE: statement X ...", for the log; cut when too long. */
 const char *conf_notice_text(const struct conf_notice *notice, char *dst, size_t cap);
 
 /* Writes the template with its $variables and $(commands) expanded into `out` (`full` when it does not fit). Variables

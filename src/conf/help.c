@@ -126,8 +126,6 @@ static void man_statement(FILE *f, const struct statement *st)
 	static const char *const status[] = {
 		[HONOURED] = NULL,
 		[ACCEPTED] = "Accepted as Mailutils does, without effect on POP3.",
-		[LATER] = "Checked, without effect in this version.",
-		[LATER_GUARDS] = "This version does not start with it.",
 	};
 	fprintf(f, ".It Ic %s Ar %s\n", st->keyword, st->arg);
 	put_mdoc(f, st->help);

@@ -369,28 +369,6 @@ bool setting_default(const struct setting *s, struct why *why)
 	return true;
 }
 
-bool setting_asks_nothing(const struct setting *s)
-{
-	const char *const texts[] = {s->st->def, s->st->asks_nothing};
-	size_t octets = kinds[s->st->kind].octets;
-
-	for (size_t i = 0; i < 2; i++) {
-		_Alignas(max_align_t) char scratch[sizeof(struct seconds)] = {0};
-		struct value v = {.text = texts[i]};
-		struct setting other = *s;
-
-		if (!v.text)
-			continue;
-		if (octets == 0 && s->values->text && strcmp(s->values->text, v.text) == 0)
-			return true;
-		other.values = &v;
-		other.member = scratch;
-		if (octets > 0 && setting_apply(&other, NULL) == OK && memcmp(scratch, s->member, octets) == 0)
-			return true;
-	}
-	return false;
-}
-
 const char *kind_word(const struct statement *st)
 {
 	return kinds[st->kind].word;

@@ -24,9 +24,6 @@ enum err setting_apply(struct setting *s, struct why *why);
 /* Sets the member to its default, or to "unset". False: no memory. */
 bool setting_default(const struct setting *s, struct why *why);
 
-/* Whether the value given is the default, or another that asks for nothing: after setting_apply. */
-bool setting_asks_nothing(const struct setting *s);
-
 /* What values the statement takes, as a phrase: "yes or no". */
 void kind_expected(const struct statement *st, char *dst, size_t cap);
 

@@ -89,45 +89,17 @@ const char *conf_notice_text(const struct conf_notice *notice, char *dst, size_t
 	}
 	buf_str(&b, "statement ");
 	buf_str(&b, notice->statement);
-	if (notice->says)
-		buf_str(&b, notice->says);
-	else
-		buf_str(&b, notice->refuses ? " is not honoured yet, and guards access" : " is not honoured yet");
+	buf_str(&b, notice->says);
 	dst[b.len] = '\0';
 	return dst;
 }
 
-static bool chain_may_use(const struct conf_list *chain, const char *module)
-{
-	for (size_t i = 0; i < chain->n; i++)
-		if (strcmp(chain->item[i], module) == 0)
-			return true;
-	return false;
-}
-
-/* A section of a module that no chain uses, and one that is switched off, does not matter. */
-static bool matters(const struct conf *cf, const struct pending *p)
-{
-	const struct block *b = p->block;
-	const struct statement *enable = b ? statement_find(b->group, "enable") : NULL;
-
-	if (b && b->module && !chain_may_use(&cf->auth.authorization, b->module) &&
-	    !chain_may_use(&cf->auth.authentication, b->module))
-		return false;
-	return !enable || *((const bool *)((const char *)p->base + enable->at));
-}
-
-static bool keep_notices(struct conf *cf, const struct apply *a)
+static void keep_notices(struct conf *cf, const struct apply *a)
 {
 	struct conf_priv *priv = cf->priv;
 
-	if (a->npending == 0)
-		return true;
-	priv->notice = arena_zero(cf->arena, a->npending * sizeof *priv->notice);
-	for (size_t i = 0; i < a->npending && priv->notice; i++)
-		if (matters(cf, &a->pending[i]))
-			priv->notice[priv->nnotices++] = a->pending[i].notice;
-	return priv->notice;
+	priv->notice = a->notice; /* in its arena */
+	priv->nnotices = a->nnotices;
 }
 
 static bool chain_settle(struct conf *cf, const char *keyword, struct conf_list *chain)
@@ -216,10 +188,11 @@ static int load_into(struct conf *cf, const struct conf_source *src, struct tree
 		tree_dump(t->report->f, t->first);
 	if (!t->no_memory)
 		apply_tree(&a, t);
-	if (t->no_memory || a.no_memory || !settle(cf, src, t->report) || !keep_notices(cf, &a)) {
+	if (t->no_memory || a.no_memory || !settle(cf, src, t->report)) {
 		report_error(t->report, NULL, "not enough memory for the configuration");
 		return EX_OSERR;
 	}
+	keep_notices(cf, &a);
 	if (t->report->errors > 0)
 		return t->report->only_modules ? 1 : EX_CONFIG;
 	return 0;

@@ -51,9 +51,7 @@ struct words {
 /* What becomes of a statement that is given. */
 enum honour {
 	HONOURED,
-	ACCEPTED,    /* for Mailutils' sake: it has no effect on POP3 */
-	LATER,       /* checked, and the daemon warns at start that it does nothing yet */
-	LATER_GUARDS /* checked, and the daemon refuses to start: it guards access */
+	ACCEPTED /* for Mailutils' sake: it has no effect on POP3 */
 };
 
 struct statement {
@@ -67,9 +65,8 @@ struct statement {
 	const char *effect; /* of HONOURED rows: FILE::TEST that shows what the statement does */
 	uint64_t min, max;  /* KIND_NUMBER, KIND_TIME, KIND_NUMBERED; max 0: as large as fits */
 	const struct words *words;
-	const char *asks_nothing; /* of LATER rows: a value that changes nothing, as the default does */
-	const char *says;         /* the error for a bad value, where Mailutils has a text of its own */
-	const char *unit;         /* of numbers: "days" */
+	const char *says; /* the error for a bad value, where Mailutils has a text of its own */
+	const char *unit; /* of numbers: "days" */
 };
 
 struct block {
@@ -79,16 +76,13 @@ struct block {
 	size_t given;                 /* of the bool in its parent's struct that says it is there; 0: none */
 	const char *label;            /* what help calls its label; NULL: it has none */
 	const char *help;
-	enum honour honour;
-	const char *module; /* in a chain of which it matters; NULL: always */
 };
 
 /* A module that `auth' knows. */
 struct module {
 	const char *name;
 	bool authorization, authentication; /* which of the two it can do */
-	enum honour honour;
-	const char *alias_of; /* NULL: a name of its own */
+	const char *alias_of;               /* NULL: a name of its own */
 };
 
 extern const struct statement statements[];

@@ -93,10 +93,9 @@ void inetd_let_go(struct master *m)
 static int serve(struct master *m, struct conf *cf)
 {
 	struct why why = {""};
-	int status = notices_tell(cf);
+	int status;
 
-	if (status != EX_OK)
-		return status;
+	notices_tell(cf);
 	/* As Mailutils: that there is none is not the configuration's fault. */
 	if (cf->servers[0].tls_mode != TLS_NO && !cf->servers[0].tls.certificate_file) {
 		tell(LOG_ERR, "server %s: no certificate set", cf->servers[0].label);

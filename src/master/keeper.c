@@ -232,10 +232,8 @@ static int fail_start(struct keeper *k, int status, const char *reason)
 static int keeper_start(struct keeper *k)
 {
 	struct why why = {""};
-	int status = notices_tell(k->new_cf);
 
-	if (status != EX_OK)
-		return status;
+	notices_tell(k->new_cf);
 	umask(007);
 	if (!path_keep(&k->cl.source.config_file, k->config_file) || !path_keep(&k->cl.source.site_file, k->site_file))
 		return fail_start(k, EX_OSERR, "the working directory cannot be found, or its name is too long");

@@ -17,21 +17,16 @@
 
 enum { DESCRIPTORS_BESIDES = 8192 }; /* what a process may need besides its clients: channels to all stores, and more */
 
-/* Statements of the configuration that this version does not honour. Those that guard access cannot be left out. */
-int notices_tell(const struct conf *cf)
+void notices_tell(const struct conf *cf)
 {
 	size_t n;
 	const struct conf_notice *notice = conf_notices(cf, &n);
-	int status = EX_OK;
 
 	for (size_t i = 0; i < n; i++) {
 		char text[512];
 
-		tell(notice[i].refuses ? LOG_ERR : LOG_WARNING, "%s", conf_notice_text(&notice[i], text, sizeof text));
-		if (notice[i].refuses)
-			status = EX_CONFIG;
+		tell(LOG_WARNING, "%s", conf_notice_text(&notice[i], text, sizeof text));
 	}
-	return status;
 }
 
 /* Every client needs a descriptor, and a front may have them all. */

@@ -2,8 +2,8 @@
 #pragma once
 #include "master/master.h"
 
-/* Tells which statements this version does not honour; EX_CONFIG where one of them guards access, else EX_OK. */
-int notices_tell(const struct conf *cf);
+/* Tells which statements may not do what was meant. */
+void notices_tell(const struct conf *cf);
 
 /* Finds the users of the roles, reads certificates, opens the directories, raises limits. EX_OK, or the status to exit with and why. */
 int prepare(struct master *m, struct why *why);

@@ -249,10 +249,11 @@ void reload_start(struct keeper *k)
 		return;
 	}
 	k->new_cf->foreground = k->cf->foreground; /* that is not to be changed any more */
-	if (k->new_cf->mode != MODE_DAEMON)
+	if (k->new_cf->mode != MODE_DAEMON) {
 		reload_failed(k, "it asks for another mode than daemon");
-	else if (notices_tell(k->new_cf) != EX_OK)
-		reload_failed(k, "it asks for what is not honoured yet");
-	else if (reload_begin(k, &why) != OK)
+		return;
+	}
+	notices_tell(k->new_cf);
+	if (reload_begin(k, &why) != OK)
 		reload_failed(k, why.text);
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server import BINARY, Maildir, free_port, modules
+from server import BINARY, Maildir, free_port
 from system import IN_ETC, SystemDaemon, hashed
 from test_auth import try_login
 

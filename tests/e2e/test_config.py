@@ -123,7 +123,7 @@ def test_not_half_configured(daemon):
     assert daemon.run().returncode == 78
 
 
-def test_what_guards_access_and_is_not_there_yet_refuses_to_start(daemon):
+def test_modules_that_nobody_set_up_refuse_to_start(daemon):
     daemon.user()
     daemon.config.write_text(daemon.config_text() + "auth { authorization sql; authentication sql; }\n", encoding="utf-8")
     result = daemon.run()
@@ -131,13 +131,12 @@ def test_what_guards_access_and_is_not_there_yet_refuses_to_start(daemon):
     assert str(daemon.config) + ":" in result.stderr, result.stderr
 
 
-def test_other_statements_warn_with_their_place(daemon):
-    """All that are left belong to modules, here one of the chains that there are where none is configured."""
-    text = daemon.config_text().replace("auth { authorization virtdomain; authentication generic; }", "") + "ldap { debug 1; }\n"
+def test_what_may_not_be_meant_is_told_with_its_place(daemon):
+    text = daemon.config_text() + "acl { deny 192.0.2.1; }\n"
     daemon.config.write_text(text, encoding="utf-8")
-    line = text.split("debug 1")[0].count("\n") + 1
+    line = text.split("deny 192")[0].count("\n") + 1
     result = daemon.run("--config-lint")
-    assert result.returncode == 0 and re.search(rf"{re.escape(str(daemon.config))}:{line}.*ldap.debug", result.stderr), result.stderr
+    assert result.returncode == 0 and f"{daemon.config}:{line}: statement acl allows those" in result.stderr, result.stderr
 
 
 COMMANDS = [

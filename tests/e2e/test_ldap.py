@@ -136,6 +136,15 @@ def test_bind(world):
         assert try_login(world, name, password).startswith(AUTH), (name, password)
 
 
+def test_debug(world):
+    """What the library says is in the log, and passwords are not, whatever bits are on."""
+    before = len(world.log())
+    reload(world, extra=extra(world, "auth-bind yes; debug 65535;"))
+    assert try_login(world, "alice", "secret").startswith(OK)
+    world.wait_log(r"debug: ldap_\w+")
+    assert "secret" not in world.log()[before:] and "readerpw" not in world.log()[before:]
+
+
 def test_cache(world):
     """The directory is asked each time, but where `cache' says so; then, too, a changed password counts at once."""
     def change(password):
