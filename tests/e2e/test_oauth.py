@@ -242,6 +242,16 @@ def test_clients(world):
     assert world.log().count(f' login user="{login}"') - before == 4 + 2
 
 
+def test_many(world):
+    """64 at once, half of them with a token that is none."""
+    reload(world, extra=extra(world, told(world)))
+    token = world.provider.token(world.first)
+    with ThreadPoolExecutor(64) as pool:
+        got = list(pool.map(lambda n: try_token(world, token if n % 2 else f"x{n}"), range(64)))
+    assert all(g.startswith((OK, b"-ERR [IN-USE]") if n % 2 else AUTH) for n, g in enumerate(got)), got
+    assert any(g.startswith(OK) for g in got)
+
+
 def works(world):
     return wait_for(lambda: try_token(world, world.provider.token(world.first)).startswith(OK), START_SECONDS)
 
