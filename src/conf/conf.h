@@ -19,6 +19,8 @@
 
 enum run_mode { MODE_INETD, MODE_DAEMON };
 enum tls_mode { TLS_UNSET, TLS_NO, TLS_ONDEMAND, TLS_REQUIRED, TLS_CONNECTION };
+enum client_certificate { CLIENT_CERT_ASK, CLIENT_CERT_REQUIRE, CLIENT_CERT_NO };
+enum client_name { CLIENT_NAME_EMAIL, CLIENT_NAME_CN };
 enum plaintext_login { PLAINTEXT_YES, PLAINTEXT_TLS, PLAINTEXT_NO };
 
 /* Strings in the order they were given. */
@@ -92,6 +94,9 @@ void conf_gnutls_name(struct buf *out, const char *suite);
 struct conf_tls {
 	bool given; /* the block is there */
 	const char *certificate_file, *key_file, *ca_file;
+	const char *client_ca_file; /* NULL: clients are not asked for certificates */
+	enum client_certificate client_certificate;
+	enum client_name client_name;
 	struct conf_priorities priorities;
 	uint32_t handshake_timeout_s; /* 0: none but login-timeout */
 };

@@ -14,6 +14,9 @@ WORDS(run_modes, "unknown daemon mode", {"inetd", MODE_INETD}, {"interactive", M
 WORDS(tls_modes, "not a valid tls keyword: %s", {"no", TLS_NO}, {"false", TLS_NO}, {"off", TLS_NO}, {"0", TLS_NO},
       {"ondemand", TLS_ONDEMAND}, {"stls", TLS_ONDEMAND}, {"required", TLS_REQUIRED}, {"connection", TLS_CONNECTION},
       {"yes", TLS_CONNECTION}, {"true", TLS_CONNECTION}, {"on", TLS_CONNECTION}, {"1", TLS_CONNECTION});
+WORDS(client_certificates, "invalid argument: %s", {"ask", CLIENT_CERT_ASK}, {"require", CLIENT_CERT_REQUIRE},
+      {"no", CLIENT_CERT_NO});
+WORDS(client_names, "invalid argument: %s", {"email", CLIENT_NAME_EMAIL}, {"cn", CLIENT_NAME_CN});
 WORDS(plaintext_words, "invalid argument: %s", {"yes", PLAINTEXT_YES}, {"tls", PLAINTEXT_TLS}, {"no", PLAINTEXT_NO});
 WORDS(expire_marks, "invalid argument: %s", {"header", EXPIRE_HEADER}, {"index", EXPIRE_INDEX});
 WORDS(quotings, "invalid argument: %s", {"mboxrd", QUOTING_MBOXRD}, {"mboxo", QUOTING_MBOXO}, {"none", QUOTING_NONE});
@@ -199,6 +202,19 @@ const struct statement statements[] = {
 	{"tls", "ssl-ca-file", FIELD(struct conf_tls, ca_file), "file", NULL,
 	 "Authorities in PEM, to complete the chain that is sent.", HONOURED,
 	 "e2e/test_tls.py::test_authorities_complete_the_chain"},
+	{"tls", "client-ca-file", FIELD(struct conf_tls, client_ca_file), "file", NULL,
+	 "Authorities in PEM that clients' certificates are verified with. With them clients are asked for one, and "
+	 "EXTERNAL is "
+	 "offered to those who have one.",
+	 HONOURED, "e2e/test_external.py::test_external"},
+	{"tls", "client-certificate", AS(KIND_WORD, struct conf_tls, client_certificate), "arg", "ask",
+	 "Whether clients must have one: require refuses those without in the handshake.", HONOURED,
+	 "e2e/test_external.py::test_required", .words = &client_certificates},
+	{"tls", "client-name", AS(KIND_WORD, struct conf_tls, client_name), "arg", "email",
+	 "Where a certificate has the user's name: the only rfc822Name among its alternative names (email), or the "
+	 "only common "
+	 "name (cn).",
+	 HONOURED, "e2e/test_external.py::test_common_name", .words = &client_names},
 	{"tls", "ssl-priorities", FIELD(struct conf_tls, priorities), "arg", "NORMAL",
 	 "Versions (1.2 and 1.3), ciphers, key exchanges, groups and signatures, as GnuTLS writes them; what OpenSSL "
 	 "has no equal for is an error.",

@@ -114,7 +114,7 @@ static struct tls_server *tls_open(const struct front *f, size_t i, struct why *
 	for (size_t j = 0; j < i; j++)
 		if (env->certs[j] == env->certs[i])
 			return f->tls[j];
-	return tls_server_new(env->certs[i], &f->conf->servers[i].tls.priorities, env->tickets, why);
+	return tls_server_new(env->certs[i], &f->conf->servers[i].tls, env->tickets, why);
 }
 
 enum err front_tls_open(struct front *f, struct why *why)

@@ -29,11 +29,23 @@ static bool can_bind(const struct session *s)
 	return tls_binding(&s->tls, octets, &exporter).n > 0;
 }
 
+static struct slice certified(const struct session *s, char out[static NAME_MOST])
+{
+	return tls_client_name(&s->tls, s->server->tls.client_name, out);
+}
+
+static bool is_certified(const struct session *s)
+{
+	char name[NAME_MOST];
+
+	return certified(s, name).n > 0;
+}
+
 static bool fits(const struct session *s, enum mechanism m)
 {
 	unsigned traits = mechanisms[m].traits;
 
-	return mechanism_is_configured(m, s->front->conf) && !(traits & MECHANISM_CERTIFIED) &&
+	return mechanism_is_configured(m, s->front->conf) && (!(traits & MECHANISM_CERTIFIED) || is_certified(s)) &&
 	       (!(traits & MECHANISM_TELLS) || stls_passwords_may_come(s)) &&
 	       (!(traits & MECHANISM_BINDS) || can_bind(s));
 }
@@ -91,7 +103,7 @@ static bool decode(struct slice text, struct slice *out)
 static enum next begin(struct session *s, enum mechanism m, bool given, struct slice text)
 {
 	struct sasl_first first = {.mechanism = m, .traits = given ? SASL_HAS_RESPONSE : 0};
-	char binding[BINDING_MOST];
+	char binding[BINDING_MOST], name[NAME_MOST];
 	bool exporter;
 
 	if (peers_auth_comes(s->front)) {
@@ -106,6 +118,8 @@ static enum next begin(struct session *s, enum mechanism m, bool given, struct s
 		first.binding = tls_binding(&s->tls, binding, &exporter);
 		first.traits |= exporter ? SASL_BINDS_EXPORTER : 0;
 	}
+	if (mechanisms[m].traits & MECHANISM_CERTIFIED)
+		first.certified = certified(s, name);
 	login_forget(s);
 	s->login_at = ev_now(s->front->loop);
 	turn_of_auth(s);

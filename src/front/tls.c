@@ -6,8 +6,8 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -145,22 +145,45 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	return k == current && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
-/* A session is resumed only where certificate and priorities are what they were. */
-static bool bind_sessions(SSL_CTX *ctx, const struct conf_priorities *p)
+static bool hash_authorities(EVP_MD_CTX *h, const SSL_CTX *ctx)
 {
-	unsigned char id[EVP_MAX_MD_SIZE + SHA256_DIGEST_LENGTH], digest[SHA256_DIGEST_LENGTH];
-	unsigned n = 0;
+	const STACK_OF(X509_OBJECT) *all = NULL;
+	X509_STORE *store = NULL;
+	bool fine = SSL_CTX_get0_verify_cert_store((SSL_CTX *)ctx, &store) == 1;
 
-	if (X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), id, &n) != 1)
-		return false;
-	SHA256((const unsigned char *)p->text, strlen(p->text), id + n);
-	SHA256(id, n + SHA256_DIGEST_LENGTH, digest);
-	return SSL_CTX_set_session_id_context(ctx, digest, sizeof digest) == 1;
+	all = fine && store ? X509_STORE_get0_objects(store) : NULL;
+	for (int i = 0; fine && all && i < sk_X509_OBJECT_num(all); i++) {
+		X509 *ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+		unsigned char digest[EVP_MAX_MD_SIZE];
+		unsigned n = 0;
+
+		fine = ca && X509_digest(ca, EVP_sha256(), digest, &n) == 1 && EVP_DigestUpdate(h, digest, n) == 1;
+	}
+	return fine;
+}
+
+/* A session is resumed only where certificate, priorities and what is asked of clients are what they were: a ticket says that the client's
+ * certificate was verified. */
+static bool bind_sessions(SSL_CTX *ctx, const struct conf_tls *tls)
+{
+	unsigned char own[EVP_MAX_MD_SIZE], id[EVP_MAX_MD_SIZE];
+	const char *priorities = tls->priorities.text;
+	int mode = SSL_CTX_get_verify_mode(ctx);
+	EVP_MD_CTX *h = EVP_MD_CTX_new();
+	unsigned n = 0;
+	bool fine = h && X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), own, &n) == 1 &&
+		    EVP_DigestInit_ex(h, EVP_sha256(), NULL) == 1 && EVP_DigestUpdate(h, own, n) == 1 &&
+		    EVP_DigestUpdate(h, priorities, strlen(priorities) + 1) == 1 &&
+		    EVP_DigestUpdate(h, &mode, sizeof mode) == 1 && hash_authorities(h, ctx) &&
+		    EVP_DigestFinal_ex(h, id, &n) == 1;
+
+	EVP_MD_CTX_free(h);
+	return fine && SSL_CTX_set_session_id_context(ctx, id, n) == 1;
 }
 
 /* --- a server --- */
 
-static bool server_init(struct tls_server *sv, const struct conf_priorities *p)
+static bool server_init(struct tls_server *sv, const struct conf_tls *tls)
 {
 	SSL_CTX *ctx = sv->ctx;
 
@@ -170,12 +193,12 @@ static bool server_init(struct tls_server *sv, const struct conf_priorities *p)
 	(void)SSL_CTX_set_timeout(ctx, TICKETS_LIFETIME_S);
 	sv->socket = socket_method();
 	sv->ticket_cipher = EVP_CIPHER_fetch(NULL, SN_aes_256_cbc, NULL);
-	return sv->socket && sv->ticket_cipher && bind_sessions(ctx, p) &&
-	       SSL_CTX_set_num_tickets(ctx, p->no_tickets ? 0 : 1) == 1 &&
+	return sv->socket && sv->ticket_cipher && bind_sessions(ctx, tls) &&
+	       SSL_CTX_set_num_tickets(ctx, tls->priorities.no_tickets ? 0 : 1) == 1 &&
 	       SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) == 1;
 }
 
-struct tls_server *tls_server_new(int certificate, const struct conf_priorities *p, const struct tickets *tickets,
+struct tls_server *tls_server_new(int certificate, const struct conf_tls *tls, const struct tickets *tickets,
 				  struct why *why)
 {
 	struct tls_server *sv = calloc(1, sizeof *sv);
@@ -185,8 +208,8 @@ struct tls_server *tls_server_new(int certificate, const struct conf_priorities 
 		return NULL;
 	}
 	sv->tickets = tickets;
-	sv->ctx = certificate_open(certificate, p, why);
-	if (sv->ctx && server_init(sv, p))
+	sv->ctx = certificate_open(certificate, tls, why);
+	if (sv->ctx && server_init(sv, tls))
 		return sv;
 	if (sv->ctx)
 		(void)fail(why, ERR_TEMP, "no memory for TLS");
@@ -357,6 +380,53 @@ struct slice tls_binding(const struct tls *t, char out[static BINDING_MOST], boo
 	else if (t->done && !*exporter && SSL_get_extms_support(t->ssl) == 1)
 		n = first_finished(t->ssl, out, BINDING_MOST);
 	return (struct slice){out, n <= BINDING_MOST ? n : 0};
+}
+
+/* Two names are none: which of them is meant, nobody could tell. */
+static const ASN1_STRING *common_name(const X509 *cert)
+{
+	const X509_NAME *subject = X509_get_subject_name(cert);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
+		return NULL;
+	return X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+}
+
+static const ASN1_STRING *email_name(const GENERAL_NAMES *names)
+{
+	const ASN1_STRING *found = NULL;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		if (name->type == GEN_EMAIL && found)
+			return NULL;
+		if (name->type == GEN_EMAIL)
+			found = name->d.rfc822Name;
+	}
+	return found;
+}
+
+struct slice tls_client_name(const struct tls *t, enum client_name where, char out[static NAME_MOST])
+{
+	const X509 *cert = t->done ? SSL_get0_peer_certificate(t->ssl) : NULL;
+	unsigned char *text = NULL;
+	int n = -1;
+
+	if (!cert || SSL_get_verify_result(t->ssl) != X509_V_OK)
+		return SLICE("");
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	const ASN1_STRING *name = where == CLIENT_NAME_CN ? common_name(cert) : email_name(names);
+
+	if (name)
+		n = ASN1_STRING_to_UTF8(&text, name);
+	if (n > 0 && n <= NAME_MOST)
+		memcpy(out, text, (size_t)n);
+	OPENSSL_free(text);
+	GENERAL_NAMES_free(names);
+	ERR_clear_error();
+	return (struct slice){out, n > 0 && n <= NAME_MOST ? (size_t)n : 0};
 }
 
 const char *tls_version(const struct tls *t)

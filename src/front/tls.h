@@ -25,7 +25,7 @@ enum {
 
 /* What all connections of a server share: made of the certificate that master handed over. */
 struct tls_server;
-struct tls_server *tls_server_new(int certificate, const struct conf_priorities *p, const struct tickets *tickets,
+struct tls_server *tls_server_new(int certificate, const struct conf_tls *tls, const struct tickets *tickets,
 				  struct why *why);
 void tls_server_free(struct tls_server *sv);
 
@@ -70,6 +70,10 @@ void tls_goodbye(struct tls *t);
  * 1.2 "tls-unique" (RFC 5929), where the handshake had an extended master secret (RFC 7627): without it, who stands between could resume
  * a session so that both of his connections have the same name. In `out`; empty: there is none. */
 struct slice tls_binding(const struct tls *t, char out[static BINDING_MOST], bool *exporter);
+
+/* Whom the certificate of the client names, in `out`, where it was verified and names one (tls { client-name }). Empty: nobody. It may hold
+ * any octets. */
+struct slice tls_client_name(const struct tls *t, enum client_name where, char out[static NAME_MOST]);
 
 /* For the log: "TLSv1.3", "TLS_AES_256_GCM_SHA384". Only when established. */
 const char *tls_version(const struct tls *t);

@@ -155,6 +155,39 @@ static enum err use_authorities(SSL_CTX *ctx, struct slice text, struct why *why
 	return OK;
 }
 
+/* A certificate that nobody we know has signed is as good as none: who has one need not know of us. */
+static int on_verified(int is_good, X509_STORE_CTX *ctx)
+{
+	(void)is_good;
+	(void)ctx;
+	return 1;
+}
+
+/* Those who may sign clients' certificates are not those who have signed ours. Clients are told their names, too. */
+static enum err use_client_authorities(SSL_CTX *ctx, struct slice text, enum client_certificate wanted, struct why *why)
+{
+	bool required = wanted == CLIENT_CERT_REQUIRE;
+	X509_STORE *store = X509_STORE_new();
+	BIO *bio = bio_of(text);
+	unsigned n = 0;
+	X509 *ca;
+
+	while (bio && store && (ca = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL))) {
+		n += (unsigned)(X509_STORE_add_cert(store, ca) == 1 && SSL_CTX_add_client_CA(ctx, ca) == 1);
+		X509_free(ca);
+	}
+	BIO_free(bio);
+	bool fine = n > 0 && SSL_CTX_set1_verify_cert_store(ctx, store) == 1;
+
+	X509_STORE_free(store);
+	if (!fine)
+		return fail_ssl(why, "no certificate of an authority for clients in PEM");
+	ERR_clear_error();
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+			   required ? NULL : on_verified);
+	return OK;
+}
+
 static enum err use_priorities(SSL_CTX *ctx, const struct conf_priorities *p, struct why *why)
 {
 	uint64_t options = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF |
@@ -175,10 +208,9 @@ static enum err use_priorities(SSL_CTX *ctx, const struct conf_priorities *p, st
 	return OK;
 }
 
-static enum err fill(SSL_CTX *ctx, const struct slice text[static PEMS], const struct conf_priorities *p,
-		     struct why *why)
+static enum err fill(SSL_CTX *ctx, const struct slice text[static PEMS], const struct conf_tls *tls, struct why *why)
 {
-	enum err err = use_priorities(ctx, p, why);
+	enum err err = use_priorities(ctx, &tls->priorities, why);
 
 	if (err == OK)
 		err = use_chain(ctx, text[PEM_CHAIN], why);
@@ -186,13 +218,15 @@ static enum err fill(SSL_CTX *ctx, const struct slice text[static PEMS], const s
 		err = use_key(ctx, text[PEM_KEY], why);
 	if (err == OK && text[PEM_CA].n > 0)
 		err = use_authorities(ctx, text[PEM_CA], why);
+	if (err == OK && text[PEM_CLIENT_CA].n > 0 && tls->client_certificate != CLIENT_CERT_NO)
+		err = use_client_authorities(ctx, text[PEM_CLIENT_CA], tls->client_certificate, why);
 	/* A fixed chain: none is looked for in each handshake. */
 	(void)SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	return err;
 }
 
-SSL_CTX *certificate_open(int fd, const struct conf_priorities *p, struct why *why)
+SSL_CTX *certificate_open(int fd, const struct conf_tls *tls, struct why *why)
 {
 	struct slice text[PEMS] = {{0}};
 	SSL_CTX *ctx = NULL;
@@ -202,7 +236,7 @@ SSL_CTX *certificate_open(int fd, const struct conf_priorities *p, struct why *w
 
 	if (err == OK) {
 		ctx = SSL_CTX_new(TLS_server_method());
-		err = ctx ? fill(ctx, text, p, why) : fail_ssl(why, "no memory for TLS");
+		err = ctx ? fill(ctx, text, tls, why) : fail_ssl(why, "no memory for TLS");
 	}
 	if (all)
 		explicit_bzero(all, octets);

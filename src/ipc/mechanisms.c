@@ -27,6 +27,14 @@ enum mechanism mechanism_find(struct slice name)
 	return m;
 }
 
+static bool clients_are_asked(const struct conf *cf)
+{
+	for (size_t i = 0; i < cf->nservers; i++)
+		if (cf->servers[i].tls.client_ca_file)
+			return true;
+	return false;
+}
+
 bool mechanism_is_configured(enum mechanism m, const struct conf *cf)
 {
 	bool stored = cf->gsasl.cram_passwd || cf->gsasl.stored_passwords;
@@ -35,6 +43,8 @@ bool mechanism_is_configured(enum mechanism m, const struct conf *cf)
 		return false;
 	if (mechanisms[m].traits & MECHANISM_TOKEN)
 		return cf->oauth.given;
+	if (m == MECHANISM_EXTERNAL)
+		return clients_are_asked(cf);
 	if (m == MECHANISM_ANONYMOUS)
 		return cf->gsasl.anonymous_user;
 	return m != MECHANISM_DIGEST_MD5 || cf->gsasl.digest_md5;

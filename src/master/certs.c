@@ -30,7 +30,9 @@ static bool is_same(const char *a, const char *b)
 static bool is_alike(const struct conf_tls *a, const struct conf_tls *b)
 {
 	return is_same(a->certificate_file, b->certificate_file) && is_same(a->key_file, b->key_file) &&
-	       is_same(a->ca_file, b->ca_file) && is_same(a->priorities.text, b->priorities.text);
+	       is_same(a->ca_file, b->ca_file) && is_same(a->client_ca_file, b->client_ca_file) &&
+	       a->client_certificate == b->client_certificate && a->client_name == b->client_name &&
+	       is_same(a->priorities.text, b->priorities.text);
 }
 
 /* The first server with the same TLS; it may be this one. */
@@ -121,7 +123,14 @@ static bool files_are_set(const struct conf_server *sv)
 	else if (!sv->tls.key_file)
 		tell(LOG_ERR, "%s: no private key set; expected ssl-key-file in section tls",
 		     server_text(sv, server, sizeof server));
-	return sv->tls.certificate_file && sv->tls.key_file;
+	bool asks = sv->tls.client_ca_file || sv->tls.client_certificate != CLIENT_CERT_REQUIRE;
+
+	if (!asks)
+		tell(LOG_ERR,
+		     "%s: client-certificate require, and nothing to verify it with; expected client-ca-file in "
+		     "section tls",
+		     server_text(sv, server, sizeof server));
+	return sv->tls.certificate_file && sv->tls.key_file && asks;
 }
 
 static bool files_read(const struct conf *cf, const struct conf_tls *tls, struct arena *a,
@@ -134,6 +143,7 @@ static bool files_read(const struct conf *cf, const struct conf_tls *tls, struct
 		[PEM_CHAIN] = {tls->certificate_file, cf->tls_file_checks.cert},
 		[PEM_KEY] = {tls->key_file, cf->tls_file_checks.key},
 		[PEM_CA] = {tls->ca_file, cf->tls_file_checks.ca},
+		[PEM_CLIENT_CA] = {tls->client_ca_file, cf->tls_file_checks.ca},
 	};
 	bool fine = true;
 
@@ -163,7 +173,7 @@ static void tell_time(const char *file, const ASN1_TIME *at, const char *what)
 static bool try_out(const struct conf_server *sv, int fd)
 {
 	struct why why = {""};
-	SSL_CTX *ctx = certificate_open(fd, &sv->tls.priorities, &why);
+	SSL_CTX *ctx = certificate_open(fd, &sv->tls, &why);
 	const X509 *cert = ctx ? SSL_CTX_get0_certificate(ctx) : NULL;
 	char server[512];
 

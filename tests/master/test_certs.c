@@ -141,7 +141,7 @@ static void test_files(void **state)
 		if (status == EX_OK) {
 			const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 			struct why why = {""};
-			SSL_CTX *ctx = certificate_open(c.fd[0], &servers[0].tls.priorities, &why);
+			SSL_CTX *ctx = certificate_open(c.fd[0], &servers[0].tls, &why);
 
 			check_row(i, why.text, ctx);
 			check_row(i, text, fcntl(c.fd[0], F_GET_SEALS) == seals);
@@ -189,16 +189,16 @@ static void test_checks(void **state)
 	(void)state;
 	sh("cp server.pem open/chain-a; cp server.key open/key-a; cp ca.pem open/ca-a; cd open;"
 	   "ln -s chain-a chain-link; ln -s key-a key-link; ln -s ca-a ca-link; chmod 600 *-a");
-	for (enum pem p = PEM_CHAIN; p < PEMS; p++)
+	for (enum pem p = PEM_CHAIN; p <= PEM_CA; p++)
 		before[p] = *lists[p];
 	for (size_t i = 0; i < TABLE_ROWS(checks); i++)
-		for (enum pem p = PEM_CHAIN; p < PEMS; p++) {
+		for (enum pem p = PEM_CHAIN; p <= PEM_CA; p++) {
 			static const char *const kinds[PEMS] = {"chain", "key", "ca"};
 			char path[PEMS][32], text[160];
 
 			if (!checks[i].is_owned && geteuid() != 0)
 				continue;
-			for (enum pem k = PEM_CHAIN; k < PEMS; k++) {
+			for (enum pem k = PEM_CHAIN; k <= PEM_CA; k++) {
 				(void)snprintf(path[k], sizeof path[k], "open/%s-%s", kinds[k],
 					       k == p ? checks[i].name : "a");
 				set_mode(path[k], k == p ? checks[i].mode : 0600, k != p || checks[i].is_owned);
@@ -215,7 +215,7 @@ static void test_checks(void **state)
 			(void)snprintf(text, sizeof text, "t: %s: %s\n", path[p], checks[i].said);
 			check_row(i, path[p], strcmp(what_was_said(), text) == 0);
 		}
-	for (enum pem p = PEM_CHAIN; p < PEMS; p++)
+	for (enum pem p = PEM_CHAIN; p <= PEM_CA; p++)
 		*lists[p] = before[p];
 }
 
@@ -257,7 +257,7 @@ static void test_chain(void **state)
 
 		set_server(0, TLS_ONDEMAND, chains[i].cert, "server.key", chains[i].ca);
 		check_row(i, chains[i].cert, certs_load(&c, cf) == EX_OK);
-		SSL_CTX *ctx = certificate_open(c.fd[0], &servers[0].tls.priorities, NULL);
+		SSL_CTX *ctx = certificate_open(c.fd[0], &servers[0].tls, NULL);
 
 		check_row(i, chains[i].cert, ctx && SSL_CTX_get0_chain_certs(ctx, &sent) == 1);
 		check_row(i, chains[i].cert, (sent ? sk_X509_num(sent) : 0) == chains[i].sent);
@@ -276,9 +276,9 @@ static void test_broken_memory(void **state)
 		{0, {0}},
 		{8, {0}},
 		{sizeof(uint32_t) * PEMS, {0}},
-		{sizeof(uint32_t) * PEMS, {1, 0, 0}},
-		{sizeof(uint32_t) * (PEMS + 1), {4, UINT32_MAX, 2, 0}},
-		{sizeof(uint32_t) * (PEMS + 1), {2, 2, 0, 0}},
+		{sizeof(uint32_t) * PEMS, {1, 0, 0, 0}},
+		{sizeof(uint32_t) * (PEMS + 1), {4, UINT32_MAX, 2, 0, 0}},
+		{sizeof(uint32_t) * (PEMS + 1), {2, 2, 0, 0, 0}},
 	};
 
 	(void)state;
@@ -287,7 +287,7 @@ static void test_broken_memory(void **state)
 		struct why why = {""};
 
 		check(fd >= 0 && write(fd, broken[i].octets, broken[i].n) == (ssize_t)broken[i].n);
-		check_row(i, why.text, !certificate_open(fd, &cf->tls.priorities, &why) && why.text[0]);
+		check_row(i, why.text, !certificate_open(fd, &cf->tls, &why) && why.text[0]);
 		close(fd);
 	}
 }
