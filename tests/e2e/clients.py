@@ -59,12 +59,12 @@ def curl(where, user, directory, *more):
     return call("curl", *common, *[url + n for n in numbers], *deletions)
 
 
-def fetchmail(where, user, directory, proto="pop3"):
+def fetchmail(where, user, directory, proto="pop3", auth="password"):
     mbox = directory / "mbox"
     tls = {"": 'sslproto ""', "stls": 'sslproto "TLS1.2+"', "implicit": "ssl"}[where.tls]
     verify = f' sslcertck sslcertfile "{where.ca}" sslcommonname "localhost"' if where.tls else ""
     rc = secret_file(directory / "fetchmailrc",
-                     f'poll 127.0.0.1 protocol {proto} port {where.port} auth password username "{user.login}" '
+                     f'poll 127.0.0.1 protocol {proto} port {where.port} auth {auth} username "{user.login}" '
                      f'password "{user.password}" {tls}{verify} {"keep" if where.keep else "nokeep fetchall"}\nmda "/bin/cat >> {mbox}"\n')
     mbox.write_bytes(b"")
     call("fetchmail", "-f", rc, "-i", str(directory / "ids"), "--nodetach", "--nosyslog", "-N", "--pidfile",

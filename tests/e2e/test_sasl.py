@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from clients import call
+from clients import Where, call, fetchmail
 from pop3 import Gone
-from sasl import BAD, MESSAGE, OPENED, b64, gsasl, offered, plain, scram_challenge, secrets, verifier
+from sasl import BAD, MESSAGE, OPENED, Scrammed, b64, gsasl, offered, plain, scram_challenge, secrets, verifier
 from test_inetd import Inetd
 
 
@@ -117,7 +117,9 @@ def test_inetd(world):
 def test_clients(world):
     """Programs that others wrote, each with the mechanisms that it knows."""
     user = world.first
-    path = secrets(world, {user.login: user.password})
+    other = world.user()  # whose secret is not the password of the chain
+    other.deliver(MESSAGE)
+    path = secrets(world, {user.login: user.password, other.login: "stored"})
     world.start(extra=world.extra + f'gsasl {{ cram-passwd "{path}"; digest-md5 yes; }}')
     url = f"pop3://127.0.0.1:{world.port}/1"
     for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5"):
@@ -134,6 +136,7 @@ def test_clients(world):
              "--tls=off", "--keep=on", f"--uidls-file={fetched}.uidls", f"--delivery=maildir,{fetched}", env={**os.environ, "HOME": str(world.top)})
         assert len(list((fetched / "new").iterdir())) == 1, mechanism
     assert len(re.findall(f' login user="{user.login}"', world.log())) >= 8 + 6
+    assert b"Subject: a" in fetchmail(Where(world.port), Scrammed(other.login, "stored"), world.top, auth="cram-md5")
 
 
 def test_login_timeout(world):

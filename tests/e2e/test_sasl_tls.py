@@ -7,7 +7,8 @@ import ssl
 
 import pytest
 
-from sasl import BAD, MESSAGE, OPENED, GnuTls, b64, gsasl, offered, secrets
+from clients import Where, mpop
+from sasl import BAD, MESSAGE, OPENED, GnuTls, Scrammed, b64, gsasl, offered, secrets
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 PLUS = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"]
@@ -105,3 +106,15 @@ def test_names_of_connections(world):
             assert c.cmd("AUTH SCRAM-SHA-1-PLUS") == b"-ERR Mechanism is not available here"
             assert scram(c, "sha256", "y", world.first.login, "stored").startswith(OPENED)
             c.quit()
+
+
+@pytest.mark.parametrize("way", ["stls", "implicit"])
+def test_mpop(world, way):
+    """It knows SCRAM, and nothing of channel binding: it is not one that was misled."""
+    world.restart(server="tls-mode connection;" if way == "implicit" else "", wait=False)
+    world.wait_log("(?s)started.*started")
+    for mechanism in ("scram-sha-256", "scram-sha-1"):
+        where = Where(world.port, tls=way, ca=world.cert.chain, keep=True)
+        place = world.top / f"{way}-{mechanism}"
+        place.mkdir()
+        assert b"Subject: a" in mpop(where, Scrammed(world.first.login, "stored"), place, auth=mechanism)
