@@ -100,7 +100,8 @@ static void wipe(struct sasl_secret *out)
 /* The first line that is one decides what all others without a secret look like. */
 static void settings_make_up(const struct sasl_secrets *s, enum mechanism m, struct scram_verifier *v)
 {
-	int fd = s->dirfd >= 0 ? openat(s->dirfd, s->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+	int fd =
+		s->name && s->dirfd >= 0 ? openat(s->dirfd, s->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 	char text[FIRST_OCTETS];
 	ssize_t n = fd >= 0 ? pread(fd, text, sizeof text, 0) : 0;
 	struct slice rest = {text, n > 0 ? (size_t)n : 0}, line, name;
