@@ -102,6 +102,7 @@ static enum err on_counts(struct chan *c, struct msg *m, struct why *why)
 	(void)m;
 	(void)why;
 	counts_tell_cache(&a->cache);
+	counts_tell_penalties(&a->penalties);
 	return OK;
 }
 

@@ -20,3 +20,20 @@ void counts_tell_cache(const struct cache *c)
 	event_u64(&e, "displaced", cache_count(c, CACHE_DISPLACED));
 	event_log(&e, LOG_INFO);
 }
+
+void counts_tell_penalties(const struct penalties *p)
+{
+	static const char *const names[PENALTY_STATS] = {
+		[PENALTY_STAT_FAILURES] = "failures", [PENALTY_STAT_REPEATED] = "repeated",
+		[PENALTY_STAT_DELAYED] = "delayed",   [PENALTY_STAT_REFUSED] = "refused",
+		[PENALTY_STAT_LOCKOUTS] = "lockouts", [PENALTY_STAT_LOCKED] = "locked",
+	};
+	struct event e;
+
+	if (!p->head)
+		return;
+	event_new(&e, "auth-penalties");
+	for (unsigned i = 0; i < PENALTY_STATS; i++)
+		event_u64(&e, names[i], penalties_stat(p, (enum penalty_stat)i));
+	event_log(&e, LOG_INFO);
+}

@@ -238,6 +238,8 @@ def test_popctl(either):
     guess(either, user.login, 1, first=FREE, source="127.0.0.3")
     assert attempt(either, user.login, user.password) == LOCKED
     assert re.findall(r"(\d+)$", popctl(*mine), re.M) == [str(either.process.pid), "5", "4", "0", "0", "1", "1"]
+    either.process.send_signal(signal.SIGUSR1)
+    either.wait_log("auth-penalties failures=5 repeated=4 delayed=0 refused=0 lockouts=1 locked=1\n")
     shown = popctl(*mine, "--user", user.login, "--address", "127.0.0.2")
     assert re.search(f"user {user.login}: 5 wrong passwords count, locked out for 86[34]\\d\\d seconds more\n", shown), shown
     assert "address 127.0.0.2: 4 wrong passwords count\n" in shown
