@@ -152,7 +152,7 @@ def test_unknown_looks_like_wrong(daemon):
 
 @pytest.mark.parametrize("hash,password", [
     ("x", "x"), ("x", ""), ("*", "*"), ("!", "!"), ("", ""), ("", "x"), ("secret", "secret"), ("*0", "*0"),
-    ("$6$rounds=1000$poplar$", ""), ("{CLEARTEXT}secret", "secret"),
+    ("$6$rounds=1000$poplar$", ""), ("{FOO}secret", "secret"), ("{CLEARTEXT}secret", "{CLEARTEXT}secret"),
 ])
 def test_no_hash_no_login(daemon, hash, password):
     user = daemon.user("bob", hash=hash)
@@ -286,7 +286,7 @@ def test_cache_tells_its_hit_rate(daemon):
     for pid in daemon.pids()[1:]:
         os.kill(pid, signal.SIGUSR1)
     daemon.process.send_signal(signal.SIGUSR1)
-    daemon.wait_log(r"info: auth-cache lookups=4 right=2 wrong=0 hit-percent=50 kept=2 displaced=0$")
+    daemon.wait_log(r"info: auth-cache lookups=4 right=2 wrong=0 hit-percent=50 kept=2 displaced=0\n")
     assert daemon.log().count("auth-cache ") == 1
     assert try_login(daemon, user.login, "secret").startswith(b"+OK")
 
