@@ -13,7 +13,7 @@ from deliverers import Exim, Maildrop, Postfix, Procmail
 from server import Mbox
 from test_mbox import Writer
 
-COUNT = int(os.environ.get("DELIVERIES", "240"))
+COUNT = int(os.environ.get("DELIVERIES", "150"))
 SHARE = {"postfix": 0.6, "procmail": 0.2, "maildrop": 0.1, "exim": 0.1}
 AT_ONCE = 20  # that are handed to Postfix over one connection
 SEED = int(os.environ.get("DELIVERIES_SEED", random.randrange(10**6)))
