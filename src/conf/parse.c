@@ -105,7 +105,7 @@ static void parse_list(struct parser *p, struct value *list, unsigned depth)
 
 	do {
 		*end = parse_value(p, depth + 1);
-		if (p->failed)
+		if (!*end || p->failed)
 			return;
 		end = &(*end)->next;
 		if (!at_punct(p, ','))
