@@ -161,7 +161,7 @@ bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *en
 		return false;
 	f->input = malloc(line_most(env->conf) + READ_OCTETS);
 	f->chunk = malloc(CHUNK_OCTETS);
-	if (!f->input || !f->chunk || !peers_init(&f->peers, env->serial, random.key)) {
+	if (!f->input || !f->chunk || !sids_init(&f->peers.sids, env->serial, random.key)) {
 		free(f->input);
 		free(f->chunk);
 		return false;

@@ -10,122 +10,6 @@
 #include "front/sasl.h"
 #include "front/session.h"
 
-enum { BUCKETS_FIRST = 64 };
-
-bool peers_init(struct peers *p, uint32_t serial, const uint32_t key[4])
-{
-	*p = (struct peers){.serial = serial, .buckets = BUCKETS_FIRST, .key = {key[0], key[1], key[2], key[3]}};
-	p->bucket = calloc(p->buckets, sizeof *p->bucket);
-	return p->bucket;
-}
-
-enum { ROUNDS = 8 };
-
-static uint32_t mix(uint32_t half, unsigned round, const uint32_t key[4])
-{
-	uint64_t h = (half ^ (uint64_t)key[round % 4] << 16 ^ (uint64_t)round << 60) * 0x9E3779B97F4A7C15U;
-
-	return (uint32_t)((h ^ h >> 31) * 0xBF58476D1CE4E5B9U >> 48);
-}
-
-/* A number for a number, none twice, and none to be guessed from others: a Feistel network of 16 bits each way. */
-static uint32_t encrypt(uint32_t x, const uint32_t key[4])
-{
-	uint32_t left = x >> 16, right = x & 0xFFFF;
-
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		uint32_t old = right;
-
-		right = left ^ mix(right, i, key);
-		left = old;
-	}
-	return left << 16 | right;
-}
-
-static uint32_t decrypt(uint32_t x, const uint32_t key[4])
-{
-	uint32_t left = x >> 16, right = x & 0xFFFF;
-
-	for (unsigned i = ROUNDS; i-- > 0;) {
-		uint32_t old = left;
-
-		left = right ^ mix(left, i, key);
-		right = old;
-	}
-	return left << 16 | right;
-}
-
-static struct session **bucket_of(const struct peers *p, uint64_t sid)
-{
-	return &p->bucket[sid & (p->buckets - 1)];
-}
-
-static struct session *sid_find(const struct peers *p, uint64_t sid)
-{
-	struct session *s = *bucket_of(p, sid);
-
-	while (s && s->sid != sid)
-		s = s->sid_next;
-	return s;
-}
-
-static void sid_insert(struct peers *p, struct session *s)
-{
-	struct session **bucket = bucket_of(p, s->sid);
-
-	s->sid_next = *bucket;
-	*bucket = s;
-}
-
-/* Without memory the table stays as it is, and gets slower. */
-static void grow(struct peers *p)
-{
-	struct peers bigger = {.buckets = p->buckets * 2, .bucket = calloc(p->buckets * 2, sizeof *p->bucket)};
-
-	if (!bigger.bucket)
-		return;
-	for (size_t i = 0; i < p->buckets; i++)
-		while (p->bucket[i]) {
-			struct session *s = p->bucket[i];
-
-			p->bucket[i] = s->sid_next;
-			sid_insert(&bigger, s);
-		}
-	free(p->bucket);
-	p->bucket = bigger.bucket;
-	p->buckets = bigger.buckets;
-}
-
-/* A login had this number, at some time: whoever names another one guesses. */
-static bool sid_was_given(const struct peers *p, uint64_t sid)
-{
-	return sid >> 32 == p->serial && (p->all_given || decrypt((uint32_t)sid, p->key) - 1 < p->counter);
-}
-
-/* After 2^32 logins the numbers come again: those in use are skipped, and no other process remembers the old ones. */
-static void sid_give(struct peers *p, struct session *s)
-{
-	if (p->used >= p->buckets)
-		grow(p);
-	do {
-		s->sid = (uint64_t)p->serial << 32 | encrypt(++p->counter, p->key);
-		p->all_given |= p->counter == 0;
-	} while (sid_find(p, s->sid));
-	sid_insert(p, s);
-	p->used++;
-}
-
-static void sid_take(struct peers *p, struct session *s)
-{
-	struct session **at = bucket_of(p, s->sid);
-
-	while (*at != s)
-		at = &(*at)->sid_next;
-	*at = s->sid_next;
-	s->sid = 0;
-	p->used--;
-}
-
 static void leave_peer(struct session *s)
 {
 	if (!s->peer)
@@ -175,7 +59,7 @@ void peers_leave(struct session *s, bool tell)
 		send_over(s->peer, s->sid);
 	leave_peer(s);
 	if (s->sid != 0)
-		sid_take(&s->front->peers, s);
+		sids_take(&s->front->peers.sids, s);
 }
 
 /* Of those that are not about to go. */
@@ -249,7 +133,7 @@ bool peers_login(struct session *s, struct slice password, struct slice stamp)
 		.stamp_len = (uint16_t)stamp.n,
 	};
 
-	sid_give(&s->front->peers, s);
+	sids_give(&s->front->peers.sids, s);
 	m.sid = s->sid;
 	return ask_auth(s, MSG_LOGIN, &(struct chan_out){.payload = &m, .bulk = {s->user, password, stamp}});
 }
@@ -268,7 +152,7 @@ bool peers_sasl_start(struct session *s, const struct sasl_first *first)
 		.certified_len = (uint16_t)first->certified.n,
 	};
 
-	sid_give(&s->front->peers, s);
+	sids_give(&s->front->peers.sids, s);
 	m.sid = s->sid;
 	return ask_auth(s, MSG_SASL_START,
 			&(struct chan_out){.payload = &m, .bulk = {first->binding, first->certified, first->response}});
@@ -286,7 +170,7 @@ bool peers_sasl_step(struct session *s, struct slice octets)
 static struct session *session_of(const struct chan *c, uint64_t sid, enum wait wait)
 {
 	const struct peer *peer = c->owner;
-	struct session *s = sid_find(&peer->front->peers, sid);
+	struct session *s = sids_find(&peer->front->peers.sids, sid);
 
 	if (!s || s->peer != peer || s->wait != wait)
 		return NULL;
@@ -299,9 +183,9 @@ static enum err on_scan(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct msg_scan *scan = m->payload;
 	struct peer *store = c->owner;
-	struct session *s = sid_find(&store->front->peers, scan->sid);
+	struct session *s = sids_find(&store->front->peers.sids, scan->sid);
 
-	if (!sid_was_given(&store->front->peers, scan->sid))
+	if (!sids_was_given(&store->front->peers.sids, scan->sid))
 		return fail(why, ERR_PERM, "a scan listing for a login that there never was");
 	if (!s || s->wait != WAIT_LOGIN) {
 		send_close(store, scan->sid, 0);
@@ -336,12 +220,12 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 		[ERR_LOCKED] = "too many wrong passwords",
 	};
 	const struct msg_deny *deny = m->payload;
-	struct session *s = sid_find(&f->peers, deny->sid);
+	struct session *s = sids_find(&f->peers.sids, deny->sid);
 	struct slice reason = m->bulk;
 
 	if (deny->err == OK || deny->err >= ERR_COUNT)
 		return fail(why, ERR_PERM, "a denial without a reason");
-	if (from && !sid_was_given(&f->peers, deny->sid))
+	if (from && !sids_was_given(&f->peers.sids, deny->sid))
 		return fail(why, ERR_PERM, "a denial of a login that there never was");
 	if (reason.n == 0)
 		reason = slice_str(reasons[deny->err]);
@@ -520,5 +404,5 @@ void peers_done(struct peers *p)
 {
 	list_free(p->auths);
 	list_free(p->stores);
-	free(p->bucket);
+	sids_done(&p->sids);
 }

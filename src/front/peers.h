@@ -1,11 +1,10 @@
 /* front/peers.h - the channels to auth and store, and which session a message is for
  *
- * A login has an id that is never used again: a counter, encrypted, so that a store worker that was taken over by the
- * owner of its mail cannot answer somebody else's login; one that names an id that was never given loses its channel, so nobody
- * guesses twice. A session is on the list of the peer that works for it: of an
- * auth process while it logs in, of its store worker from then on. */
+ * A session is on the list of the peer that works for it: of an auth process while it logs in, of its store worker from
+ * then on. */
 #pragma once
 #include "base/secret.h"
+#include "front/sids.h"
 #include "ipc/chan.h"
 
 struct front;
@@ -21,16 +20,10 @@ struct peer {
 
 struct peers {
 	struct peer *auths, *stores;
-	uint32_t channels;       /* to them */
-	bool wanted;             /* auth processes, where they are started when a client logs in */
-	struct session **bucket; /* sessions by their sid */
-	size_t buckets, used;
-	uint32_t serial, counter, key[4];
-	bool all_given; /* the counter has come round */
+	uint32_t channels; /* to them */
+	bool wanted;       /* auth processes, where they are started when a client logs in */
+	struct sids sids;
 };
-
-/* False: no memory. */
-bool peers_init(struct peers *p, uint32_t serial, const uint32_t key[4]);
 
 /* Closes all channels; no session may be left. */
 void peers_done(struct peers *p);
