@@ -3,16 +3,15 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "conf/acl.h"
 #include "master/backends.h"
 #include "master/child.h"
 #include "master/daemon.h"
+#include "master/ending.h"
 #include "master/external.h"
 #include "master/grant.h"
 #include "master/inetd.h"
@@ -23,32 +22,10 @@ enum {
 	AUTHS = 2,     /* processes of the pool that looks users up */
 	REPLAY_S = 20, /* for journals, before the others are started all the same */
 	START_S = 30,  /* for all roles together to be ready */
-	END_S = 30,    /* for commits under way, and for processes that were told to end */
 	KILL_S = 2,    /* what is killed must be gone by then */
 };
 
-static void stop(struct master *m, int status);
 static void roles_begin(struct master *m);
-
-/* Fronts that run, and those of them that still take clients. */
-static unsigned fronts_count(const struct master *m, bool taking)
-{
-	const struct pool *fronts = &m->pool[ROLE_FRONT];
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < fronts->n; i++)
-		n += child_runs(&fronts->child[i]) && !(taking && fronts->child[i].left);
-	return n;
-}
-
-/* While leaving: a front takes no more clients, or is gone. */
-static void front_left(struct master *m)
-{
-	if (fronts_count(m, true) == 0 && m->keeper_fd >= 0)
-		(void)chan_send(&m->keeper, MSG_LEFT, NULL); /* without a keeper we are at our end anyway */
-	if (fronts_count(m, false) == 0)
-		stop(m, EX_OK);
-}
 
 static void start_failed(struct master *m, int status, const char *reason)
 {
@@ -57,7 +34,7 @@ static void start_failed(struct master *m, int status, const char *reason)
 	tell(LOG_ERR, "%s", reason);
 	if (m->keeper_fd >= 0)
 		(void)chan_send(&m->keeper, MSG_FAILED, &out);
-	stop(m, status);
+	ending_stop(m, status);
 }
 
 /* A worker that was started for its journals has done with them, or ended. */
@@ -93,9 +70,9 @@ static void child_ended(struct child *c, int status)
 			     WIFEXITED(status) && WEXITSTATUS(status) >= EX__BASE ? WEXITSTATUS(status) : EX_SOFTWARE,
 			     why.text);
 	} else if (m->is_inetd && c->role == ROLE_FRONT) {
-		stop(m, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
+		ending_stop(m, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
 	} else if (m->leaving && c->role == ROLE_FRONT) {
-		front_left(m);
+		ending_front_left(m);
 	} else if (c->role != ROLE_STORE && c->role != ROLE_RELAY) {
 		child_start_later(c);
 	}
@@ -178,7 +155,7 @@ static enum err on_left(struct chan *ch, struct msg *msg, struct why *why)
 	if (!c->master->leaving)
 		return fail(why, ERR_PERM, "it leaves, and was not told to");
 	c->left = true;
-	front_left(c->master);
+	ending_front_left(c->master);
 	return OK;
 }
 
@@ -270,63 +247,6 @@ static void started(struct master *m)
 	(void)chan_send(&m->keeper, MSG_READY, NULL); /* if it fails, the loop hears of it */
 }
 
-static void kill_all(struct master *m, int sig)
-{
-	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
-		for (unsigned i = 0; i < m->pool[r].n; i++)
-			if (child_runs(&m->pool[r].child[i]))
-				(void)kill(m->pool[r].child[i].pid, sig);
-}
-
-static void patience_set(struct master *m, double seconds)
-{
-	ev_timer_stop(m->loop, &m->patience);
-	ev_timer_set(&m->patience, seconds, 0.);
-	ev_timer_start(m->loop, &m->patience);
-}
-
-/* Children see their channel close, and end by themselves; on_patience sees to those that do not. */
-static void stop(struct master *m, int status)
-{
-	if (m->stopping)
-		return;
-	m->stopping = true;
-	m->status = status;
-	listeners_let_go(&m->listeners);
-	spares_close(m);
-	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
-		for (unsigned i = 0; i < m->pool[r].n; i++)
-			if (child_runs(&m->pool[r].child[i]))
-				child_let_go(&m->pool[r].child[i]);
-	patience_set(m, END_S);
-	externals_stop(m);
-}
-
-/* No more clients; the roles end behind the last one that may stay. Fewer may, when it comes again. */
-static void leave(struct master *m, enum leave stay)
-{
-	const struct pool *fronts = &m->pool[ROLE_FRONT];
-	struct msg_leave message = {.stay = stay};
-	struct chan_out out = {.payload = &message};
-
-	if (m->stopping || (m->leaving && stay <= m->stay))
-		return;
-	if (m->starting) {
-		stop(m, EX_TEMPFAIL);
-		return;
-	}
-	m->leaving = true;
-	m->stay = stay;
-	spares_close(m);
-	listeners_let_go(&m->listeners);
-	for (unsigned i = 0; i < fronts->n; i++)
-		if (child_runs(&fronts->child[i]))
-			(void)chan_send(&fronts->child[i].chan, MSG_LEAVE, &out); /* one that ends leaves too */
-	if (stay != LEAVE_CLIENTS)
-		patience_set(m, stay == LEAVE_SESSIONS ? (double)m->cf->shutdown_timeout.n : END_S);
-	front_left(m);
-}
-
 static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct master *m = w->data;
@@ -346,11 +266,11 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 	}
 	if (m->leaving && m->stay == LEAVE_SESSIONS) {
 		log_line(LOG_WARNING, "clients are still logged in after shutdown-timeout: ending their sessions");
-		leave(m, LEAVE_COMMITS);
+		ending_leave(m, LEAVE_COMMITS);
 		return;
 	}
 	log_line(LOG_WARNING, "%u processes do not end: killing them", m->running + m->externals.running);
-	kill_all(m, SIGKILL);
+	ending_kill(m, SIGKILL);
 	externals_kill(m);
 	ev_timer_set(w, KILL_S, 0.);
 	ev_timer_start(loop, w);
@@ -364,7 +284,7 @@ static enum err on_leave(struct chan *ch, struct msg *msg, struct why *why)
 
 	if (message->stay >= LEAVE_COUNT)
 		return fail(why, ERR_PERM, "nobody knows who may stay");
-	leave(ch->owner, (enum leave)message->stay);
+	ending_leave(ch->owner, (enum leave)message->stay);
 	return OK;
 }
 
@@ -387,7 +307,7 @@ static void on_keeper_closed(struct chan *ch, const char *reason)
 	if (reason)
 		log_line(LOG_ERR, "channel to the keeper: %s", reason);
 	chan_done(ch);
-	leave(ch->owner, LEAVE_COMMITS);
+	ending_leave(ch->owner, LEAVE_COMMITS);
 }
 
 static const struct chan_ops keeper_ops = {.on = {[MSG_LEAVE] = on_leave, [MSG_COUNTS] = on_counts},
@@ -401,11 +321,11 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
 	(void)loop;
 	(void)revents;
 	if (!m->leaving)
-		leave(m, LEAVE_SESSIONS);
+		ending_leave(m, LEAVE_SESSIONS);
 	else if (m->stay < LEAVE_COMMITS)
-		leave(m, LEAVE_COMMITS);
+		ending_leave(m, LEAVE_COMMITS);
 	else
-		kill_all(m, SIGKILL);
+		ending_kill(m, SIGKILL);
 }
 
 static void watch(struct master *m)
