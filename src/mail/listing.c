@@ -60,6 +60,14 @@ uint32_t listing_crc(uint32_t crc, struct slice octets)
 
 #define POLYNOMIAL 0x82F63B78U /* bits reversed, as the checksum itself: 1 << 31 is x^0 */
 
+/* x times `a`, and what four bits that go out at x^31 come to at the other end. */
+static uint32_t times_x(uint32_t a)
+{
+	return a >> 1 ^ (POLYNOMIAL & -(a & 1));
+}
+
+static uint32_t outgoing[16];
+
 /* Four bits of `a` at a time, the lowest first: what is there already moves on by x^4 each time. */
 static uint32_t multiply(uint32_t a, uint32_t b)
 {
@@ -67,42 +75,42 @@ static uint32_t multiply(uint32_t a, uint32_t b)
 	uint32_t product = 0;
 
 	for (unsigned i = 4; i > 0; i /= 2)
-		times[i] = times[2 * i] >> 1 ^ (POLYNOMIAL & -(times[2 * i] & 1));
+		times[i] = times_x(times[2 * i]);
 	for (unsigned i = 2; i < 16; i *= 2)
 		for (unsigned k = 1; k < i; k++)
 			times[i + k] = times[i] ^ times[k];
-	for (unsigned shift = 0; shift < 32; shift += 4) {
-		for (unsigned k = 0; k < 4; k++)
-			product = product >> 1 ^ (POLYNOMIAL & -(product & 1));
-		product ^= times[a >> shift & 15];
-	}
+	for (unsigned shift = 0; shift < 32; shift += 4)
+		product = product >> 4 ^ outgoing[product & 15] ^ times[a >> shift & 15];
 	return product;
 }
 
-/* [k][d]: x^(8 * d * 16^k) */
-static uint32_t (*powers(void))[16]
-{
-	static uint32_t power[16][16];
+enum { DIGITS = sizeof(uint64_t), DIGIT = 256 };
 
-	if (power[0][0] != 0)
-		return power;
+/* [d]: x^(8 * d * 256^k). Most messages have a length of two digits, so only some of these are ever made. */
+static const uint32_t *powers(size_t k)
+{
+	static uint32_t power[DIGITS][DIGIT];
 	uint32_t step = 1U << (31 - 8);
 
-	for (size_t k = 0; k < 16; k++) {
-		power[k][0] = 1U << 31;
-		for (size_t d = 1; d < 16; d++)
-			power[k][d] = multiply(power[k][d - 1], step);
-		step = multiply(power[k][15], step);
+	if (power[k][0] != 0)
+		return power[k];
+	for (uint32_t bits = 1; bits < 16; bits++)
+		outgoing[bits] = times_x(times_x(times_x(times_x(bits))));
+	if (k > 0) {
+		const uint32_t *before = powers(k - 1);
+
+		step = multiply(before[DIGIT - 1], before[1]);
 	}
-	return power;
+	power[k][0] = 1U << 31;
+	for (size_t d = 1; d < DIGIT; d++)
+		power[k][d] = multiply(power[k][d - 1], step);
+	return power[k];
 }
 
 uint32_t listing_crc_join(uint32_t a, uint32_t b, uint64_t b_octets)
 {
-	uint32_t(*power)[16] = powers();
-
-	for (size_t k = 0; b_octets != 0; k++, b_octets >>= 4)
-		if (b_octets & 15)
-			a = multiply(power[k][b_octets & 15], a);
+	for (size_t k = 0; b_octets != 0; k++, b_octets /= DIGIT)
+		if (b_octets % DIGIT != 0)
+			a = multiply(powers(k)[b_octets % DIGIT], a);
 	return a ^ b;
 }

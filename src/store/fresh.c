@@ -7,9 +7,19 @@
 
 enum { LINES = 32 * 1024, LINE_OCTETS = 64, LINE_WORDS = 8, PROBES = 4 };
 
+static uint64_t *line_of(const struct fresh *f, uint64_t hash)
+{
+	return f->bits + (hash * 0x9E3779B97F4A7C15u >> 32) % LINES * LINE_WORDS;
+}
+
+void fresh_soon(const struct fresh *f, uint64_t hash)
+{
+	if (f->bits)
+		__builtin_prefetch(line_of(f, hash), 1);
+}
+
 bool fresh_is(struct fresh *f, uint64_t hash)
 {
-	uint64_t mixed = hash * 0x9E3779B97F4A7C15u;
 	bool is = false;
 
 	if (!f->bits) {
@@ -18,7 +28,7 @@ bool fresh_is(struct fresh *f, uint64_t hash)
 			return false;
 		memset(f->bits, 0, (size_t)LINES * LINE_OCTETS);
 	}
-	uint64_t *line = f->bits + (mixed >> 32) % LINES * LINE_WORDS;
+	uint64_t *line = line_of(f, hash);
 
 	for (unsigned i = 0; i < PROBES; i++, hash >>= 9) {
 		uint64_t *word = &line[hash >> 6 & (LINE_WORDS - 1)], bit = UINT64_C(1) << (hash & 63);

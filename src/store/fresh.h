@@ -10,6 +10,9 @@ struct fresh {
 	uint64_t *bits; /* owned; begins as NULL */
 };
 
+/* Begins to bring what fresh_is will look at for this hash, so that it need not wait for memory. */
+void fresh_soon(const struct fresh *f, uint64_t hash);
+
 /* Notes a hash. True: it was not there. False: it may have been, or there is no memory. */
 bool fresh_is(struct fresh *f, uint64_t hash);
 

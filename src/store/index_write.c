@@ -11,7 +11,6 @@
 #include "store/uidl.h"
 
 enum {
-	BLOCKS_SHED = 4,
 	BLOCKS_SMALL = 64, /* so many of less than INDEX_BLOCK_MOST: it is written anew, with larger ones */
 };
 
@@ -19,19 +18,19 @@ enum {
 static bool write_run(struct index *ix, const struct scan *s, uint32_t k, uint32_t n)
 {
 	static struct listing_rec rec[INDEX_BLOCK_MOST];
+	static struct scan_entry found[INDEX_BLOCK_MOST];
 	static struct index_entry entry[INDEX_BLOCK_MOST];
-	static char names[INDEX_BLOCK_MOST * INDEX_ROOM_MOST];
+	static char names[INDEX_BLOCK_MOST * INDEX_ROOM_MOST], texts[INDEX_BLOCK_MOST * NAME_OCTETS];
 	uint32_t at = ix->count;
 
+	if (!scan_copy(s, k, n, rec, found, texts))
+		return false;
 	for (uint32_t i = 0; i < n; i++) {
-		const struct scan_entry *e = &s->entry[k + i];
-		struct slice name = scan_name(s, k + i);
+		const struct scan_entry *e = &found[i];
 		char *to = names + (size_t)i * ix->room;
 
-		if (name.n > 0)
-			memcpy(to, name.p, name.n);
-		memset(to + name.n, 0, ix->room - name.n);
-		rec[i] = s->rec[k + i];
+		memcpy(to, texts + (e->name_at - found[0].name_at), e->name_len);
+		memset(to + e->name_len, 0, ix->room - e->name_len);
 		uint32_t stamp = rec[i].stamp, flags = rec[i].flags;
 
 		rec[i].stamp = 0;
@@ -60,8 +59,6 @@ static bool write_messages(struct index *ix, const struct store_driver *driver, 
 		n = n < s->count - k ? n : s->count - k;
 		if (!write_run(ix, s, k, n))
 			return false;
-		if (k / INDEX_BLOCK_MOST % BLOCKS_SHED == BLOCKS_SHED - 1)
-			room_shed_all();
 	}
 	index_head_begin(&h, driver);
 	h.count = ix->count;

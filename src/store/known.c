@@ -42,6 +42,7 @@ bool known_init(struct known *k, const struct scan *known, struct scan *now)
 		known_where(&k->where)[i] = KNOWN_NONE;
 		room_pass(i);
 	}
+	scan_collect(now);
 	return true;
 }
 
@@ -84,11 +85,10 @@ enum err known_take(struct known *k, uint32_t which, const struct scan_entry *e,
 /* A filter is worth its memory in large mailboxes. */
 enum { FRESH_FROM = 4096 };
 
-/* The identity of a message that is to be added. */
-static void see_if_alike(struct known *k, uint64_t id)
+/* The identity of message n, which has just been added. */
+static void see_if_alike(struct known *k, uint32_t n, uint64_t id)
 {
-	uint32_t n = k->now->count;
-
+	k->alike = n == FRESH_FROM && !scan_ready(k->now);
 	for (uint32_t i = 0; i < n && n == FRESH_FROM; i++)
 		k->alike |= !fresh_is(&k->fresh, k->now->entry[i].id);
 	if (n >= FRESH_FROM)
@@ -100,6 +100,7 @@ enum err known_add(struct known *k, const struct digest *m, int64_t at, struct s
 	const struct scan_entry e = {.id = m->id, .at = at};
 	struct listing_rec r = m->rec;
 
+	fresh_soon(&k->fresh, m->id);
 	uidl_set(&r, slice_str(m->digits));
 	if (m->xuidl[0]) {
 		struct known_ask *ask = room_row(&k->asks, k->asked, sizeof *ask);
@@ -112,11 +113,13 @@ enum err known_add(struct known *k, const struct digest *m, int64_t at, struct s
 	}
 	k->read++;
 	k->alike |= m->xuidl[0] != '\0';
-	if (!k->alike)
-		see_if_alike(k, m->id);
-	if (k->known->count == 0)
-		return scan_add(k->now, &r, &e, name, why);
-	return add(k, (struct known_fate){KNOWN_NONE, 0}, &r, &e, name, why);
+	uint32_t n = k->now->count;
+	enum err err = k->known->count == 0 ? scan_add(k->now, &r, &e, name, why)
+					    : add(k, (struct known_fate){KNOWN_NONE, 0}, &r, &e, name, why);
+
+	if (err == OK && !k->alike)
+		see_if_alike(k, n, m->id);
+	return err;
 }
 
 /* ---- which is which: part by part ---- */
@@ -262,6 +265,8 @@ static bool make_fates(struct known *k)
 
 enum err known_end(struct known *k, known_right *right, void *arg, struct why *why)
 {
+	if (!scan_ready(k->now))
+		return no_memory(why);
 	if (k->read == 0 || (!k->alike && k->now->count > FRESH_FROM))
 		return OK;
 	return make_fates(k) && match_all(k) && name_all(k, right, arg) ? OK : no_memory(why);

@@ -129,11 +129,18 @@ static bool is_used(const struct merge *m, const struct group *g, const struct l
 	return false;
 }
 
+static enum err no_memory(struct why *why)
+{
+	return fail(why, ERR_TEMP, "compute a unique-id: no memory");
+}
+
 /* The UIDL of a file that was read now. One that was only copied to another place keeps its own. */
 static enum err choose_uidl(const struct merge *m, const struct group *g, struct listing_rec *r)
 {
 	struct slice stable = maildir_list_stable(m->list, g->f);
 
+	if (g->first < m->now->count && !scan_ready(m->now))
+		return no_memory(m->why);
 	for (uint32_t k = g->known; k < g->known_end; k++) {
 		const struct listing_rec *old = &m->known->rec[k];
 
@@ -153,7 +160,7 @@ static enum err choose_uidl(const struct merge *m, const struct group *g, struct
 		made = uidl_distinct(r, stable, copy);
 		r->flags |= UIDL_SPECIAL;
 	}
-	return made ? OK : fail(m->why, ERR_TEMP, "compute a unique-id: no memory");
+	return made ? OK : no_memory(m->why);
 }
 
 static enum err add_new(struct merge *m, const struct group *g, const struct found *f)
@@ -279,9 +286,12 @@ enum err maildir_scan(const struct maildrop *md, const struct scan *known, struc
 				  .parsed = UINT32_MAX,
 				  .why = why};
 
+		scan_collect(now);
 		err = maildir_list_read(&list, md->fd, why);
 		if (err == OK)
 			err = merge_all(&m);
+		if (err == OK && !scan_ready(now))
+			err = no_memory(why);
 		settled = !m.vanished && ((list.quiet && !m.missing) || (pass > 0 && list.fingerprint == fingerprint));
 		fingerprint = list.fingerprint;
 		memcpy(now->stamp, list.stamp, sizeof list.stamp);

@@ -109,6 +109,12 @@ LANES_FUNCTION static size_t find_start(const char *p, size_t i, size_t end)
 		if (lanes_any(&any))
 			break;
 	}
+	for (; end - i >= LANES; i += LANES) { /* where in the block */
+		lanes is = (*LANES_AT(p + i) == 'F') & (*LANES_AT(p + i - 1) == '\n');
+
+		if (lanes_any(&is))
+			break;
+	}
 	while (i < end && (p[i] != 'F' || p[i - 1] != '\n' || (p[i - 2] != '\n' && p[i - 2] != '\r')))
 		i++;
 	return i;

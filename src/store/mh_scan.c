@@ -196,6 +196,7 @@ static enum err carry(const struct pass *p, struct scan *carried, struct why *wh
 	enum err err = OK;
 
 	*carried = *p->now;
+	carried->collected = false;
 	*p->now = (struct scan){0};
 	for (uint32_t k = 0; k < p->known->count && err == OK; k++)
 		if (known_where(&p->which.where)[k] == KNOWN_NONE)

@@ -14,10 +14,12 @@ struct room_large {
 	bool reserved; /* its octets are really there: a write into a hole of a full disk would be fatal */
 	char *p;
 	size_t cap;
+	char *tail; /* what was appended, and is not written yet: tail_n octets from tail_at on */
+	size_t tail_at, tail_n;
 	struct room_large *next;
 };
 
-enum { ROWS_FIRST = 64, PASS_SHED = 4096 };
+enum { ROWS_FIRST = 64, PASS_SHED = 4096, TAIL = 64 * 1024 };
 
 static int tmp_dir = -1;
 static uint32_t rows_most = ROOM_ROWS;
@@ -61,6 +63,7 @@ static void large_free(struct room_large *l)
 		*at = l->next;
 	munmap(l->p, l->cap);
 	close(l->fd);
+	free(l->tail);
 	free(l);
 }
 
@@ -87,7 +90,7 @@ static struct room_large *large_new(size_t cap)
 
 static bool move(struct room *r, size_t cap)
 {
-	struct room_large *l = large_new(cap);
+	struct room_large *l = room_flush(r) ? large_new(cap) : NULL;
 
 	if (!l)
 		return false;
@@ -145,6 +148,73 @@ void *room_row(struct room *r, size_t n, size_t size)
 	if (need > r->cap && !room_grow(r, need + need / 4 + ROWS_FIRST * size))
 		return NULL;
 	return r->p + n * size;
+}
+
+static bool write_at(int fd, const char *p, size_t n, size_t at)
+{
+	while (n > 0) {
+		ssize_t done = pwrite(fd, p, n, (off_t)at);
+
+		if (done <= 0)
+			return false;
+		p += done;
+		n -= (size_t)done;
+		at += (size_t)done;
+	}
+	return true;
+}
+
+bool room_flush(struct room *r)
+{
+	struct room_large *l = r->large;
+
+	if (!l || l->tail_n == 0)
+		return true;
+	bool done = write_at(l->fd, l->tail, l->tail_n, l->tail_at);
+
+	l->tail_n = done ? 0 : l->tail_n;
+	return done;
+}
+
+bool room_append(struct room *r, size_t at, const void *p, size_t n)
+{
+	struct room_large *l = r->large;
+
+	if (n == 0)
+		return true;
+	if (!l) {
+		memcpy(r->p + at, p, n);
+		return true;
+	}
+	if ((at != l->tail_at + l->tail_n || l->tail_n + n > TAIL) && !room_flush(r))
+		return false;
+	if (!l->tail)
+		l->tail = malloc(TAIL);
+	if (!l->tail || n > TAIL)
+		return write_at(l->fd, p, n, at);
+	if (l->tail_n == 0)
+		l->tail_at = at;
+	memcpy(l->tail + l->tail_n, p, n);
+	l->tail_n += n;
+	return true;
+}
+
+bool room_read(const struct room *r, size_t at, void *p, size_t n)
+{
+	char *to = p;
+
+	if (n > 0 && !r->large)
+		memcpy(p, r->p + at, n);
+	while (n > 0 && r->large) {
+		ssize_t got = pread(r->large->fd, to, n, (off_t)at);
+
+		if (got <= 0)
+			return false;
+		to += got;
+		n -= (size_t)got;
+		at += (size_t)got;
+	}
+	return true;
 }
 
 void room_ready(const struct room *r, size_t at, size_t n)

@@ -25,6 +25,14 @@ bool room_grow(struct room *r, size_t cap);
 /* Row n of those of `size` octets, with room for it: what is new of the room has any contents. NULL: no memory. */
 void *room_row(struct room *r, size_t n, size_t size);
 
+/* Writes `n` octets at `at`, which is within the room, where the last one ended. Those of a large room are collected and written to its file: a page that is
+ * only written costs less than one that is mapped for it. What was appended is at r->p only behind room_flush. False: it cannot be written. */
+bool room_append(struct room *r, size_t at, const void *p, size_t n);
+bool room_flush(struct room *r);
+
+/* Copies octets that are in the room, without mapping a page. False: they cannot be read. */
+bool room_read(const struct room *r, size_t at, void *p, size_t n);
+
 /* Octets [at, at + n), or those of them that there are, are about to be written one after the other: in a large room they are mapped at once,
  * which is cheaper than a page fault for each page. */
 void room_ready(const struct room *r, size_t at, size_t n);

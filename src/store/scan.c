@@ -6,7 +6,7 @@
 #include "store/stamp.h"
 #include "store/uidl.h"
 
-enum { CAP_FIRST = 64, CAP_MUCH = 16 * 1024, NAMES_FIRST = 4096, NAMES_MUCH = 1024 * 1024, SHED_EACH = 4096 };
+enum { CAP_FIRST = 64, CAP_MUCH = 16 * 1024, NAMES_FIRST = 4096, NAMES_MUCH = 1024 * 1024 };
 
 /* Twice as much, or a quarter more of much; 0: it cannot be. */
 static uint32_t more(uint32_t cap, uint32_t first, uint32_t much)
@@ -16,11 +16,26 @@ static uint32_t more(uint32_t cap, uint32_t first, uint32_t much)
 	return bigger > cap ? bigger : 0;
 }
 
-/* What the next messages will be written to. */
-static void make_ready(const struct scan *s)
+/* Rooms move when they grow. */
+static void point(struct scan *s)
 {
-	room_ready(&s->room[SCAN_RECS], s->count * sizeof *s->rec, SHED_EACH * sizeof *s->rec);
-	room_ready(&s->room[SCAN_ENTRIES], s->count * sizeof *s->entry, SHED_EACH * sizeof *s->entry);
+	s->rec = (void *)s->room[SCAN_RECS].p;
+	s->entry = (void *)s->room[SCAN_ENTRIES].p;
+	s->names = s->room[SCAN_NAMES].p;
+}
+
+void scan_collect(struct scan *s)
+{
+	s->collected = true;
+}
+
+bool scan_ready(struct scan *s)
+{
+	for (int i = 0; i < SCAN_ROOMS; i++)
+		if (!room_flush(&s->room[i]))
+			return false;
+	point(s);
+	return true;
 }
 
 /* Room for one more of each; a failure leaves what there was. */
@@ -28,14 +43,10 @@ static bool grow(struct scan *s)
 {
 	uint32_t cap = more(s->cap, CAP_FIRST, CAP_MUCH);
 
-	if (cap == 0 || !room_grow(&s->room[SCAN_RECS], cap * sizeof *s->rec))
+	if (cap == 0 || !room_grow(&s->room[SCAN_RECS], cap * sizeof *s->rec) ||
+	    !room_grow(&s->room[SCAN_ENTRIES], cap * sizeof *s->entry))
 		return false;
-	s->rec = (void *)s->room[SCAN_RECS].p;
-	if (!room_grow(&s->room[SCAN_ENTRIES], cap * sizeof *s->entry))
-		return false;
-	s->entry = (void *)s->room[SCAN_ENTRIES].p;
 	s->cap = cap;
-	make_ready(s);
 	return true;
 }
 
@@ -45,7 +56,6 @@ static bool grow_names(struct scan *s)
 
 	if (cap == 0 || !room_grow(&s->room[SCAN_NAMES], cap))
 		return false;
-	s->names = s->room[SCAN_NAMES].p;
 	s->names_cap = cap;
 	return true;
 }
@@ -55,18 +65,35 @@ void scan_pass(uint32_t i)
 	room_pass(i);
 }
 
+/* There is room for it. */
+static bool put(struct scan *s, const struct listing_rec *r, const struct scan_entry *e, struct slice name)
+{
+	if (s->collected) {
+		s->rec = NULL;
+		s->entry = NULL;
+		s->names = NULL;
+		return room_append(&s->room[SCAN_RECS], s->count * sizeof *r, r, sizeof *r) &&
+		       room_append(&s->room[SCAN_ENTRIES], s->count * sizeof *e, e, sizeof *e) &&
+		       room_append(&s->room[SCAN_NAMES], s->names_len, name.p, name.n);
+	}
+	point(s);
+	s->rec[s->count] = *r;
+	s->entry[s->count] = *e;
+	if (name.n > 0)
+		memcpy(s->names + s->names_len, name.p, name.n);
+	return true;
+}
+
 enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan_entry *e, struct slice name,
 		  struct why *why)
 {
+	struct scan_entry entry = *e;
+
+	entry.name_at = s->names_len;
+	entry.name_len = (uint16_t)name.n;
 	if (name.n > NAME_OCTETS || (s->count == s->cap && !grow(s)) ||
-	    (name.n > s->names_cap - s->names_len && !grow_names(s)))
+	    (name.n > s->names_cap - s->names_len && !grow_names(s)) || !put(s, r, &entry, name))
 		return fail(why, ERR_TEMP, "no memory for a scan listing of %u messages", s->count);
-	s->rec[s->count] = *r;
-	s->entry[s->count] = *e;
-	s->entry[s->count].name_at = s->names_len;
-	s->entry[s->count].name_len = (uint16_t)name.n;
-	if (name.n > 0)
-		memcpy(s->names + s->names_len, name.p, name.n);
 	s->names_len += (uint32_t)name.n;
 	s->name_most = s->name_most > name.n ? s->name_most : (uint16_t)name.n;
 	s->octets += r->octets;
@@ -74,8 +101,6 @@ enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan
 	s->stamps_read |= (r->flags & STAMP_READ) != 0;
 	s->marked += (r->flags & MESSAGE_MARKED) != 0;
 	scan_pass(s->count++);
-	if (s->count % SHED_EACH == 0)
-		make_ready(s);
 	return OK;
 }
 
@@ -84,6 +109,17 @@ struct slice scan_name(const struct scan *s, uint32_t i)
 	uint16_t n = s->entry[i].name_len;
 
 	return n > 0 ? (struct slice){s->names + s->entry[i].name_at, n} : (struct slice){0};
+}
+
+bool scan_copy(const struct scan *s, uint32_t i, uint32_t n, struct listing_rec *rec, struct scan_entry *entry,
+	       char *names)
+{
+	if (!room_read(&s->room[SCAN_RECS], i * sizeof *rec, rec, n * sizeof *rec) ||
+	    !room_read(&s->room[SCAN_ENTRIES], i * sizeof *entry, entry, n * sizeof *entry))
+		return false;
+	size_t octets = n > 0 ? entry[n - 1].name_at + entry[n - 1].name_len - entry[0].name_at : 0;
+
+	return octets == 0 || room_read(&s->room[SCAN_NAMES], entry[0].name_at, names, octets);
 }
 
 static uint64_t mix(uint64_t h)

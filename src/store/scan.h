@@ -31,9 +31,10 @@ enum { SCAN_RECS, SCAN_ENTRIES, SCAN_NAMES, SCAN_ROOMS };
 
 struct scan {
 	struct room room[SCAN_ROOMS]; /* what rec, entry and names point into; owned */
-	struct listing_rec *rec;
+	struct listing_rec *rec;      /* of a scan that is collected, these three are NULL until it is ready */
 	struct scan_entry *entry;
 	char *names; /* one behind the other, in the order of the entries */
+	bool collected;
 	uint32_t count, cap;
 	uint32_t names_len, names_cap;
 	uint32_t specials;          /* records with UIDL_SPECIAL when they were added */
@@ -45,11 +46,20 @@ struct scan {
 	uint64_t notes[NOTES];      /* of the driver, for itself: the index keeps them */
 };
 
+/* From now on what is added is collected, and nothing of it is looked at before scan_ready, behind which more may be added: for a driver that
+ * goes through all of a maildrop, which need not have what it has found mapped (store/room.h). The scan is empty. False: no memory. */
+void scan_collect(struct scan *s);
+bool scan_ready(struct scan *s);
+
 /* Appends copies; e->name_at and name_len are set here. A failure changes nothing. */
 enum err scan_add(struct scan *s, const struct listing_rec *r, const struct scan_entry *e, struct slice name,
 		  struct why *why);
 
 struct slice scan_name(const struct scan *s, uint32_t i);
+
+/* Copies `n` records and entries from position i on, and their names one behind the other, of at most NAME_OCTETS each: names[0] is that of the first. False: they cannot be read. */
+bool scan_copy(const struct scan *s, uint32_t i, uint32_t n, struct listing_rec *rec, struct scan_entry *entry,
+	       char *names);
 
 /* What a driver may note of a directory: how many files are in it, and the sum of hashes of what they are. Adds one. */
 enum { NOTE_COUNT, NOTE_SUM, NOTES_OF_DIR };

@@ -56,6 +56,48 @@ static void test_contents_stay(void **state)
 	room_set_dir(-1);
 }
 
+/* What is appended is there when it is read, and behind room_flush when it is looked at, also where the room has moved or begun elsewhere. */
+static void check_appended(struct room *r, const char *octets, size_t n, size_t step)
+{
+	static char read[STEPS * STEP];
+
+	for (size_t at = 0; at < n; at += step) {
+		size_t some = step < n - at ? step : n - at;
+
+		check(room_grow(r, at + some) && room_append(r, at, octets + at, some));
+	}
+	check(room_flush(r));
+	check_row((unsigned)step, "looked at", memcmp(r->p, octets, n) == 0);
+	check(room_read(r, 0, read, n));
+	check_row((unsigned)step, "read", memcmp(read, octets, n) == 0);
+	check(room_append(r, 7, "seven", 5) && room_append(r, 3, "III", 3) && room_flush(r));
+	check_row((unsigned)step, "out of order", memcmp(r->p + 3, "III", 3) == 0 && memcmp(r->p + 7, "seven", 5) == 0);
+}
+
+static void test_appended(void **state)
+{
+	static const size_t steps[] = {1000, 4096, 65536, 65537, STEP};
+	static char octets[STEPS * STEP];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof octets; i++)
+		octets[i] = (char)(i * 7 + i / 4096);
+	for (size_t i = 0; i < 2 * TABLE_ROWS(steps); i++) {
+		int dir = i % 2 ? open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+		struct room r = {0};
+
+		room_set_dir(dir);
+		check_appended(&r, octets, sizeof octets, steps[i / 2]);
+		room_done(&r);
+		check_appended(&r, octets, ROOM_HEAP_MOST / 2, steps[i / 2]);
+		check(r.large == NULL);
+		room_done(&r);
+		room_set_dir(-1);
+		if (dir >= 0)
+			close(dir);
+	}
+}
+
 static long most_kib(void)
 {
 	struct rusage used;
@@ -64,8 +106,15 @@ static long most_kib(void)
 	return used.ru_maxrss;
 }
 
+/* Whoever looks at a scan that is collected before it is ready falls over nothing. */
+static void check_ready(struct scan *s, bool collected)
+{
+	check((s->rec == NULL) == collected && (s->entry == NULL) == collected && (s->names == NULL) == collected);
+	check(scan_ready(s));
+}
+
 /* 500,000 messages are 100 MB; what is mapped of them at once is not. */
-static void scan_many(void)
+static void scan_many(bool collected)
 {
 	struct listing_rec r = {.raw = 10, .octets = 12, .lines = 2, .uidl_len = 1, .uidl = "a"};
 	struct scan_entry e = {.id = 1};
@@ -73,11 +122,16 @@ static void scan_many(void)
 	long before = most_kib();
 	uint64_t sum = 0;
 
+	if (collected)
+		scan_collect(&s);
 	for (uint32_t i = 0; i < 500000; i++) {
 		r.pos = i;
+		if (i == 1 || i == 300000)
+			check_ready(&s, collected);
 		check(scan_add(&s, &r, &e, SLICE("1767600000.M123456P12345.a-host-of-some-length.example.org:2,S"),
 			       NULL) == OK);
 	}
+	check_ready(&s, collected);
 	for (uint32_t i = 0; i < s.count; i++) {
 		sum += s.rec[i].pos + s.entry[i].id + (scan_name(&s, i).p[0] == '1');
 		scan_pass(i);
@@ -94,19 +148,22 @@ static void test_little_is_mapped(void **state)
 	print_message("test_little_is_mapped: a sanitizer has memory of its own\n");
 	skip();
 #endif
-	pid_t pid = fork();
-	int status;
+	for (int collected = 0; collected < 2; collected++) {
+		pid_t pid = fork();
+		int status;
 
-	if (pid == 0) {
-		scan_many();
-		_exit(0);
+		if (pid == 0) {
+			scan_many(collected);
+			_exit(0);
+		}
+		check(pid > 0 && waitpid(pid, &status, 0) == pid);
+		check_row((unsigned)collected, "collected", WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	}
-	check(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_contents_stay),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_contents_stay), cmocka_unit_test(test_appended),
 					   cmocka_unit_test(test_little_is_mapped)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
