@@ -33,8 +33,12 @@ class Deliverer(threading.Thread):
             time.sleep(0.005)
 
 
-@pytest.mark.parametrize("kind", [Maildir, Mbox, Mh, Dotmail], ids=lambda k: k.__name__.lower())
-@pytest.mark.parametrize("client", ALL, ids=lambda c: c.__name__)
+KINDS = [Maildir, Mbox, Mh, Dotmail]
+ALL_KINDS = [pytest.param(c, k, id=f"{c.__name__}-{k.__name__.lower()}",
+                          marks=[] if k in KINDS[:2] or c in ALL[:3] else pytest.mark.nightly) for c in ALL for k in KINDS]
+
+
+@pytest.mark.parametrize("client, kind", ALL_KINDS)
 def test_fetch_and_delete_while_mail_arrives(daemon, client, place, kind):
     user = daemon.user(kind=kind)
     for n in range(10):

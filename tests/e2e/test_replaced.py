@@ -37,8 +37,9 @@ def deliverer(kind, place, user, unpacked):
     return {"procmail": Procmail, "maildrop": Maildrop}[kind](place, user)
 
 
-@pytest.mark.parametrize("kind", ["postfix local fcntl, dotlock", "postfix local dotlock", "postfix local fcntl",
-                                  "postfix virtual fcntl, dotlock", "procmail", "maildrop", "exim"])
+@pytest.mark.parametrize("kind", ["postfix local fcntl, dotlock", "procmail", "maildrop", "exim",
+                                  *(pytest.param(f"postfix {how}", marks=pytest.mark.nightly)
+                                    for how in ("local dotlock", "local fcntl", "virtual fcntl, dotlock"))])
 def test_delivery_waits_for_a_replaced_mailbox(daemon, user, unpacked, kind):
     agent = deliverer(kind, daemon.top / "agent", user, unpacked)
     daemon.start()

@@ -227,7 +227,8 @@ def test_look_up_does_not_grow(daemon):
     started(daemon, server="single-process yes;")
     few = counted_login(daemon)
     daemon.etc.add("passwd", "".join(f"u{i}:x:{40000 + i}:1::/:/\n" for i in range(20000)))
-    daemon.etc.add("shadow", "".join(f"u{i}:{hashed('x')}:::::::\n" for i in range(20000)))
+    password = hashed("x")
+    daemon.etc.add("shadow", "".join(f"u{i}:{password}:::::::\n" for i in range(20000)))
     daemon.system_user("zoe")
     assert try_login(daemon, "zoe", "secret").startswith(b"+OK")
     assert counted_login(daemon) == few
