@@ -16,7 +16,7 @@ struct step {
 	bool (*first)(struct dialogue *d, struct text rest);     /* the first line behind +OK and its blank */
 	bool (*line)(struct dialogue *d, struct text line);      /* a further line; not NULL: the reply is multi-line */
 	bool (*end)(struct dialogue *d);                         /* behind the last line */
-	bool each;                                               /* once for every message */
+	uint32_t each;                                           /* once for every message, or every second (2), ... */
 	bool hold;                                               /* a pause, no command */
 };
 
@@ -132,7 +132,7 @@ static bool uidl_line(struct dialogue *d, struct text line)
 	for (size_t i = 0; i < line.n; i++)
 		if (line.p[i] < 0x21 || line.p[i] > 0x7e)
 			return wrong(d, "an octet that no unique-id may have", line);
-	return d->user->uidl_crc != 0 || uidl_keep(d, line);
+	return (d->user->uidl_crc != 0 && !d->sc->deletes) || uidl_keep(d, line);
 }
 
 static int by_text(const void *a, const void *b)
@@ -246,6 +246,34 @@ static bool retr_end(struct dialogue *d)
 	return true;
 }
 
+static bool dele_first(struct dialogue *d, struct text rest)
+{
+	(void)rest;
+	d->msgno++;
+	return true;
+}
+
+/* What LIST and UIDL must say in the session after this one, which deleted the first message of each two. */
+static void expect_half(struct dialogue *d)
+{
+	const char *uid = d->uids;
+	char line[UID_MOST + 32];
+	uint32_t list = 0, uidl = 0, left = 0;
+
+	for (uint32_t i = 0; i < d->messages; i++, uid += strlen(uid) + 1) {
+		if (i % 2 == 0)
+			continue;
+		left++;
+		int n = snprintf(line, sizeof line, "%" PRIu32 " %" PRIu64, left, d->size[i]);
+
+		list = crc_add(list, (struct text){line, (size_t)n});
+		n = snprintf(line, sizeof line, "%" PRIu32 " %s", left, uid);
+		uidl = crc_add(uidl, (struct text){line, (size_t)n});
+	}
+	d->user->list_crc = list;
+	d->user->uidl_crc = uidl;
+}
+
 static size_t user_argument(const struct dialogue *d, char *out)
 {
 	return (size_t)snprintf(out, COMMAND_MOST - 16, " %s", d->user->name);
@@ -258,7 +286,7 @@ static size_t pass_argument(const struct dialogue *d, char *out)
 
 static size_t msgno_argument(const struct dialogue *d, char *out)
 {
-	return (size_t)snprintf(out, COMMAND_MOST - 16, " %" PRIu32, d->msgno + 1);
+	return (size_t)snprintf(out, COMMAND_MOST - 16, " %" PRIu32, d->said * d->step->each + 1);
 }
 
 #define GREETING                                                                                                       \
@@ -284,7 +312,11 @@ static size_t msgno_argument(const struct dialogue *d, char *out)
 	}
 #define RETR                                                                                                           \
 	{                                                                                                              \
-		"RETR", msgno_argument, retr_first, retr_line, retr_end, .each = true                                  \
+		"RETR", msgno_argument, retr_first, retr_line, retr_end, .each = 1                                     \
+	}
+#define DELE_HALF                                                                                                      \
+	{                                                                                                              \
+		.verb = "DELE", .argument = msgno_argument, .first = dele_first, .each = 2                             \
 	}
 #define HOLD                                                                                                           \
 	{                                                                                                              \
@@ -304,16 +336,23 @@ static const struct step poll_steps[] = {GREETING, LOGIN, STAT, UIDL, LIST, QUIT
 static const struct step visit_steps[] = {GREETING, LOGIN, STAT, LIST, UIDL, QUIT};
 static const struct step short_steps[] = {GREETING, LOGIN, STAT, QUIT};
 static const struct step fetch_steps[] = {GREETING, LOGIN, STAT, UIDL, LIST, RETR, QUIT};
+static const struct step retr_steps[] = {GREETING, LOGIN, STAT, LIST, RETR, QUIT};
+static const struct step half_steps[] = {GREETING, LOGIN, STAT, UIDL, LIST, DELE_HALF, QUIT};
 static const struct step greeted_steps[] = {GREETING, HOLD, QUIT};
 static const struct step idle_steps[] = {GREETING, LOGIN, STAT, HOLD, NOOP, QUIT};
 
 const struct scenario scenarios[] = {
-	{"poll", "USER PASS STAT UIDL LIST QUIT", poll_steps, false},
-	{"visit", "USER PASS STAT LIST UIDL QUIT", visit_steps, false},
-	{"short", "USER PASS STAT QUIT", short_steps, false},
-	{"fetch", "a poll, and RETR of every message", fetch_steps, false},
-	{"greeted", "connections that say nothing, held until standard input ends", greeted_steps, true},
-	{"idle", "the same behind USER PASS STAT", idle_steps, true},
+	{.name = "poll", .help = "USER PASS STAT UIDL LIST QUIT", .steps = poll_steps},
+	{.name = "visit", .help = "USER PASS STAT LIST UIDL QUIT", .steps = visit_steps},
+	{.name = "short", .help = "USER PASS STAT QUIT", .steps = short_steps},
+	{.name = "fetch", .help = "a poll, and RETR of every message", .steps = fetch_steps},
+	{.name = "retr", .help = "USER PASS STAT LIST, RETR of every message, QUIT", .steps = retr_steps},
+	{.name = "half", .help = "a poll, and DELE of every second message", .steps = half_steps, .deletes = true},
+	{.name = "greeted",
+	 .help = "connections that say nothing, held until standard input ends",
+	 .steps = greeted_steps,
+	 .holds = true},
+	{.name = "idle", .help = "the same behind USER PASS STAT", .steps = idle_steps, .holds = true},
 	{0},
 };
 
@@ -322,13 +361,15 @@ static bool is_last(const struct step *step)
 	return step->verb && strcmp(step->verb, "QUIT") == 0;
 }
 
-void dialogue_begin(struct dialogue *d, const struct scenario *sc, struct user *user, const char *password)
+void dialogue_begin(struct dialogue *d, const struct options *opt, struct user *user)
 {
 	struct dialogue old = *d;
 
-	*d = (struct dialogue){.step = sc->steps,
+	*d = (struct dialogue){.sc = opt->scenario,
+			       .step = opt->scenario->steps,
 			       .user = user,
-			       .password = password,
+			       .password = opt->password,
+			       .ahead = opt->ahead,
 			       .size = old.size,
 			       .sizes_room = old.sizes_room,
 			       .uids = old.uids,
@@ -346,15 +387,42 @@ const char *dialogue_at(const struct dialogue *d)
 	return d->step->hold ? "hold" : d->step->verb ? d->step->verb : "greeting";
 }
 
+unsigned dialogue_step(const struct dialogue *d)
+{
+	return (unsigned)(d->step - d->sc->steps);
+}
+
+const char *scenario_verb(const struct scenario *sc, unsigned step)
+{
+	const char *verb = sc->steps[step].verb;
+
+	return verb ? verb : "";
+}
+
+/* How often the current step's command is said. */
+static uint32_t step_turns(const struct dialogue *d)
+{
+	return d->step->each ? (d->messages + d->step->each - 1) / d->step->each : 1;
+}
+
 /* To the step that comes next; the current one is complete. */
 static void step_on(struct dialogue *d)
 {
-	if (d->step->each && d->msgno < d->messages)
-		return;
-	d->step++;
-	d->msgno = 0;
-	if (d->step->each && d->messages == 0)
+	do {
 		d->step++;
+		d->msgno = d->said = 0;
+	} while (step_turns(d) == 0);
+}
+
+bool dialogue_awaits(const struct dialogue *d)
+{
+	return d->step->each && d->said > d->msgno;
+}
+
+/* A reply of a step with many has come. More is said when half of what may be on its way has been answered. */
+static enum heard turn_end(const struct dialogue *d)
+{
+	return d->said < step_turns(d) && d->said - d->msgno <= d->ahead / 2 ? HEARD_SAY : HEARD_MORE;
 }
 
 static enum heard reply_end(struct dialogue *d)
@@ -362,8 +430,13 @@ static enum heard reply_end(struct dialogue *d)
 	if (d->step->end && !d->step->end(d))
 		return HEARD_WRONG;
 	d->lines = false;
-	if (is_last(d->step))
+	if (is_last(d->step)) {
+		if (d->sc->deletes)
+			expect_half(d);
 		return HEARD_END;
+	}
+	if (d->step->each && d->msgno < step_turns(d))
+		return turn_end(d);
 	step_on(d);
 	return d->step->hold ? HEARD_HOLD : HEARD_SAY;
 }
@@ -393,14 +466,24 @@ enum heard dialogue_hear(struct dialogue *d, struct text line)
 	return d->step->line(d, line) ? HEARD_MORE : HEARD_WRONG;
 }
 
-size_t dialogue_say(struct dialogue *d, char out[COMMAND_MOST])
+static size_t say_once(struct dialogue *d, char out[COMMAND_MOST])
 {
 	size_t n = (size_t)snprintf(out, 8, "%s", d->step->verb);
 
 	if (d->step->argument)
 		n += d->step->argument(d, out + n);
 	memcpy(out + n, "\r\n", 2);
+	d->said++;
 	return n + 2;
+}
+
+size_t dialogue_say(struct dialogue *d, char *out, size_t room)
+{
+	size_t n = say_once(d, out);
+
+	while (d->step->each && d->said < step_turns(d) && d->said - d->msgno < d->ahead && room - n >= COMMAND_MOST)
+		n += say_once(d, out + n);
+	return n;
 }
 
 void dialogue_release(struct dialogue *d)

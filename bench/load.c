@@ -13,7 +13,7 @@
 
 #include "dialogue.h"
 
-enum { BUFFER = 64 * 1024, EVENTS = 256, TICK_MS = 1000, US = 1000 * 1000, PRINTED_MOST = 10 };
+enum { BUFFER = 64 * 1024, SAID_MOST = 16 * 1024, EVENTS = 256, TICK_MS = 1000, US = 1000 * 1000, PRINTED_MOST = 10 };
 
 /* A connection, and the place for those after it. */
 struct conn {
@@ -23,7 +23,7 @@ struct conn {
 	bool held, ended;
 	bool connects; /* or is in the handshake of TLS */
 	struct secure secure;
-	uint64_t began_us, heard_us;
+	uint64_t began_us, heard_us, step_us; /* since when: the session, silence, the step */
 	struct dialogue d;
 	char *in; /* BUFFER octets while there is a connection */
 	size_t len;
@@ -95,8 +95,8 @@ static void conn_fail(struct load *l, struct conn *c)
 /* What cannot be sent at once to a server that has nothing else to read will not be sent later. */
 static void conn_say(struct load *l, struct conn *c)
 {
-	char out[COMMAND_MOST];
-	size_t n = dialogue_say(&c->d, out);
+	char out[SAID_MOST];
+	size_t n = dialogue_say(&c->d, out, sizeof out);
 	ssize_t sent = l->tls ? secure_send(&c->secure, out, n) : send(c->fd, out, n, MSG_NOSIGNAL);
 
 	if (sent != (ssize_t)n) {
@@ -113,11 +113,11 @@ static bool conn_open(struct load *l, struct conn *c)
 	const struct options *opt = l->opt;
 	struct epoll_event ev = {.events = EPOLLIN | (l->tls ? EPOLLOUT : 0), .data.ptr = c};
 
-	dialogue_begin(&c->d, opt->scenario, next_user(l, c), opt->password);
+	dialogue_begin(&c->d, opt, next_user(l, c));
 	c->len = 0;
 	c->held = c->ended = false;
 	c->connects = l->tls;
-	c->began_us = c->heard_us = now_us();
+	c->began_us = c->heard_us = c->step_us = now_us();
 	c->in = c->in ? c->in : malloc(BUFFER);
 	c->fd = socket(opt->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (!c->in || c->fd < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev) < 0 ||
@@ -154,12 +154,17 @@ static enum heard hear_lines(struct conn *c)
 {
 	char *p = c->in, *end = c->in + c->len, *lf;
 	enum heard heard = HEARD_MORE;
+	bool say = false;
 
 	while (heard == HEARD_MORE && p < end && (lf = memchr(p, '\n', (size_t)(end - p)))) {
 		if (lf == p || lf[-1] != '\r')
 			return dialogue_fail(&c->d, "a line that does not end in CRLF");
 		heard = dialogue_hear(&c->d, (struct text){p, (size_t)(lf - 1 - p)});
 		p = lf + 1;
+		if (heard == HEARD_SAY && dialogue_awaits(&c->d)) { /* other replies are on their way */
+			say = true;
+			heard = HEARD_MORE;
+		}
 	}
 	c->len = (size_t)(end - p);
 	if (heard != HEARD_MORE && heard != HEARD_WRONG && c->len > 0)
@@ -167,7 +172,16 @@ static enum heard hear_lines(struct conn *c)
 	if (c->len == BUFFER)
 		return dialogue_fail(&c->d, "an endless line");
 	memmove(c->in, p, c->len);
-	return heard;
+	return heard == HEARD_MORE && say ? HEARD_SAY : heard;
+}
+
+static void note_step(struct load *l, struct conn *c, unsigned step)
+{
+	uint64_t now = now_us();
+
+	l->t->step_us[step] += now - c->step_us;
+	l->t->step_count[step]++;
+	c->step_us = now;
 }
 
 /* The reply to QUIT has come. */
@@ -179,8 +193,11 @@ static void conn_end(struct load *l, struct conn *c)
 
 static void conn_hear(struct load *l, struct conn *c)
 {
+	unsigned step = dialogue_step(&c->d);
 	enum heard heard = c->ended ? dialogue_fail(&c->d, "octets behind the reply to QUIT") : hear_lines(c);
 
+	if (heard == HEARD_END || (heard != HEARD_WRONG && dialogue_step(&c->d) != step))
+		note_step(l, c, step);
 	if (heard == HEARD_WRONG)
 		conn_fail(l, c);
 	else if (heard == HEARD_SAY)
@@ -291,7 +308,7 @@ static void release_all(struct load *l)
 			continue;
 		c->held = false;
 		l->held--;
-		c->began_us = c->heard_us = now_us();
+		c->began_us = c->heard_us = c->step_us = now_us();
 		dialogue_release(&c->d);
 		conn_say(l, c);
 	}

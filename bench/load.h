@@ -11,7 +11,7 @@
 
 #include "secure.h"
 
-enum { USER_MOST = 255 };
+enum { USER_MOST = 255, STEPS_MOST = 12 };
 
 /* A user of the server. The listings that the first session saw must stay the same in all others. */
 struct user {
@@ -33,6 +33,7 @@ struct options {
 	bool once; /* a session for every user, in their order, and no more; always so with a scenario that holds */
 	uint32_t sessions; /* altogether; 0: as many as fit into `seconds` */
 	uint32_t seconds;
+	uint32_t ahead;    /* commands for single messages that are sent before their replies have come; at least 1 */
 	uint32_t patience; /* seconds without an octet after which a session has failed */
 	uint32_t errors_most;
 	enum secure_mode secure;
@@ -43,12 +44,14 @@ struct totals {
 	uint64_t sessions; /* that ended well */
 	uint64_t errors;
 	uint64_t octets_in, octets_out;
-	uint64_t messages;   /* fetched */
-	uint64_t verified;   /* of these, whose body has the checksum that its header promises */
-	uint64_t handshakes; /* of TLS, that were completed */
-	uint64_t resumed;    /* of these, that needed no certificate */
-	double wall;         /* seconds */
-	uint32_t *latency;   /* microseconds from connect to the reply to QUIT, of each session; owned */
+	uint64_t messages;               /* fetched */
+	uint64_t verified;               /* of these, whose body has the checksum that its header promises */
+	uint64_t handshakes;             /* of TLS, that were completed */
+	uint64_t resumed;                /* of these, that needed no certificate */
+	double wall;                     /* seconds */
+	uint64_t step_us[STEPS_MOST];    /* of all sessions, from a step's first command to the end of its last reply */
+	uint64_t step_count[STEPS_MOST]; /* sessions that came to its end */
+	uint32_t *latency;               /* microseconds from connect to the reply to QUIT, of each session; owned */
 	size_t latencies, latencies_room;
 };
 

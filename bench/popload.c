@@ -8,15 +8,17 @@
 #include <sys/resource.h>
 
 #include "bare.h"
+#include "bulk.h"
 #include "dialogue.h"
 
 struct command_line {
 	struct options opt;
 	const char *scenario, *host, *port, *user;
-	const char *tls_port, *certificate, *key; /* of the server that knows nothing */
+	const char *tls_port, *certificate, *key; /* of the servers that know nothing */
+	struct bulk bulk;
 };
 
-enum { OPT_TLS_PORT = 256, OPT_CERTIFICATE, OPT_KEY };
+enum { OPT_TLS_PORT = 256, OPT_CERTIFICATE, OPT_KEY, OPT_FILE, OPT_MESSAGES, OPT_COPY };
 
 static const struct argp_option argp_options[] = {
 	{"host", 'h', "HOST", 0, "Where the server is (127.0.0.1)", 0},
@@ -30,11 +32,15 @@ static const struct argp_option argp_options[] = {
 	{"seconds", 't', "N", 0, "Start no session later than this", 0},
 	{"patience", 'w', "N", 0, "Seconds of silence that fail a session (30)", 0},
 	{"errors", 'e', "N", 0, "Stop after so many (100)", 0},
+	{"ahead", 'a', "N", 0, "Commands for single messages that are sent before their replies have come (1)", 0},
 	{"tls", 'T', "HOW", 0, "TLS from the first octet: full (a handshake of its own for each session), or resumed",
 	 0},
-	{"tls-port", OPT_TLS_PORT, "PORT", 0, "serve: TLS from the first octet on this port too", 0},
-	{"certificate", OPT_CERTIFICATE, "FILE", 0, "serve: its certificate, in PEM", 0},
-	{"key", OPT_KEY, "FILE", 0, "serve: its private key, in PEM", 0},
+	{"tls-port", OPT_TLS_PORT, "PORT", 0, "serve, bulk: TLS from the first octet on this port too", 0},
+	{"certificate", OPT_CERTIFICATE, "FILE", 0, "serve, bulk: its certificate, in PEM", 0},
+	{"key", OPT_KEY, "FILE", 0, "serve, bulk: its private key, in PEM", 0},
+	{"file", OPT_FILE, "FILE", 0, "bulk: each message as it is on the wire, with its last line", 0},
+	{"messages", OPT_MESSAGES, "N", 0, "bulk: how many there are (1)", 0},
+	{"copy", OPT_COPY, NULL, 0, "bulk: by pread and write, not by sendfile", 0},
 	{0},
 };
 
@@ -94,6 +100,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'w':
 		cl->opt.patience = number(arg, state);
 		break;
+	case 'a':
+		cl->opt.ahead = number(arg, state);
+		break;
 	case 'e':
 		cl->opt.errors_most = number(arg, state);
 		break;
@@ -108,6 +117,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_KEY:
 		cl->key = arg;
+		break;
+	case OPT_FILE:
+		cl->bulk.file = arg;
+		break;
+	case OPT_MESSAGES:
+		cl->bulk.messages = number(arg, state);
+		break;
+	case OPT_COPY:
+		cl->bulk.copies = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (cl->scenario)
@@ -137,6 +155,7 @@ static char *help_text(int key, const char *text, void *input)
 	for (const struct scenario *sc = scenarios; sc->name; sc++)
 		fprintf(f, "  %-10s %s\n", sc->name, sc->help);
 	fputs("  serve      be the server that knows nothing: the bound for poll\n", f);
+	fputs("  bulk       be the one that sends the same file as every message: the bound for large ones\n", f);
 	fclose(f);
 	return help;
 }
@@ -245,6 +264,15 @@ static void print_totals(struct totals *t)
 	printf("messages=%" PRIu64 "\nverified=%" PRIu64 "\n", t->messages, t->verified);
 }
 
+/* What each step of a session took, on average. */
+static void print_steps(const struct totals *t, const struct scenario *sc)
+{
+	for (unsigned i = 0; i < STEPS_MOST; i++)
+		if (t->step_count[i] > 0 && *scenario_verb(sc, i))
+			printf("%s_ms=%.3f\n", scenario_verb(sc, i),
+			       (double)t->step_us[i] / (double)t->step_count[i] / 1000);
+}
+
 /* A descriptor for each connection, if we may. */
 static void raise_limit(void)
 {
@@ -264,6 +292,8 @@ static bool is_complete(const struct options *opt)
 		lacking = "no such scenario";
 	else if (!opt->password)
 		lacking = "no password";
+	else if (opt->ahead < 1)
+		lacking = "ahead: at least 1";
 	else if (opt->clients < 1 || opt->clients > opt->nusers)
 		lacking = "clients: from 1 to the number of users";
 	else if (!opt->once && !opt->sessions && !opt->seconds)
@@ -285,34 +315,62 @@ static int load(struct command_line *cl)
 	if (!ok)
 		fputs("popload: no users\n", stderr);
 	ok = ok && is_complete(&cl->opt) && load_run(&cl->opt, &t);
-	if (ok)
+	if (ok) {
 		print_totals(&t);
+		print_steps(&t, cl->opt.scenario);
+	}
 	users_free(&cl->opt);
 	free(t.latency);
 	return !ok ? 2 : t.errors ? 1 : 0;
+}
+
+/* Where a server that knows nothing has TLS, if it has. */
+static bool resolve_tls(const struct command_line *cl, struct sockaddr_storage *addr, socklen_t *len)
+{
+	if (!cl->tls_port)
+		return true;
+	if (!cl->certificate || !cl->key) {
+		fputs("popload: --tls-port wants --certificate and --key\n", stderr);
+		return false;
+	}
+	return resolve(cl->host, cl->tls_port, addr, len);
 }
 
 static int serve(const struct command_line *cl)
 {
 	struct bare b = {.addr = cl->opt.addr, .len = cl->opt.addr_len, .certificate = cl->certificate, .key = cl->key};
 
-	if (cl->tls_port && (!b.certificate || !b.key)) {
-		fputs("popload: serve: --tls-port wants --certificate and --key\n", stderr);
+	return resolve_tls(cl, &b.tls_addr, &b.tls_len) ? bare_serve(&b) : 2;
+}
+
+static int serve_bulk(const struct command_line *cl)
+{
+	struct bulk b = cl->bulk;
+
+	b.addr = cl->opt.addr;
+	b.len = cl->opt.addr_len;
+	b.certificate = cl->certificate;
+	b.key = cl->key;
+	if (!b.file) {
+		fputs("popload: bulk wants --file\n", stderr);
 		return 2;
 	}
-	return cl->tls_port && !resolve(cl->host, cl->tls_port, &b.tls_addr, &b.tls_len) ? 2 : bare_serve(&b);
+	return resolve_tls(cl, &b.tls_addr, &b.tls_len) ? bulk_serve(&b) : 2;
 }
 
 int main(int argc, char **argv)
 {
-	struct command_line cl = {.opt = {.nusers = 1, .clients = 1, .patience = 30, .errors_most = 100},
+	struct command_line cl = {.opt = {.nusers = 1, .clients = 1, .ahead = 1, .patience = 30, .errors_most = 100},
 				  .host = "127.0.0.1",
 				  .port = "110",
+				  .bulk = {.messages = 1},
 				  .user = "user%d"};
 
 	argp_parse(&argp, argc, argv, 0, NULL, &cl);
 	raise_limit();
 	if (!resolve(cl.host, cl.port, &cl.opt.addr, &cl.opt.addr_len))
 		return 2;
+	if (strcmp(cl.scenario, "bulk") == 0)
+		return serve_bulk(&cl);
 	return strcmp(cl.scenario, "serve") == 0 ? serve(&cl) : load(&cl);
 }
