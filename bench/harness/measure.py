@@ -32,12 +32,15 @@ class Stage:
 
 STAGES = (
     Stage("greeted", "before login", "greeted"),
+    Stage("tls-greeted", "before login, over TLS", "greeted", "full"),
     Stage("idle", "logged in", "idle"),
     Stage("tls-idle", "logged in, over TLS", "idle", "full"),
 )
 
 SCENARIOS = (
     Scenario("poll", "Poll: USER, PASS, STAT, UIDL, LIST, QUIT, nothing new", "poll"),
+    Scenario("poll-512", "Poll, 512 clients at once", "poll", clients=(512,)),
+    Scenario("short", "Short poll: USER, PASS, STAT, QUIT", "short", clients=(16,)),
     Scenario("fetch", "Fetch: a poll, and RETR of all 20 messages", "fetch"),
     Scenario("poll-sha512", "Poll, with passwords hashed by SHA-512 crypt", "poll", "sha512.test", (16,)),
     Scenario("poll-mbox", "Poll of a maildrop in mbox format", "poll", "mbox.test", (16,)),
@@ -64,7 +67,7 @@ class Load:
 
     def command(self, running: Running, load: str, domain: str, users: int, *more: str, tls: str = "") -> list[str]:
         port = [f"--port={running.tls_port}", f"--tls={tls}"] if tls else [f"--port={running.port}"]
-        return [self.popload, load, *port, f"--user=user%d@{domain}", f"--users={users}",
+        return [*running.client(), self.popload, load, *port, f"--user={running.user(domain)}", f"--users={users}",
                 f"--password={maildrops.PASSWORD}", *more]
 
 
@@ -72,21 +75,25 @@ def parse(output: str) -> dict[str, float]:
     return {k: float(v) for k, _, v in (line.partition("=") for line in output.splitlines())}
 
 
-def run_load(load: Load, running: Running, scenario: Scenario, clients: int, *limits: str) -> dict:
-    """Figures of the load and of the server; `complaints` holds what the client found wrong."""
-    command = load.command(running, scenario.load, scenario.domain, load.users, f"--clients={clients}", *limits,
-                           tls=scenario.tls)
+def cost(running: Running, command: list[str]) -> dict:
+    """Figures of a load and of the server meanwhile; `complaints` holds what the client found wrong."""
     cpu, system = accounting.settled_cpu(running.account)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     cpu_after, system_after = accounting.settled_cpu(running.account)
     figures = parse(done.stdout) or {"sessions": 0, "errors": 1}
     sessions = max(figures["sessions"], 1)
     return figures | {
-        "server": running.server.name, "scenario": scenario.name, "clients": clients,
+        "server": running.server.name,
         "cpu_ms": (cpu_after - cpu) * 1000 / sessions,
         "system_ms": (system_after - system) * 1000 / sessions,
         "complaints": done.stderr.splitlines(),
     }
+
+
+def run_load(load: Load, running: Running, scenario: Scenario, clients: int, *limits: str) -> dict:
+    command = load.command(running, scenario.load, scenario.domain, load.users, f"--clients={clients}", *limits,
+                           tls=scenario.tls)
+    return cost(running, command) | {"scenario": scenario.name, "clients": clients}
 
 
 def warm_up(load: Load, running: Running, users: int, domain: str = "cheap.test") -> list[str]:

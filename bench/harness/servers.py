@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import accounting, maildrops
+from . import accounting, maildrops, system
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
 DIST = PEERS.parent.parent / "dist"
@@ -29,6 +29,8 @@ class Server:
     idle_most: int = 1 << 30  # connections that it holds in this configuration
     scenarios: tuple[str, ...] = ()  # that it can serve; none: all
     ours: bool = False
+    unpacked: bool = False  # its package cannot be installed beside others; PROGRAM is below the place where it is unpacked
+    port: int = 0  # the only one that it serves; it has a network of its own then
 
 
 SERVERS = (
@@ -44,7 +46,17 @@ SERVERS = (
            package="mailutils-pop3d", template="mailutils.conf", idle_most=64),
     Server("bare", "bare exchange", "@POPLOAD@",
            ("serve", "--port=@PORT@", "--tls-port=@TLSPORT@", "--certificate=@CERT@", "--key=@KEY@"), version=(),
-           scenarios=("poll", "poll-tls", "poll-tls-resumed")),
+           scenarios=("poll", "short", "poll-tls", "poll-tls-resumed")),
+)
+
+# Those that take part only where their kind of users and load is: their own acts name them.
+GUESTS = (
+    Server("popa3d", "popa3d", "usr/sbin/popa3d", ("-D",), package="popa3d", version=("-V",), unpacked=True, port=110),
+    Server("bare-sendfile", "bare sendfile", "@POPLOAD@", ("bulk", "--port=@PORT@", "--file=@DIR@/wire", "--messages=@MESSAGES@"),
+           version=()),
+    Server("bare-copy", "bare pread and write, or TLS", "@POPLOAD@",
+           ("bulk", "--copy", "--port=@PORT@", "--tls-port=@TLSPORT@", "--certificate=@CERT@", "--key=@KEY@", "--file=@DIR@/wire",
+            "--messages=@MESSAGES@"), version=()),
 )
 
 
@@ -61,6 +73,14 @@ class Running:
     tls_port: int  # where TLS begins with the first octet
     process: subprocess.Popen
     account: accounting.Group | accounting.Tree = field(repr=False)
+    system: bool = False  # its users are the system's, and have no domain
+
+    def user(self, domain: str) -> str:
+        return "user%d" if self.system else f"user%d@{domain}"
+
+    def client(self) -> list[str]:
+        """What must stand before the client's command, for it to reach the server."""
+        return ["nsenter", f"--net=/proc/{self.process.pid}/ns/net"] if self.server.port else []
 
     @property
     def log(self) -> Path:
@@ -93,9 +113,11 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def is_greeted(port: int) -> bool:
+def is_greeted(running: Running) -> bool:
+    if running.server.port:
+        return system.is_greeted(running.client(), running.port)
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=2) as s:
             greeted = s.recv(3) == b"+OK"
             s.sendall(b"QUIT\r\n")
             return greeted
@@ -105,6 +127,8 @@ def is_greeted(port: int) -> bool:
 
 def program_of(server: Server, own: dict[str, str]) -> str | None:
     path = own.get(server.program, server.program)
+    if server.unpacked:
+        path = system.unpacked(DIST, server.package, path)
     return path if os.access(path, os.X_OK) else None
 
 
@@ -140,22 +164,26 @@ def prepare(server: Server, base: Path, users: int) -> Path:
     return directory
 
 
-def start(server: Server, directory: Path, own: dict[str, str]) -> Running:
-    port, tls_port = free_port(), free_port()
+def start(server: Server, directory: Path, own: dict[str, str], by_system: bool = False) -> Running:
+    """by_system: its users are those of a passwd and shadow of its own, DIR/etc, and their mail is in DIR/spool."""
+    port, tls_port = server.port or free_port(), free_port()
     conf = directory / "conf"
     facts = {"@DIR@": str(directory), "@PORT@": str(port), "@TLSPORT@": str(tls_port), "@CONF@": str(conf),
              "@DOMAINS@": str(directory / "domains"), "@CERT@": str(directory.parent / CERTIFICATE),
-             "@KEY@": str(directory.parent / KEY)}
+             "@KEY@": str(directory.parent / KEY), "@SERVICE_COUNT@": "1" if by_system else "0", **own}
     if server.template:
-        conf.write_text(fill((PEERS / server.template).read_text(), facts))
+        users = (PEERS / "users" / f"{server.template.split('-')[0].removesuffix('.conf')}-{'system' if by_system else 'virtual'}.conf")
+        conf.write_text(fill((PEERS / server.template).read_text().replace("@USERS@", users.read_text().rstrip()), facts))
     account = accounting.account(server.name)
     argv = [program_of(server, own)] + [fill(a, facts) for a in server.argv]
+    if by_system:
+        argv = system.with_users(directory, argv, alone=server.port != 0)
     with open(directory / "log", "ab") as log:
         process = subprocess.Popen(account.enter_command(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     account.attach(process.pid)
-    running = Running(server, directory, port, tls_port, process, account)
+    running = Running(server, directory, port, tls_port, process, account, by_system)
     deadline = time.monotonic() + START_SECONDS
-    while not is_greeted(port):
+    while not is_greeted(running):
         if process.poll() is not None or time.monotonic() > deadline:
             tail = "\n".join(running.log.read_text(errors="replace").splitlines()[-10:])
             running.stop()
@@ -166,7 +194,7 @@ def start(server: Server, directory: Path, own: dict[str, str]) -> Running:
 
 def install(servers: list[Server]) -> None:
     """Debian's packages of those that are missing; no daemon is started. And the users that our processes become."""
-    packages = sorted({s.package for s in servers if s.package and not os.access(s.program, os.X_OK)})
+    packages = sorted({s.package for s in servers if s.package and not s.unpacked and not os.access(s.program, os.X_OK)})
     if packages:
         subprocess.run([DIST / "packages", *packages], check=True)
     if any(s.ours for s in servers):

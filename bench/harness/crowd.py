@@ -1,0 +1,140 @@
+"""Acts with very many users or connections: all at once, a uid each, or a few of a million in one file."""
+import os
+import random
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import accounting, acts, drops, maildrops, measure, servers, system
+
+DOMAIN = {"maildir": "cheap.test", "mbox": "mbox.test"}
+SMALL = drops.Drop(5, 20)
+
+
+def many_homes(kind: str, users: int, drop: drops.Drop) -> Callable[[servers.Server, Path], None]:
+    """user1 to userN of the domain of this kind, all with one owner."""
+    def fill(_server: servers.Server, directory: Path) -> None:
+        def each() -> Iterator[tuple[str, Path, int]]:
+            for u in range(1, users + 1):
+                home = directory / "homes" / kind / f"user{u}"
+                drops.make_home(home, kind, drop, maildrops.OWNER)
+                yield f"user{u}", home, maildrops.OWNER
+        acts.write_domain(directory, DOMAIN[kind], each())
+    return fill
+
+
+def crowd(scene: acts.Scene) -> Iterator[dict]:
+    """Each session is of another user, each user has one in each case."""
+    users = 100 if scene.smoke else 10_000
+    with scene.stage(("poplar", "dovecot-shared"), many_homes("maildir", users, SMALL)) as running:
+        scene.warm(running, DOMAIN["maildir"], users)
+        for turn in range(scene.rounds):
+            for clients in (16, users):
+                for r in running:
+                    yield scene.cost(r, f"{clients} clients", turn, "poll", DOMAIN["maildir"], users, "--once", f"--clients={clients}")
+
+
+def idle_crowd(scene: acts.Scene) -> Iterator[dict]:
+    users = 100 if scene.smoke else 10_000
+    with scene.stage(("poplar",), many_homes("maildir", users, SMALL)) as running:
+        for r in running:
+            for stage in measure.STAGES:
+                fact = measure.hold(scene.load, r, stage, users)
+                scene.say(f"{stage.name:12} {fact['held']:.0f} held {fact['pss_kib']:.2f} KiB each, {fact['errors']:.0f} errors")
+                yield fact | {"case": stage.title, "round": 0}
+
+
+def million_users(scene: acts.Scene) -> Callable[[servers.Server, Path], None]:
+    """A file of a million users, of whom some have a maildrop; their names, in no order, are in DIR/storm."""
+    users, some = (1000, 100) if scene.smoke else (1_000_000, 100_000)
+
+    def fill(server: servers.Server, directory: Path) -> None:
+        rng = random.Random(1)
+        logins = rng.sample(range(1, users + 1), some if server.ours else some // 10)
+        for u in logins:
+            drops.make_home(directory / "homes" / f"{u % 1000}" / f"user{u}", "mbox", drops.Drop(1, 4), maildrops.OWNER)
+        acts.write_domain(directory, DOMAIN["mbox"], ((f"user{u}", directory / "homes" / f"{u % 1000}" / f"user{u}", maildrops.OWNER)
+                                                      for u in range(1, users + 1)))
+        (directory / "storm").write_text("".join(f"user{u}@{DOMAIN['mbox']}\n" for u in logins))
+    return fill
+
+
+def storm(scene: acts.Scene) -> Iterator[dict]:
+    clients = 8 if scene.smoke else 64
+    with scene.stage(("poplar", "dovecot-tuned"), million_users(scene)) as running:
+        for turn, case in enumerate(("for the first time", "again", "again")):
+            for r in running:
+                names = r.directory / "storm"
+                logins = len(names.read_text().splitlines())
+                fact = scene.cost(r, case, turn, "short", DOMAIN["mbox"], logins, f"--user=@{names}", "--once", f"--clients={clients}")
+                yield fact | {"mib": accounting.pss_kib(r.account) / 1024}
+
+
+def owned(running: servers.Running) -> list[float]:
+    """Memory, in KiB, of each process that has become one of the users."""
+    found = []
+    for pid in running.account.pids():
+        try:
+            uid = os.stat(f"/proc/{pid}").st_uid
+            if uid > system.FIRST_UID:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                found.append(float(re.search(r"^Pss:\s+(\d+)", rollup, re.M)[1]))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def workers(running: servers.Running) -> dict:
+    sizes = owned(running)
+    return {"workers": len(sizes), "worker_kib": sum(sizes) / len(sizes) if sizes else None}
+
+
+def held(scene: acts.Scene, running: servers.Running, users: int) -> dict:
+    """All users are logged in and say nothing."""
+    command = scene.load.command(running, "idle", "", users, "--clients=16", acts.PATIENCE)
+    client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = client.stdout.readline()
+    accounting.settled_cpu(running.account)
+    fact = workers(running) | {"server": running.server.name, "case": "all logged in and idle", "round": 0, "cpu_ms": None,
+                               "mib": accounting.pss_kib(running.account) / 1024}
+    output, complaints = client.communicate()
+    figures = measure.parse(first + output)
+    scene.say(f"{fact['case']:32} {running.server.name:14} {figures.get('held', 0):.0f} held, {fact['workers']} processes of users")
+    return fact | {"errors": figures.get("errors", 1), "complaints": complaints.splitlines()}
+
+
+SYSTEM_SERVERS = ("poplar", "dovecot-tuned", "mailutils", "popa3d")
+
+
+def uids(scene: acts.Scene) -> Iterator[dict]:
+    users = 20 if scene.smoke else 2000
+    drop = drops.Drop(20, 30)
+    with scene.stage(SYSTEM_SERVERS, lambda _server, directory: acts.system_users(directory, users, drop), by_system=True) as running:
+        for turn, case in enumerate(("for the first time", "again", "again")):
+            for r in running:
+                fact = scene.cost(r, case, turn, "visit" if turn == 0 else "poll", "", users, "--once", "--clients=16")
+                yield fact | workers(r) | {"mib": accounting.pss_kib(r.account) / 1024}
+        for r in (r for r in running if r.server.name in ("poplar", "dovecot-tuned")):
+            yield held(scene, r, users)
+
+
+MIB = acts.Column("MiB of all processes", "mib")
+CPU, RATE, ERRORS = acts.Column("CPU ms per session", "cpu_ms"), acts.Column("sessions per second", "rate", True), acts.Column("errors", "errors")
+ACTS = (
+    acts.Act("crowd", "10,000 connections at once that each poll", 3,
+             "10,000 users with 5 messages in a Maildir each and one owner; every one of them polls once, at 16 clients and all at the same time.",
+             (CPU, RATE, acts.Column("95 % ms", "p95_ms"), ERRORS), crowd),
+    acts.Act("idle-crowd", "10,000 idle connections", 1,
+             "As idle connections above, with the users of the scenario before.",
+             (acts.Column("KiB each", "pss_kib"), acts.Column("kernel KiB each", "kernel_kib"), acts.Column("held", "held"),
+              acts.Column("processes", "processes"), ERRORS), idle_crowd),
+    acts.Act("system", "2,000 system users, a uid each", 3,
+             "An mbox of 20 messages in the spool for each; every one of them polls once per case, at 16 clients. The users are those of a passwd and "
+             "shadow of 2,000 lines. Processes of users are those that run with their uids when the case is over.",
+             (CPU, RATE, acts.Column("processes of users", "workers"), acts.Column("KiB of each", "worker_kib"), MIB, ERRORS), uids),
+    acts.Act("storm", "Logins of users who are in a file of 1,000,000", 6,
+             "100,000 users, a tenth of the file and in no order, log in at 64 clients: USER, PASS, STAT, QUIT, with an mbox of one message each; "
+             "10,000 of them for Dovecot.",
+             (CPU, RATE, acts.Column("95 % ms", "p95_ms"), MIB, ERRORS), storm),
+)
