@@ -25,9 +25,9 @@ def filler(drops_of: dict[str, drops.Drop]) -> Callable[[servers.Server, Path], 
 
 BIG_CASES = (  # title, kind, TLS, who
     ("Maildir", "maildir", "", ("poplar", "dovecot-tuned", "bare-sendfile", "bare-copy")),
-    ("mbox", "mbox", "", ("poplar", "dovecot-tuned", "mailutils", "popa3d")),
+    ("mbox", "mbox", "", ("poplar", "dovecot-tuned", "popa3d")),
     ("Maildir over TLS", "maildir", "full", ("poplar", "dovecot-tuned", "bare-copy")),
-    ("mbox over TLS", "mbox", "full", ("poplar", "dovecot-tuned", "mailutils")),
+    ("mbox over TLS", "mbox", "full", ("poplar", "dovecot-tuned")),
 )
 
 

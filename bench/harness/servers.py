@@ -32,6 +32,9 @@ class Server:
     unpacked: bool = False  # its package cannot be installed beside others; PROGRAM is below the place where it is unpacked
     port: int = 0  # the only one that it serves; it has a network of its own then
 
+    def serves(self, scenario: str, clients: int) -> bool:
+        return clients <= self.idle_most and (not self.scenarios or scenario in self.scenarios)
+
 
 SERVERS = (
     Server("poplar", "Poplar", "@DAEMON@", ("--config-file=@CONF@", "--daemon", "--foreground"),
@@ -46,7 +49,7 @@ SERVERS = (
            package="mailutils-pop3d", template="mailutils.conf", idle_most=64),
     Server("bare", "bare exchange", "@POPLOAD@",
            ("serve", "--port=@PORT@", "--tls-port=@TLSPORT@", "--certificate=@CERT@", "--key=@KEY@"), version=(),
-           scenarios=("poll", "short", "poll-tls", "poll-tls-resumed")),
+           scenarios=("poll", "poll-512", "poll-tls", "poll-tls-resumed")),
 )
 
 # Those that take part only where their kind of users and load is: their own acts name them.
