@@ -66,6 +66,9 @@ struct role_env {
 	int state_lock;     /* a file that processes of other configurations lock, too; opened for this process */
 	void *reservations; /* memory that outlives this process */
 
+	/* A pipe, that outlives both, of 8 octets for each reservation that a store confirms: its number. Nobody waits at it. */
+	int confirmed; /* state: for reading; store: for writing; neither blocks. -1: there is no state process */
+
 	struct state_page *state_page; /* state, and fronts for reading; NULL: there is no state process */
 
 	/* auth */

@@ -161,7 +161,7 @@ enum err asker_start(struct asker **out, struct conf *cf, struct ev_loop *loop, 
 enum err asker_confine(struct asker *a, struct why *why)
 {
 	struct child self = {.master = &a->m, .role = ROLE_AUTH};
-	struct role_env env = {.conf = a->m.cf, .session_fd = -1, .state_lock = -1, .client = -1};
+	struct role_env env = {.conf = a->m.cf, .session_fd = -1, .state_lock = -1, .confirmed = -1, .client = -1};
 	struct confinement con;
 
 	conf_wipe_secrets(a->m.cf, NULL);

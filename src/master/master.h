@@ -79,6 +79,7 @@ struct master {
 	struct region slots, cache;
 	struct region backends;                 /* of auth: how they are doing, where there are any */
 	struct region reservations, state_page; /* of state, where there is one */
+	int confirmed[2];                       /* a pipe from stores to state, likewise; -1 */
 	struct pool pool[ROLE_COUNT];
 	struct owners owners;
 	struct externals externals;

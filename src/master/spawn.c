@@ -136,6 +136,7 @@ static enum err env_store(const struct child *c, struct role_env *env, struct wh
 	if (map(&page, &m->slots, true, (size_t)c->slot * STORE_SLOT_OCTETS, STORE_SLOT_OCTETS, why) != OK)
 		return ERR_TEMP;
 	env->slot_page = page;
+	env->confirmed = m->confirmed[1];
 	return OK;
 }
 
@@ -148,6 +149,7 @@ static enum err env_state(const struct child *c, struct role_env *env, struct wh
 	    map(&page, &m->state_page, true, 0, m->state_page.size, why) != OK)
 		return ERR_TEMP;
 	env->state_page = page;
+	env->confirmed = m->confirmed[0];
 	return databases_open(m, env, why);
 }
 
@@ -293,6 +295,7 @@ static enum err descriptors_leave(const struct child *c, const struct role_env *
 	keep[n++] = env->master_fd;
 	keep[n++] = env->session_fd;
 	keep[n++] = env->state_lock;
+	keep[n++] = env->confirmed;
 	keep[n++] = env->client;
 	for (size_t i = 0; c->role == ROLE_FRONT && i < SLOTS_MOST; i++)
 		keep[n++] = env->wake[i];
@@ -331,13 +334,13 @@ static void name_set(const char *role)
 static void owner_wait(struct child *c, int master_fd, int order_fd)
 {
 	const struct master *m = c->master;
-	int keep[PATHS_FDS + 7] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, log_current()->fd,
-				   master_fd,    order_fd,      m->slots.rw};
+	int keep[PATHS_FDS + 8] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, log_current()->fd,
+				   master_fd,    order_fd,      m->slots.rw,   m->confirmed[1]};
 	struct why why = {""};
 	ssize_t n;
 
 	name_set("spare");
-	if (close_but(keep, 7 + paths_descriptors(&m->paths, keep + 7), &why) != OK)
+	if (close_but(keep, 8 + paths_descriptors(&m->paths, keep + 8), &why) != OK)
 		give_up(c, &why);
 	do
 		n = read(order_fd, &c->owner, sizeof c->owner);
@@ -356,6 +359,7 @@ static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pi
 			       .master_fd = master_fd,
 			       .session_fd = -1,
 			       .state_lock = -1,
+			       .confirmed = -1,
 			       .client = -1};
 	struct confinement con;
 	struct why why = {""};

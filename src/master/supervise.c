@@ -1,6 +1,7 @@
 /* master/supervise.c - see supervise.h */
 #include "master/supervise.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -392,6 +393,8 @@ static enum err pools_make(struct master *m, struct why *why)
 static enum err shared_make(struct master *m, struct why *why)
 {
 	size_t cache = auth_cache_octets(m->cf), backends = auth_pools_octets(m->cf);
+
+	m->confirmed[0] = m->confirmed[1] = -1;
 	enum err err = region_new(&m->slots, "pop3d stores", (size_t)STORES_MOST * STORE_SLOT_OCTETS, why);
 
 	if (err == OK && cache > 0)
@@ -402,6 +405,8 @@ static enum err shared_make(struct master *m, struct why *why)
 		err = region_new(&m->reservations, "pop3d reservations", state_octets(), why);
 	if (err == OK && conf_keeps_state(m->cf))
 		err = region_new(&m->state_page, "pop3d state", sizeof(struct state_page), why);
+	if (err == OK && conf_keeps_state(m->cf) && pipe2(m->confirmed, O_CLOEXEC | O_NONBLOCK) < 0)
+		err = fail_errno(why, ERR_TEMP, "create a pipe");
 	return err;
 }
 

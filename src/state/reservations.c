@@ -1,9 +1,11 @@
 /* state/reservations.c - see reservations.h */
 #include "state/reservations.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -56,6 +58,7 @@ bool reservation_begin(struct reservations *rs, struct reservation *r)
 		return false;
 	atomic_thread_fence(memory_order_release); /* the row is whole before it counts, whenever we are killed */
 	r->number = (uint64_t)(r - rs->row + 1) << 32 | secret;
+	rs->begun++;
 	return true;
 }
 
@@ -75,6 +78,39 @@ struct reservation *reservations_find(const struct reservations *rs, uint64_t nu
 	struct reservation *r = at >= 1 && at <= RESERVATIONS_MOST ? &rs->row[at - 1] : NULL;
 
 	return r && r->number == number ? r : NULL;
+}
+
+/* Whose numbers begin anywhere: one store cannot hide what another writes. What is left, too little for a number, is returned. */
+static size_t end_all(const struct reservations *rs, const char *text, size_t n)
+{
+	size_t at = 0;
+
+	while (n - at >= sizeof(uint64_t)) {
+		uint64_t number;
+
+		memcpy(&number, text + at, sizeof number);
+		struct reservation *r = reservations_find(rs, number);
+
+		if (r)
+			reservation_end(r);
+		at += r ? sizeof number : 1;
+	}
+	return n - at;
+}
+
+void reservations_take_confirmed(struct reservations *rs, int fd)
+{
+	char text[4096];
+	size_t have = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text + have, sizeof text - have)) > 0 || (n < 0 && errno == EINTR)) {
+		size_t all = have + (n > 0 ? (size_t)n : 0);
+
+		have = end_all(rs, text, all);
+		memmove(text, text + all - have, have);
+	}
+	rs->begun = 0;
 }
 
 struct reservation *reservations_inherited(struct reservations *rs, uint64_t sid, struct slice key)

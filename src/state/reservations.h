@@ -32,6 +32,7 @@ struct reservations {
 	uint32_t next;
 	uint32_t inherited;                            /* rows of the process before us, perhaps */
 	uint64_t since_ms;                             /* clock_ms: opened */
+	uint32_t begun;                                /* since confirmed ones were taken */
 	uint32_t secret[RESERVATION_SECRETS], secrets; /* random numbers, of which so many are not used yet */
 };
 
@@ -51,6 +52,9 @@ struct slice reservation_key(const struct reservation *r);
 
 /* NULL: there is none, it was settled. */
 struct reservation *reservations_find(const struct reservations *rs, uint64_t number);
+
+/* Ends those whose numbers are in the pipe that stores confirm by, which does not block. Octets that are no number of ours are passed over. */
+void reservations_take_confirmed(struct reservations *rs, int fd);
 
 /* What the process before us has made for this login; NULL: nothing. */
 struct reservation *reservations_inherited(struct reservations *rs, uint64_t sid, struct slice key);

@@ -18,6 +18,7 @@
 enum {
 	DOUBT_MS = 1000,   /* a reservation that nobody may be left to confirm; what was on its way has come by then */
 	INHERIT_MS = 5000, /* in which auths have asked again what they had asked the process before us */
+	UNREAD_MOST = 256, /* reservations before what stores have confirmed is read: there is room for many more */
 };
 static const double doubt_look_s = 0.5; /* between two looks for such */
 
@@ -35,6 +36,7 @@ struct state_role {
 	struct reservations reservations;
 	struct logins logins;
 	struct numbers numbers;
+	int confirmed; /* the pipe that stores confirm by */
 	ev_timer doubt;
 	ev_prepare before_wait;
 };
@@ -86,6 +88,7 @@ static void on_doubt(struct ev_loop *loop, ev_timer *w, int revents)
 	uint64_t now = clock_ms();
 
 	(void)revents;
+	reservations_take_confirmed(&self.reservations, self.confirmed);
 	if (self.reservations.inherited > 0 && now - self.reservations.since_ms >= INHERIT_MS)
 		doubt_orphans();
 	while ((r = reservations_doubtful(&self.reservations, r, now - DOUBT_MS)))
@@ -131,8 +134,11 @@ static enum err delay_check(const struct msg_reserve *q, struct reservation *r, 
 static enum err reserve(const struct peer *auth, const struct msg_reserve *q, struct slice key, struct slice old,
 			struct msg_reserved *answer)
 {
-	struct reservation *r = reservations_new(&self.reservations, key);
 	enum err err;
+
+	if (self.reservations.begun >= UNREAD_MOST)
+		reservations_take_confirmed(&self.reservations, self.confirmed);
+	struct reservation *r = reservations_new(&self.reservations, key);
 
 	r->sid = q->sid;
 	r->auth = auth->chan.peer_serial;
@@ -328,12 +334,13 @@ size_t state_octets(void)
 int state_main(const struct role_env *env)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
-	self = (struct state_role){.loop = ev_loop_new(EVFLAG_AUTO)};
+	self = (struct state_role){.loop = ev_loop_new(EVFLAG_AUTO), .confirmed = env->confirmed};
 	if (!self.loop)
 		return EX_OSERR;
 	chan_init(&self.master, self.loop, env->master_fd, ROLE_STATE, ROLE_MASTER, 0, &master_ops, NULL);
 	role_log_tell(&self.master);
 	reservations_open(&self.reservations, env->reservations);
+	reservations_take_confirmed(&self.reservations, self.confirmed);
 	logins_open(&self.logins, self.loop, env);
 	numbers_open(&self.numbers, self.loop, env);
 	set_up_loop();

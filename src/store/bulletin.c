@@ -20,7 +20,8 @@ enum { TELL_MS = 60 * 1000 };
 
 void bulletins_init(struct bulletins *b, const struct conf *cf, const struct maildrop_setup *setup)
 {
-	*b = (struct bulletins){.new_user = cf->bulletin_new_user.which, .since = cf->bulletin_new_user.since};
+	b->new_user = cf->bulletin_new_user.which;
+	b->since = cf->bulletin_new_user.since;
 	bulletin_source_init(&b->source, cf->bulletin_source, setup);
 }
 

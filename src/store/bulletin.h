@@ -13,7 +13,7 @@
 #include "conf/conf.h"
 #include "store/bulletin_source.h"
 
-enum { BULLETINS_REMEMBERED = 256 }; /* maildrops */
+enum { BULLETINS_REMEMBERED = 4096 }; /* maildrops; memory that is not used costs nothing */
 
 struct bulletins {
 	struct bulletin_source source;
@@ -38,6 +38,7 @@ struct bulletin_user {
 	void *arg;
 };
 
+/* *b is zeroed, and what of it is not used is not touched. */
 void bulletins_init(struct bulletins *b, const struct conf *cf, const struct maildrop_setup *setup);
 
 /* Under the session lock, of a maildrop that was found: it gets what it has not got. ERR_IN_USE: another program has the mailbox lock, which is

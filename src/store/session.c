@@ -198,7 +198,7 @@ static void send_scan(const struct session *s)
 /* The login counts, before anybody hears that it was one: whenever we are killed, no client has two in an interval. */
 static void confirm(struct session *s)
 {
-	store_settle(s->store, s->reservation, SETTLE_CONFIRM);
+	store_confirm(s->store, s->reservation, s->advanced);
 	s->reservation = 0;
 }
 
@@ -298,8 +298,9 @@ static enum err take_lock(struct session *s, struct why *why)
 
 static void advance(void *session, uint64_t number)
 {
-	const struct session *s = session;
+	struct session *s = session;
 
+	s->advanced = true;
 	store_advance(s->store, s->reservation, number);
 }
 

@@ -12,6 +12,7 @@ struct session {
 	uint32_t front_serial;
 	uint64_t log_id;
 	uint64_t reservation; /* of its login; 0: none, or settled */
+	bool advanced;        /* state was told the number of the last bulletin */
 	uint64_t bulletin;    /* the last one that its user got, as the grant says */
 	uint32_t login_delay_s;
 	char source[SOURCE_MOST]; /* who made the record, for front's log */

@@ -197,6 +197,15 @@ void store_settle(struct store *st, uint64_t reservation, enum settle_how how)
 		(void)chan_send(&st->state, MSG_SETTLE, &(struct chan_out){.payload = &m});
 }
 
+/* State need not wake for it; it does where there is no room in the pipe, or behind a number, which comes first. */
+void store_confirm(struct store *st, uint64_t reservation, bool in_order)
+{
+	if (reservation == 0)
+		return;
+	if (in_order || write(st->env->confirmed, &reservation, sizeof reservation) != sizeof reservation)
+		store_settle(st, reservation, SETTLE_CONFIRM);
+}
+
 void store_advance(struct store *st, uint64_t reservation, uint64_t number)
 {
 	struct msg_advance m = {.reservation = reservation, .number = number};

@@ -58,6 +58,9 @@ void store_answer(struct peer *front, enum msg_type type, const struct chan_out 
 /* Tells state what became of a reservation; 0 is none. While there is no state process, it counts as a login. */
 void store_settle(struct store *st, uint64_t reservation, enum settle_how how);
 
+/* The same for one that is a login now. in_order: store_advance was called for it. */
+void store_confirm(struct store *st, uint64_t reservation, bool in_order);
+
 /* And the number of the last bulletin, before that: while there is no state process, a later session does. */
 void store_advance(struct store *st, uint64_t reservation, uint64_t number);
 

@@ -19,8 +19,9 @@ import time
 import pytest
 
 from pop3 import Gone
-from server import Daemon, own, wait_for
+from server import SANITIZED, Daemon, own, wait_for
 from test_apop import SECRET, apop, use, write
+from test_counts import Trace, poll
 from test_inetd import Inetd
 
 MESSAGE = "Subject: a\n\nbody\n"
@@ -324,6 +325,46 @@ def test_what_died_before_it_was_a_login_costs_nothing(delaying):
     assert wait_for(lambda: delaying.record(user.login) == 1)
     holder.close()
     assert attempt(delaying, user).startswith(b"+OK")
+
+
+@pytest.mark.parametrize("killed", [(), ("state",)], ids=["state-lives", "state-dies"])
+def test_what_was_confirmed_stays(delaying, killed):
+    """State reads it when it must: when the auth process that asked has died, what had not become a login yet is given back, and nothing else."""
+    waiting, users = delaying.user(), [delaying.user() for _ in range(5)]
+    delaying.delay("mailbox { session-lock-wait 60; }")
+    delaying.alarms_expected = True
+    holder = delaying.login(waiting)
+    delaying.write(waiting.login, 1)
+    for user in users:
+        delaying.login(user).close()
+    with delaying.connect() as c:
+        c.ok(f"USER {waiting.login}")
+        c.say(f"PASS {waiting.password}")
+        assert wait_for(lambda: delaying.record(waiting.login) != 1)
+        for role in (*killed, "auth"):
+            pids = delaying.role_pids(f"pop3d-{role}")
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            assert wait_for(lambda: delaying.role_pids(f"pop3d-{role}") and not set(pids) & set(delaying.role_pids(f"pop3d-{role}")))
+        assert wait_for(lambda: delaying.record(waiting.login) == 1)
+    holder.close()
+    assert [attempt(delaying, user) for user in users] == [TOO_SOON] * len(users)
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own system calls would be counted")
+def test_state_wakes_once_for_a_login(delaying):
+    """It is asked, and answers. What comes of the login wakes nobody."""
+    users = [delaying.user(uid=pwd.getpwnam("nobody").pw_uid) for _ in range(11)]
+    for user in users:
+        user.deliver(MESSAGE)
+    delaying.start()
+    poll(delaying, users[0])
+    with Trace(delaying) as t:
+        for user in users[1:]:
+            t.polls(1, delaying, user)
+    taken = sum(role == "state" and name == "recvmsg" and "EAGAIN" not in text for role, name, text in t.calls)
+    assert taken == 10 and t.count("store", "sendmsg") == 10
 
 
 def test_a_maildrop_in_use_costs_no_interval(delaying):

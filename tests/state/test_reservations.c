@@ -1,7 +1,9 @@
 /* tests/state/test_reservations.c - rows that are found by their number alone, and by the process behind us */
 #include "state/reservations.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -72,12 +74,53 @@ static void test_many(void **state)
 	free(memory);
 }
 
+static void say(int fd, const void *p, size_t n)
+{
+	check(write(fd, p, n) == (ssize_t)n);
+}
+
+/* Numbers are found behind whatever somebody else writes between them, and wherever a read of the pipe ends. */
+static void test_confirmed(void **state)
+{
+	enum { ROWS = 1200 };
+	struct reservations rs;
+	void *memory = calloc(1, reservations_octets());
+	static uint64_t number[ROWS];
+	int fds[2];
+
+	(void)state;
+	check(memory && pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0);
+	reservations_open(&rs, memory);
+	for (uint64_t i = 0; i < ROWS; i++)
+		number[i] = begin(&rs, bob, i + 1, 7)->number;
+	check(rs.begun == ROWS);
+	for (size_t i = 1; i < ROWS; i++) {
+		say(fds[1], "garbage", i % 7);
+		say(fds[1], &number[i], sizeof number[i]);
+		if (i % 100 == 0)
+			say(fds[1], &number[i], sizeof number[i]); /* once more */
+	}
+	say(fds[1], &number[0], sizeof number[0] - 1); /* of this one the end is missing */
+	reservations_take_confirmed(&rs, fds[0]);
+	for (size_t i = 1; i < ROWS; i++)
+		check(!reservations_find(&rs, number[i]));
+	check(reservations_find(&rs, number[0]) && rs.begun == 0);
+	reservations_take_confirmed(&rs, fds[0]); /* nothing there */
+	say(fds[1], &number[0], sizeof number[0]);
+	reservations_take_confirmed(&rs, fds[0]);
+	check(!reservations_find(&rs, number[0]));
+	close(fds[0]);
+	close(fds[1]);
+	free(memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_the_next_process),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_confirmed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

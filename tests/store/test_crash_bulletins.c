@@ -108,6 +108,7 @@ static enum err open_session(struct box *b)
 	const struct bulletin_user u = {.name = SLICE("bob"), .home = b->top};
 
 	box_close(b);
+	memset(&bulletins, 0, sizeof bulletins);
 	bulletins_init(&bulletins, &cf, &b->setup);
 	enum err err = maildrop_find(&b->md, slice_str(b->path), &b->setup, &b->why);
 
