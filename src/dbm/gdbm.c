@@ -1,8 +1,11 @@
 /* dbm/gdbm.c - files of GNU dbm
  *
  * Read and written by read(2) and write(2), never mapped: a file that another program cuts off must not kill us. The library
- * locks the whole file by flock(2) for as long as it is open, as all programs that use it do. A put may take several
- * writes; undo.h makes one of them. */
+ * locks the whole file by flock(2) for as long as it is open, as all programs that use it do, and so do we. A put may take several
+ * writes; undo.h makes one of them.
+ *
+ * A record that is there is found, and its value replaced by one of the same length, without the library: by three reads, and one write
+ * into its place. The library is opened for anything else, and from then on for all, since it remembers what it has read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <gdbm.h>
@@ -14,16 +17,20 @@
 #include <unistd.h>
 
 #include "dbm/driver.h"
+#include "dbm/gdbm_layout.h"
 #include "dbm/undo.h"
 
 enum { KEY_KEPT = 512 }; /* octets of a key that is remembered; longer ones are not */
 
 struct gdbm_priv {
-	GDBM_FILE file; /* NULL: it is empty, and opened for reading */
+	int fd;                    /* locked; -1: it is empty, and opened for reading */
+	struct gdbm_header header; /* while the library is not open */
+	GDBM_FILE file;            /* NULL: the library is not open */
 	bool broken; /* the library has given up in the middle of a call: nothing of it may be called for this file again */
 	/* What was fetched last: nobody else changes the file while it is open. */
 	char key[KEY_KEPT];
 	size_t key_octets, value_octets; /* key_octets 0: nothing */
+	int64_t value_at;                /* where the value stands, if the library is not open */
 };
 
 /* Where the library would end our process, it goes on here. */
@@ -113,8 +120,8 @@ static bool is_not_found(struct gdbm_priv *p)
 /* What its memory holds is lost then. */
 static void file_close(struct gdbm_priv *p)
 {
-	if (p->broken)
-		close(gdbm_fdesc(p->file));
+	if (p->fd >= 0 && (p->broken || !p->file))
+		close(p->fd);
 	else if (p->file)
 		(void)call(p, CLOSE, nothing, nothing,
 			   NULL); /* what was put is written; dbm_sync tells whether it is durable */
@@ -143,17 +150,23 @@ static enum err file_make(const struct dbm *db, struct why *why)
 	return err;
 }
 
-/* Undoes a put that was cut off, under the lock that the library takes, too. Who may only read cannot, and goes on with what there is. */
+/* What the library would lock it by, so that it is locked before that is opened. ERR_IN_USE: others have it. */
+static enum err lock(const struct dbm *db, int fd, struct why *why)
+{
+	if (flock(fd, (db->how.use == DBM_READ ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+		return OK;
+	return errno == EWOULDBLOCK ? fail(why, ERR_IN_USE, "%s: locked by another program", db->name.path)
+				    : dbm_failed(db, "cannot be locked", why);
+}
+
+/* Undoes a put that was cut off, under the lock. Who may only read cannot, and goes on with what there is. */
 static enum err recover(const struct dbm *db, int fd, struct why *why)
 {
 	struct dbm writer = *db;
 	enum err err = OK;
 
-	if (db->how.use != DBM_READ) {
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-			return fail(why, ERR_IN_USE, "%s: locked by another program", db->name.path);
+	if (db->how.use != DBM_READ)
 		return undo_apply(db, fd, why);
-	}
 	if (!undo_is_there(db))
 		return OK;
 	writer.how.use = DBM_WRITE;
@@ -166,38 +179,50 @@ static enum err recover(const struct dbm *db, int fd, struct why *why)
 	return OK;
 }
 
+/* From here on all goes through it. */
+static enum err library_open(const struct dbm *db, struct gdbm_priv *p, struct why *why)
+{
+	if (p->file)
+		return OK;
+	p->key_octets = 0;
+	p->file = file_open(p->fd, db->name.path, db->how.use == DBM_READ ? GDBM_READER : GDBM_WRCREAT);
+	return p->file ? OK : gdbm_failed(db, NULL, "cannot be opened", why);
+}
+
+static enum err open_locked(const struct dbm *db, struct gdbm_priv *p, struct why *why)
+{
+	struct stat st;
+
+	if (!dbm_is_current(db, p->fd))
+		return fail(why, ERR_IN_USE, "%s: was replaced", db->name.path);
+	if (gdbm_read_at(p->fd, &p->header, sizeof p->header, 0) && gdbm_is_known(&p->header))
+		return OK;
+	if (db->how.use != DBM_READ || fstat(p->fd, &st) < 0 || st.st_size > 0)
+		return library_open(db, p, why);
+	close(p->fd);
+	p->fd = -1;
+	return OK;
+}
+
 /* Opens it once. ERR_IN_USE: it is locked, or was replaced meanwhile. */
 static enum err try_open(struct dbm *db, struct gdbm_priv *p, struct why *why)
 {
-	struct stat st;
 	enum err err;
-	int fd = dbm_file_open(db, &err, why);
 
-	if (fd < 0)
+	p->fd = dbm_file_open(db, &err, why);
+	if (p->fd < 0)
 		return err;
-	if (fstat(fd, &st) == 0 && st.st_size == 0 && db->how.use == DBM_READ) {
-		close(fd);
-		return OK;
-	}
-	err = recover(db, fd, why);
-	if (err != OK) {
-		close(fd);
-		return err;
-	}
-	p->file = file_open(fd, db->name.path, db->how.use == DBM_READ ? GDBM_READER : GDBM_WRCREAT);
-	if (!p->file) {
-		bool locked = gdbm_errno == GDBM_CANT_BE_READER || gdbm_errno == GDBM_CANT_BE_WRITER;
-
-		err = locked ? fail(why, ERR_IN_USE, "%s: locked by another program", db->name.path)
-			     : gdbm_failed(db, NULL, "cannot be opened", why);
-		close(fd);
-		return err;
-	}
-	if (dbm_is_current(db, fd))
-		return OK;
-	file_close(p);
-	p->file = NULL;
-	return fail(why, ERR_IN_USE, "%s: was replaced", db->name.path);
+	if (db->how.use == DBM_READ)
+		err = recover(db, p->fd, why); /* by a lock of its own */
+	if (err == OK)
+		err = lock(db, p->fd, why);
+	if (err == OK && db->how.use != DBM_READ)
+		err = recover(db, p->fd, why);
+	if (err == OK)
+		err = open_locked(db, p, why);
+	if (err != OK)
+		close(p->fd);
+	return err;
 }
 
 static enum err gdbm_driver_open(struct dbm *db, struct why *why)
@@ -237,18 +262,36 @@ static bool fits(const struct gdbm_priv *p, struct slice key, const struct slice
 	       slice_eq(key, (struct slice){p->key, p->key_octets});
 }
 
+/* Without the library. False: that has to look. */
+static bool find(const struct dbm *db, struct gdbm_priv *p, struct slice key, struct buf *value, bool *found,
+		 enum err *err, struct why *why)
+{
+	static struct gdbm_place place;
+
+	if (p->file || p->broken || !gdbm_place_find(p->fd, &p->header, key, &place))
+		return false;
+	*err = dbm_take(db, (struct slice){place.text + key.n, place.value_octets}, value, why);
+	remember(p, key, place.value_octets);
+	p->value_at = place.value_at;
+	explicit_bzero(&place, sizeof place);
+	*found = *err == OK;
+	return true;
+}
+
 static enum err gdbm_driver_get(struct dbm *db, struct slice key, struct buf *value, bool *found, struct why *why)
 {
 	struct gdbm_priv *p = db->priv;
-
 	datum d = nothing;
+	enum err err = OK;
 
-	if (!p->file || (!call(p, FETCH, datum_of(key), nothing, &d) && is_not_found(p)))
-		return OK;
+	if (p->fd < 0 || find(db, p, key, value, found, &err, why))
+		return err;
+	err = library_open(db, p, why);
+	if (err != OK || (!call(p, FETCH, datum_of(key), nothing, &d) && is_not_found(p)))
+		return err;
 	if (!d.dptr)
 		return gdbm_failed(db, p->file, "cannot be read", why);
-	enum err err = dbm_take(db, (struct slice){d.dptr, (size_t)d.dsize}, value, why);
-
+	err = dbm_take(db, (struct slice){d.dptr, (size_t)d.dsize}, value, why);
 	remember(p, key, (size_t)d.dsize);
 	explicit_bzero(d.dptr, (size_t)d.dsize);
 	free(d.dptr);
@@ -256,19 +299,36 @@ static enum err gdbm_driver_get(struct dbm *db, struct slice key, struct buf *va
 	return err;
 }
 
+/* What fits is written where the old value stands. */
+static enum err replace(const struct dbm *db, struct gdbm_priv *p, const struct slice *value, struct why *why)
+{
+	ssize_t n = pwrite(p->fd, value->p, value->n, p->value_at);
+
+	if (n == (ssize_t)value->n)
+		return OK;
+	p->broken = true;
+	errno = n < 0 ? errno : ENOSPC;
+	return dbm_failed(db, "cannot be written", why);
+}
+
 /* A change that can be undone. One that has failed is, by whoever opens the file next: this handle is not used any more. */
 static enum err change(struct dbm *db, enum call what, struct slice key, const struct slice *value, bool *found,
 		       struct why *why)
 {
 	struct gdbm_priv *p = db->priv;
-	bool noted = false;
-	enum err err = p->broken ? ERR_TEMP : OK;
+	bool noted = false, in_place = fits(p, key, value);
 
-	if (err == OK && !fits(p, key, value))
-		err = undo_note(db, gdbm_fdesc(p->file), key, value, &noted, why);
+	if (p->broken)
+		return fail(why, ERR_TEMP, "%s: a change has failed before", db->name.path);
+	if (in_place && !p->file)
+		return replace(db, p, value, why);
+	enum err err = library_open(db, p, why);
+
+	if (err == OK && !in_place)
+		err = undo_note(db, p->fd, key, value, &noted, why);
 	p->key_octets = 0;
 	if (err != OK)
-		return p->broken ? fail(why, ERR_TEMP, "%s: a change has failed before", db->name.path) : err;
+		return err;
 	*found = call(p, what, datum_of(key), value ? datum_of(*value) : nothing, NULL);
 	if (!*found && !is_not_found(p)) {
 		err = gdbm_failed(db, p->file, "cannot be written", why);
@@ -317,8 +377,14 @@ static enum err gdbm_driver_walk(struct dbm *db, enum err (*fn)(void *, struct s
 {
 	struct gdbm_priv *p = db->priv;
 	datum k = nothing, next;
-	enum err err = OK;
-	bool more = p->file && call(p, FIRST, nothing, nothing, &k);
+
+	if (p->fd < 0)
+		return OK;
+	enum err err = library_open(db, p, why);
+
+	if (err != OK)
+		return err;
+	bool more = call(p, FIRST, nothing, nothing, &k);
 
 	while (more && err == OK) {
 		err = walk_one(db, fn, arg, k, passed_over, why);
@@ -327,13 +393,15 @@ static enum err gdbm_driver_walk(struct dbm *db, enum err (*fn)(void *, struct s
 		free(k.dptr);
 		k = next;
 	}
-	return err != OK || !p->file || is_not_found(p) ? err : gdbm_failed(db, p->file, "cannot be read", why);
+	return err != OK || is_not_found(p) ? err : gdbm_failed(db, p->file, "cannot be read", why);
 }
 
 static enum err gdbm_driver_sync(struct dbm *db, struct why *why)
 {
 	struct gdbm_priv *p = db->priv;
 
+	if (!p->file && !p->broken)
+		return fsync(p->fd) == 0 ? OK : dbm_failed(db, "cannot be written", why);
 	return call(p, SYNC, nothing, nothing, NULL) ? OK : gdbm_failed(db, p->file, "cannot be written", why);
 }
 

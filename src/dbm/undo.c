@@ -12,57 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dbm/gdbm_layout.h"
+
 enum {
 	NOTE_MOST = 64 * 1024 * 1024,
 	STACKED_MOST = 4, /* blocks of free space that one put may take up */
 	PUT_S = 5, /* a put takes less: a file that was changed so long after its note was changed by another program */
 };
-
-/* --- the layout of a gdbm file ---------------------------------------------------------------------------------- */
-
-enum { MAGIC_OLD = 0x13579ace, MAGIC = 0x13579acf, MAGIC_NUMSYNC = 0x13579ad0 };
-
-struct header {
-	int32_t magic, block_size;
-	int64_t dir;
-	int32_t dir_size, dir_bits, bucket_size, bucket_elements;
-	int64_t next_block;
-};
-
-/* Free space: in the header, and in blocks that lie behind each other like a stack. Elements of 16 octets follow. */
-struct avail {
-	int32_t size, count;
-	int64_t next;
-};
-enum { NUMSYNC_OCTETS = 32, AVAIL_ELEMENT = 16, BUCKET_AVAILS = 6 };
-
-struct bucket {
-	int32_t avails;
-	int32_t pad;
-	char avail[BUCKET_AVAILS][AVAIL_ELEMENT];
-	int32_t bits, count;
-};
-
-struct element {
-	int32_t hash;
-	char key_start[4];
-	int64_t at;
-	int32_t key_octets, value_octets;
-};
-
-static uint32_t hash_of(struct slice key)
-{
-	uint32_t h = (uint32_t)(0x238F13AFU * (uint32_t)key.n);
-
-	for (size_t i = 0; i < key.n; i++)
-		h = (h + ((uint32_t)(signed char)key.p[i] << (i * 5 % 24))) & 0x7FFFFFFF;
-	return (1103515243U * h + 12345) & 0x7FFFFFFF;
-}
-
-static bool read_at(int fd, void *p, size_t n, int64_t at)
-{
-	return at >= 0 && pread(fd, p, n, at) == (ssize_t)n;
-}
 
 /* --- writing a note --------------------------------------------------------------------------------------------- */
 
@@ -129,35 +85,33 @@ static bool note_path(const struct dbm *db, char path[PATH_MAX])
 }
 
 /* Blocks of free space that the header leads to. */
-static bool add_stack(struct note *note, int fd, const struct header *h)
+static bool add_stack(struct note *note, int fd, const struct gdbm_header *h)
 {
-	int64_t at = sizeof *h + (h->magic == MAGIC_NUMSYNC ? NUMSYNC_OCTETS : 0);
-	struct avail a;
+	int64_t at = sizeof *h + (h->magic == GDBM_MAGIC_NUMSYNC ? GDBM_NUMSYNC_OCTETS : 0);
+	struct gdbm_avail a;
 
-	if (!read_at(fd, &a, sizeof a, at))
+	if (!gdbm_read_at(fd, &a, sizeof a, at))
 		return false;
 	for (int i = 0; i < STACKED_MOST && a.next > 0; i++) {
 		at = a.next;
-		if (!read_at(fd, &a, sizeof a, at) || a.size < 0 || a.size > 1 << 20 ||
-		    !add(note, fd, at, sizeof a + (size_t)a.size * AVAIL_ELEMENT))
+		if (!gdbm_read_at(fd, &a, sizeof a, at) || a.size < 0 || a.size > 1 << 20 ||
+		    !add(note, fd, at, sizeof a + (size_t)a.size * GDBM_AVAIL_ELEMENT))
 			return false;
 	}
 	return true;
 }
 
 /* The bucket of a key, and records in it that have the key's hash; *fits: one of them is that key, with a value of the same length. */
-static bool add_bucket(struct note *note, int fd, const struct header *h, struct slice key, const struct slice *value,
-		       bool *full, bool *fits)
+static bool add_bucket(struct note *note, int fd, const struct gdbm_header *h, struct slice key,
+		       const struct slice *value, bool *full, bool *fits)
 {
-	uint32_t hash = hash_of(key);
+	uint32_t hash = gdbm_hash(key);
 	size_t from = note->n + sizeof(struct piece), n = (size_t)h->bucket_size;
-	struct bucket b;
-	struct element e;
+	struct gdbm_bucket b;
+	struct gdbm_element e;
 	int64_t at;
 
-	if (h->dir_bits < 1 || h->dir_bits > 30 || (size_t)h->dir_size < sizeof at << h->dir_bits ||
-	    !read_at(fd, &at, sizeof at, h->dir + (int64_t)sizeof at * (hash >> (31 - h->dir_bits))) ||
-	    !add(note, fd, at, n) || note->n - from != n)
+	if (!gdbm_bucket_at(fd, h, hash, &at) || !add(note, fd, at, n) || note->n - from != n)
 		return false;
 	memcpy(&b, note->p + from, sizeof b);
 	*full = b.count >= h->bucket_elements;
@@ -172,21 +126,14 @@ static bool add_bucket(struct note *note, int fd, const struct header *h, struct
 	return true;
 }
 
-static bool is_known(const struct header *h)
-{
-	return (h->magic == MAGIC || h->magic == MAGIC_OLD || h->magic == MAGIC_NUMSYNC) && h->block_size >= 512 &&
-	       h->block_size <= 1 << 24 && h->dir_size > 0 && h->dir_size <= 1 << 28 && h->bucket_size > 0 &&
-	       h->bucket_size <= 1 << 24 && h->bucket_elements > 0 &&
-	       h->bucket_elements <= (h->bucket_size - (int)sizeof(struct bucket)) / (int)sizeof(struct element);
-}
-
 /* False: the file is not one that we know, or has not what it should. What *fits needs no more. */
 static bool gather(struct note *note, int fd, struct slice key, const struct slice *value, bool *fits)
 {
-	struct header h;
+	struct gdbm_header h;
 	bool full = false;
 
-	if (!read_at(fd, &h, sizeof h, 0) || !is_known(&h) || !add_bucket(note, fd, &h, key, value, &full, fits))
+	if (!gdbm_read_at(fd, &h, sizeof h, 0) || !gdbm_is_known(&h) ||
+	    !add_bucket(note, fd, &h, key, value, &full, fits))
 		return false;
 	return *fits || (add(note, fd, 0, (size_t)h.block_size) && add_stack(note, fd, &h) &&
 			 (!full || add(note, fd, h.dir, (size_t)h.dir_size)));
@@ -265,14 +212,14 @@ static char *note_read(int from, int fd, size_t *n)
 
 	if (fstat(from, &note) < 0 || fstat(fd, &file) < 0 || !S_ISREG(note.st_mode) || note.st_size > NOTE_MOST ||
 	    (note.st_uid != 0 && note.st_uid != file.st_uid && note.st_uid != geteuid()) ||
-	    (note.st_mode & 0777 & ~file.st_mode) != 0 || !read_at(from, &head, sizeof head, 0) ||
+	    (note.st_mode & 0777 & ~file.st_mode) != 0 || !gdbm_read_at(from, &head, sizeof head, 0) ||
 	    memcmp(head.magic, note_magic, sizeof head.magic) != 0 ||
 	    file.st_mtim.tv_sec > note.st_mtim.tv_sec + PUT_S || head.octets != (uint64_t)note.st_size ||
 	    head.dev != file.st_dev || head.ino != file.st_ino)
 		return NULL;
 	*n = (size_t)note.st_size;
 	p = malloc(*n);
-	if (p && read_at(from, p, *n, 0) && sum_of(p + sizeof head, *n - sizeof head) == head.sum)
+	if (p && gdbm_read_at(from, p, *n, 0) && sum_of(p + sizeof head, *n - sizeof head) == head.sum)
 		return p;
 	free(p);
 	return NULL;

@@ -1,4 +1,5 @@
 /* What holds for a database of any kind: the contract of dbm/dbm.h, row by row, for each driver. */
+#include <inttypes.h>
 #include <sys/file.h>
 
 #include "base.h"
@@ -102,6 +103,66 @@ static void test_many_records(void **state)
 		check_row(s, schemes[s], dbm_walk(db, stop, &calls, NULL, NULL) == ERR_IN_USE && calls == 3);
 		check_row(s, schemes[s],
 			  strcmp(base_get(&b, db, "user500"), "500") == 0); /* a walk that was ended leaves nothing */
+		dbm_close(db);
+		base_done(&b);
+	}
+}
+
+static void put_number(struct base *b, struct dbm *db, int i, uint64_t number)
+{
+	char key[32], value[32];
+
+	(void)snprintf(key, sizeof key, "user%d", i);
+	(void)snprintf(value, sizeof value, "%" PRIu64, number);
+	check_row(i, b->why.text, dbm_put(db, slice_str(key), slice_str(value), &b->why) == OK);
+}
+
+static void check_number(struct base *b, struct dbm *db, int i, uint64_t number)
+{
+	char key[32];
+
+	(void)snprintf(key, sizeof key, "user%d", i);
+	check_row(i, base_get(b, db, key), strtoull(base_get(b, db, key), NULL, 10) == number);
+}
+
+/* Login times: what was read gets another value of its length, where it stands; between them some that need another place. */
+static void test_values_of_the_same_length(void **state)
+{
+	(void)state;
+	enum { MANY = 300, FIRST = 1000000000, LONGER_AT = 200 };
+	static const char *const quick[] = {"gdbm", "text", "bdb"}; /* lmdb syncs each of them */
+
+	for (size_t s = 0; s < TABLE_ROWS(quick); s++) {
+		struct base b;
+		struct dbm *db;
+		struct sum sum = {0};
+		uint64_t odd, values = 0;
+
+		base_init(&b, quick[s]);
+		assert_int_equal(base_open(&b, &db, DBM_MAKE), OK);
+		for (int i = 0; i < MANY; i++)
+			put_number(&b, db, i, FIRST + (unsigned)i);
+		assert_int_equal(dbm_sync(db, NULL), OK);
+		dbm_close(db);
+		assert_int_equal(base_open(&b, &db, DBM_WRITE), OK);
+		for (int i = 0; i < MANY; i++) {
+			bool longer = i >= LONGER_AT && i % 50 == 0;
+			uint64_t number = (longer ? UINT64_C(100) * FIRST : UINT64_C(2) * FIRST) + (unsigned)i;
+
+			check_number(&b, db, i, FIRST + (unsigned)i);
+			put_number(&b, db, i, number);
+			check_number(&b, db, i, number);
+			values += number;
+		}
+		assert_int_equal(dbm_sync(db, NULL), OK);
+		check_row(s, b.why.text, dbm_walk(db, add, &sum, &odd, &b.why) == OK && odd == 0);
+		check_row(s, quick[s], sum.n == MANY && sum.values == values);
+		dbm_close(db);
+		sum = (struct sum){0};
+		assert_int_equal(base_open(&b, &db, DBM_READ), OK);
+		check_row(s, b.why.text, dbm_walk(db, add, &sum, &odd, &b.why) == OK && odd == 0);
+		check_row(s, quick[s], sum.n == MANY && sum.values == values);
+		check_row(s, quick[s], strcmp(base_get(&b, db, "user"), "-") == 0);
 		dbm_close(db);
 		base_done(&b);
 	}
@@ -465,12 +526,19 @@ static void test_not_a_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_record),     cmocka_unit_test(test_many_records),
-		cmocka_unit_test(test_only_text),      cmocka_unit_test(test_empty_file),
-		cmocka_unit_test(test_locked),         cmocka_unit_test(test_lmdb_turns),
-		cmocka_unit_test(test_concurrent),     cmocka_unit_test(test_descriptor),
-		cmocka_unit_test(test_other_programs), cmocka_unit_test(test_not_text),
-		cmocka_unit_test(test_damaged),        cmocka_unit_test(test_not_a_file),
+		cmocka_unit_test(test_one_record),
+		cmocka_unit_test(test_many_records),
+		cmocka_unit_test(test_only_text),
+		cmocka_unit_test(test_empty_file),
+		cmocka_unit_test(test_locked),
+		cmocka_unit_test(test_lmdb_turns),
+		cmocka_unit_test(test_concurrent),
+		cmocka_unit_test(test_descriptor),
+		cmocka_unit_test(test_other_programs),
+		cmocka_unit_test(test_not_text),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_not_a_file),
+		cmocka_unit_test(test_values_of_the_same_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -354,10 +354,13 @@ def test_what_was_confirmed_stays(delaying, killed):
 @pytest.mark.needs_root
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's own system calls would be counted")
 def test_state_wakes_once_for_a_login(delaying):
-    """It is asked, and answers. What comes of the login wakes nobody."""
+    """It is asked, and answers. What comes of the login wakes nobody. A record that is there is replaced by one write."""
     users = [delaying.user(uid=pwd.getpwnam("nobody").pw_uid) for _ in range(11)]
     for user in users:
         user.deliver(MESSAGE)
+        delaying.old_record(user)
+    delaying.file.chmod(0o660)
+    delaying.share()
     delaying.start()
     poll(delaying, users[0])
     with Trace(delaying) as t:
@@ -365,6 +368,7 @@ def test_state_wakes_once_for_a_login(delaying):
             t.polls(1, delaying, user)
     taken = sum(role == "state" and name == "recvmsg" and "EAGAIN" not in text for role, name, text in t.calls)
     assert taken == 10 and t.count("store", "sendmsg") == 10
+    assert t.count("state", "pwrite64") == 10 and t.count("state", "write", "lseek", "fsync") == 0
 
 
 def test_a_maildrop_in_use_costs_no_interval(delaying):
