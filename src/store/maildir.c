@@ -137,7 +137,7 @@ static int open_moved(const struct maildrop *md, const struct message *m, struct
 		buf_put(&b, base);
 		buf_str(&b, flags[i]);
 		maildir_path(path, DIR_CUR, buf_slice(&b));
-		fd = b.full ? -1 : maildir_open_message(md, path);
+		fd = b.full ? -1 : maildir_open_message(md->fd, path->text);
 	}
 	return fd;
 }
@@ -153,7 +153,7 @@ static enum err open_listed(const struct maildrop *md, const struct message *m, 
 	maildir_list_done(&list);
 	if (err != OK)
 		return err;
-	*fd = maildir_open_message(md, path);
+	*fd = maildir_open_message(md->fd, path->text);
 	return *fd < 0 ? fail_errno(why, storage_err(errno), "open %s", path->text) : OK;
 }
 
@@ -164,7 +164,7 @@ static enum err maildir_body(const struct maildrop *md, const struct message *m,
 	enum err err = OK;
 
 	maildir_path(&path, m->entry.dir, slice_str(m->name));
-	int fd = maildir_open_message(md, &path);
+	int fd = maildir_open_message(md->fd, path.text);
 
 	if (fd < 0 && errno == ENOENT)
 		fd = open_moved(md, m, &path);
@@ -216,7 +216,7 @@ static enum err verify(const struct commit *c, const struct message *m, const st
 		return OK;
 	struct listing_rec r = {0};
 	struct scan_entry e;
-	enum err err = maildir_read_message(c->md, path, &r, &e, there, why);
+	enum err err = maildir_read_message(c->md->fd, path->text, &r, &e, there, why);
 
 	if (err == OK && *there == MAILDIR_THERE && (r.crc != m->rec.crc || r.raw != m->rec.raw))
 		*there = MAILDIR_NO_MESSAGE;

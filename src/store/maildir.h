@@ -9,14 +9,14 @@ enum {
 };
 
 /* For reading, and never through a link; -1 with errno set. The caller owns it. */
-int maildir_open_message(const struct maildrop *md, const struct maildir_path *path);
+int maildir_open_message(int at, const char *file);
 
 enum maildir_there { MAILDIR_THERE, MAILDIR_GONE, MAILDIR_NO_MESSAGE };
 
-/* Reads a whole message: r gets its sizes, lines and checksum, e its mtime; both begin zeroed. Where it is not there, that
- * is no error. */
-enum err maildir_read_message(const struct maildrop *md, const struct maildir_path *path, struct listing_rec *r,
-			      struct scan_entry *e, enum maildir_there *there, struct why *why);
+/* Reads a whole message, whose path from `at` is `file`: r gets its sizes, lines and checksum, e its mtime; both begin zeroed. Where it is not there,
+ * that is no error. */
+enum err maildir_read_message(int at, const char *file, struct listing_rec *r, struct scan_entry *e,
+			      enum maildir_there *there, struct why *why);
 
 /* MESSAGE_MARKED where a name has the flag T, else 0. */
 uint32_t maildir_flags(struct slice name);

@@ -88,7 +88,7 @@ static enum err add_new(const struct maildrop *md, const struct maildir_list *l,
 	enum maildir_there there;
 
 	maildir_path(&path, f->dir, name);
-	enum err err = maildir_read_message(md, &path, &r, &e, &there, why);
+	enum err err = maildir_read_message(md->fd, path.text, &r, &e, &there, why);
 
 	*grown = err == OK && there == MAILDIR_THERE;
 	if (!*grown)

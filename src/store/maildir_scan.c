@@ -13,9 +13,9 @@
 
 /* ---- reading a message ---- */
 
-int maildir_open_message(const struct maildrop *md, const struct maildir_path *path)
+int maildir_open_message(int at, const char *file)
 {
-	return openat(md->fd, path->text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return openat(at, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 /* Sizes, lines and checksum of what `fd` holds, all from the octets themselves. */
@@ -43,27 +43,27 @@ static enum err count_message(int fd, struct listing_rec *r, struct why *why)
 }
 
 /* Some deliverers count in another way, or compress: nothing is built on what a name claims. */
-static void check_claims(const struct maildir_path *path, const struct listing_rec *r)
+static void check_claims(struct slice name, const struct listing_rec *r)
 {
 	struct maildir_name n;
 	struct event e;
 
 	if (!log_wants(LOG_DEBUG))
 		return;
-	maildir_name_parse(&n, slice_str(path->text + sizeof maildir_dirs[0]));
+	maildir_name_parse(&n, name);
 	if ((n.stored == CLAIM_NONE || n.stored == r->raw) && (n.wire == CLAIM_NONE || n.wire == r->octets))
 		return;
 	event_new(&e, "claimed-size-differs");
-	event_kv(&e, "file", slice_str(path->text));
+	event_kv(&e, "file", name);
 	event_u64(&e, "stored", r->raw);
 	event_u64(&e, "octets", r->octets);
 	event_log(&e, LOG_DEBUG);
 }
 
-enum err maildir_read_message(const struct maildrop *md, const struct maildir_path *path, struct listing_rec *r,
-			      struct scan_entry *e, enum maildir_there *there, struct why *why)
+enum err maildir_read_message(int at, const char *file, struct listing_rec *r, struct scan_entry *e,
+			      enum maildir_there *there, struct why *why)
 {
-	int fd = maildir_open_message(md, path);
+	int fd = maildir_open_message(at, file);
 	struct stat st = {0};
 	enum err err = OK;
 
@@ -79,9 +79,10 @@ enum err maildir_read_message(const struct maildrop *md, const struct maildir_pa
 	if (fd >= 0)
 		close(fd);
 	if (err == OK && *there == MAILDIR_THERE) {
-		struct slice name = slice_str(path->text + sizeof maildir_dirs[0]);
+		const char *slash = strrchr(file, '/');
+		struct slice name = slice_str(slash ? slash + 1 : file);
 
-		check_claims(path, r);
+		check_claims(name, r);
 		stamp_came(r, maildir_name_number(name));
 	}
 	e->at = storage_ns(st.st_mtim);
@@ -95,6 +96,7 @@ struct merge {
 	const struct scan *known;
 	struct scan *now;
 	const struct maildir_list *list;
+	int dir[DIRS];            /* O_PATH: each message has one component less to walk */
 	struct maildir_name name; /* of known message number `parsed` */
 	uint32_t parsed;
 	bool vanished; /* a message that was found could not be opened */
@@ -168,15 +170,15 @@ static enum err add_new(struct merge *m, const struct group *g, const struct fou
 	struct slice name = maildir_list_name(m->list, f);
 	struct scan_entry e = {.id = f->ino, .dir = f->dir};
 	struct listing_rec r = {0};
-	struct maildir_path path;
+	char file[NAME_OCTETS + 1];
 	struct why reason = {""};
 	enum maildir_there there;
 
-	maildir_path(&path, f->dir, name);
-	enum err err = maildir_read_message(m->md, &path, &r, &e, &there, &reason);
+	(void)slice_cstr(name, file, sizeof file);
+	enum err err = maildir_read_message(m->dir[f->dir], file, &r, &e, &there, &reason);
 
 	if (err != OK)
-		return fail(m->why, err, "%.80s: %s", reason.text, path.text);
+		return fail(m->why, err, "%.80s: %s/%s", reason.text, maildir_dirs[f->dir], file);
 	m->vanished |= there == MAILDIR_GONE;
 	if (there != MAILDIR_THERE)
 		return OK;
@@ -243,6 +245,24 @@ static enum err merge_all(struct merge *m)
 	return err;
 }
 
+/* With its directories open. */
+static enum err merge_list(struct merge *m)
+{
+	enum err err = OK;
+
+	for (unsigned d = 0; d < DIRS; d++)
+		m->dir[d] = openat(m->md->fd, maildir_dirs[d], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned d = 0; d < DIRS && err == OK; d++)
+		if (m->dir[d] < 0)
+			err = fail_errno(m->why, storage_err(errno), "open %s/", maildir_dirs[d]);
+	if (err == OK)
+		err = merge_all(m);
+	for (unsigned d = 0; d < DIRS; d++)
+		if (m->dir[d] >= 0)
+			close(m->dir[d]);
+	return err;
+}
+
 /* Mail that its user may read, but not delete: better said at once than at QUIT. */
 static enum err check_access(const struct maildrop *md, struct why *why)
 {
@@ -289,7 +309,7 @@ enum err maildir_scan(const struct maildrop *md, const struct scan *known, struc
 		scan_collect(now);
 		err = maildir_list_read(&list, md->fd, why);
 		if (err == OK)
-			err = merge_all(&m);
+			err = merge_list(&m);
 		if (err == OK && !scan_ready(now))
 			err = no_memory(why);
 		settled = !m.vanished && ((list.quiet && !m.missing) || (pass > 0 && list.fingerprint == fingerprint));

@@ -71,7 +71,7 @@ static enum err write_file(const struct maildrop *md, const struct maildir_path 
 			   struct maildir_stamped *s, struct stat *st, uint64_t *wire, struct why *why)
 {
 	struct header_edit e;
-	int from = maildir_open_message(md, path), to = -1;
+	int from = maildir_open_message(md->fd, path->text), to = -1;
 	struct stat made;
 	enum err err = from >= 0 && fstat(from, st) == 0 ? OK : fail_errno(why, ERR_TEMP, "open %s", path->text);
 

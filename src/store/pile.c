@@ -10,8 +10,6 @@
 
 enum {
 	RUNS_MERGED = 16,
-	ROWS_READY = 1024,
-	TEXT_READY = 128 * 1024,
 	ROWS_OF_RUN = 8, /* of room_rows(), one in so many: there is a text with each */
 };
 
@@ -30,44 +28,41 @@ void pile_done(struct pile *p)
 bool pile_add(struct pile *p, const void *row, struct slice text, struct slice more)
 {
 	struct pile_text t = {.at = (uint32_t)p->text_len, .n = (uint32_t)(text.n + more.n)};
+	size_t at = p->count * p->size;
 
-	if (t.n > UINT32_MAX - p->text_len || p->count == UINT32_MAX || !room_row(&p->text, p->text_len + t.n, 1))
+	if (t.n > UINT32_MAX - p->text_len || p->count == UINT32_MAX || !room_row(&p->text, p->text_len + t.n, 1) ||
+	    !room_row(&p->row, p->count, p->size) || !room_append(&p->row, at, &t, sizeof t) ||
+	    !room_append(&p->row, at + sizeof t, (const char *)row + sizeof t, p->size - sizeof t) ||
+	    !room_append(&p->text, t.at, text.p, text.n) || !room_append(&p->text, t.at + text.n, more.p, more.n))
 		return false;
-	void *to = room_row(&p->row, p->count, p->size);
-
-	if (!to)
-		return false;
-	memcpy(to, row, p->size);
-	memcpy(to, &t, sizeof t);
-	if (text.n > 0)
-		memcpy(p->text.p + t.at, text.p, text.n);
-	if (more.n > 0)
-		memcpy(p->text.p + t.at + text.n, more.p, more.n);
 	room_pass(p->count++);
 	p->text_len += t.n;
-	if (p->count % ROWS_READY == 0) {
-		room_ready(&p->row, p->count * p->size, ROWS_READY * p->size);
-		room_ready(&p->text, p->text_len, TEXT_READY);
-	}
 	return true;
 }
 
-static bool copy(const struct sorting *s, size_t i)
+static bool flush(struct pile *p)
 {
-	const void *row = pile_row(s->from, i);
+	return room_flush(&p->row) && room_flush(&p->text);
+}
 
+static bool copy(const struct sorting *s, const void *row)
+{
 	return pile_add(s->to, row, (struct slice){pile_text(s->from, row), ((const struct pile_text *)row)->n},
 			(struct slice){0});
 }
 
-static bool sort_run(const struct sorting *s, size_t at, size_t n)
+/* In `rows`, which has room for a run. */
+static bool sort_run(const struct sorting *s, size_t at, size_t n, char *rows)
 {
-	qsort_r(pile_row(s->from, at), n, s->from->size, s->compare, s->from->text.p);
-	for (size_t i = 0; i < n; i++)
-		if (!copy(s, at + i))
-			return false;
+	size_t size = s->from->size;
+	bool done = room_read(&s->from->row, at * size, rows, n * size);
+
+	if (done)
+		qsort_r(rows, n, size, s->compare, s->from->text.p);
+	for (size_t i = 0; i < n && done; i++)
+		done = copy(s, rows + i * size);
 	room_shed_all();
-	return true;
+	return done;
 }
 
 /* Runs of `n` rows from `at` on become one. */
@@ -85,7 +80,7 @@ static bool merge(const struct sorting *s, size_t at, size_t n)
 		for (size_t r = 1; r < runs; r++)
 			if (s->compare(pile_row(s->from, next[r]), pile_row(s->from, next[least]), s->from->text.p) < 0)
 				least = r;
-		if (!copy(s, next[least]))
+		if (!copy(s, pile_row(s->from, next[least])))
 			return false;
 		if (++next[least] < end[least])
 			continue;
@@ -99,29 +94,30 @@ static bool merge(const struct sorting *s, size_t at, size_t n)
 }
 
 /* What was written is what is read next. */
-static void turn(struct sorting *s)
+static bool turn(struct sorting *s)
 {
 	struct pile was = *s->from;
 
 	*s->from = *s->to;
 	*s->to = was;
 	s->to->count = s->to->text_len = 0;
+	return flush(s->from);
 }
 
 static bool sort_runs(struct sorting *s, size_t run)
 {
-	bool done = room_grow(&s->to->row, s->from->count * s->from->size) &&
+	char *rows = malloc(run * s->from->size);
+	bool done = rows && room_grow(&s->to->row, s->from->count * s->from->size) &&
 		    room_grow(&s->to->text, s->from->text_len + 1);
 
 	for (size_t at = 0; at < s->from->count && done; at += run)
-		done = sort_run(s, at, run < s->from->count - at ? run : s->from->count - at);
-	if (done)
-		turn(s);
+		done = sort_run(s, at, run < s->from->count - at ? run : s->from->count - at, rows);
+	free(rows);
+	done = done && turn(s);
 	for (; run < s->from->count && done; run *= RUNS_MERGED) {
 		for (size_t at = 0; at < s->from->count && done; at += run * RUNS_MERGED)
 			done = merge(s, at, run);
-		if (done)
-			turn(s);
+		done = done && turn(s);
 	}
 	return done;
 }
@@ -131,8 +127,10 @@ bool pile_sort(struct pile *p, int (*compare)(const void *a, const void *b, void
 	struct pile other = {.size = p->size};
 	struct sorting s = {p, &other, compare};
 	size_t run = room_rows() / ROWS_OF_RUN + 1;
-	bool done = true;
+	bool done = flush(p);
 
+	if (!done)
+		return false;
 	if (p->count > run)
 		done = sort_runs(&s, run);
 	else if (p->count > 0)

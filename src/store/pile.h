@@ -17,7 +17,7 @@ struct pile {
 	size_t count, text_len;
 };
 
-/* Begins as {.size = ...}. Adds a copy of a row, with a text of two parts. False: no memory, and nothing has changed. */
+/* Begins as {.size = ...}. Adds a copy of a row, with a text of two parts. False: no memory, and nothing has changed. None is looked at before they were sorted. */
 bool pile_add(struct pile *p, const void *row, struct slice text, struct slice more);
 
 static inline void *pile_row(const struct pile *p, size_t i)

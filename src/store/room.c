@@ -217,14 +217,6 @@ bool room_read(const struct room *r, size_t at, void *p, size_t n)
 	return true;
 }
 
-void room_ready(const struct room *r, size_t at, size_t n)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), begin = at - at % page;
-
-	if (r->large && at < r->cap)
-		(void)madvise(r->p + begin, (n < r->cap - at ? at + n : r->cap) - begin, MADV_POPULATE_WRITE);
-}
-
 void room_shed_all(void)
 {
 	for (const struct room_large *l = all; l; l = l->next)

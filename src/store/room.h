@@ -33,10 +33,6 @@ bool room_flush(struct room *r);
 /* Copies octets that are in the room, without mapping a page. False: they cannot be read. */
 bool room_read(const struct room *r, size_t at, void *p, size_t n);
 
-/* Octets [at, at + n), or those of them that there are, are about to be written one after the other: in a large room they are mapped at once,
- * which is cheaper than a page fault for each page. */
-void room_ready(const struct room *r, size_t at, size_t n);
-
 /* All large rooms of the process. Contents stay. */
 void room_shed_all(void);
 

@@ -62,6 +62,15 @@ static size_t shortened(size_t n)
 #define WRAP(type, name, parameters) type __real_##name parameters; type __wrap_##name parameters; type __wrap_##name parameters
 /* clang-format on */
 
+/* A file of a Maildir, by its path or its name, or of an MH folder; names of indexes have 16 digits. */
+static bool is_message(const char *path)
+{
+	size_t digits = strspn(path, "0123456789");
+
+	return (strlen(path) > 4 && path[3] == '/') ||
+	       (digits > 0 && digits < 16 && (path[digits] == '\0' || path[digits] == '.'));
+}
+
 WRAP(int, openat64, (int dir, const char *path, int flags, ...))
 {
 	mode_t mode = 0;
@@ -83,8 +92,7 @@ WRAP(int, openat64, (int dir, const char *path, int flags, ...))
 		return fd;
 	}
 	shim.calls++;
-	shim.reads +=
-		(strlen(path) > 4 && path[3] == '/') || path[strspn(path, "0123456789")] == '\0'; /* Maildir, MH */
+	shim.reads += is_message(path);
 	if (shim.before_open)
 		shim.before_open(path);
 	if (shim.path && strstr(path, shim.path)) {

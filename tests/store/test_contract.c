@@ -83,7 +83,7 @@ static bool maildir_has(const struct box *b, int n)
 
 static const char *maildir_part(int n)
 {
-	return maildir_name("new", n, "");
+	return maildir_name("new", n, "") + sizeof "new";
 }
 
 /* ---- MH: message n has the number 10 (n + 1), and one more for each time that it was renumbered ---- */

@@ -165,13 +165,13 @@ static void move_between(const char *path)
 /* When a message is opened: it has another name by then. */
 static void move_before_read(const char *path)
 {
-	if (strcmp(path, "new/2.M1.h") == 0)
+	if (strcmp(path, "2.M1.h") == 0)
 		box_rename(busy, "new/2.M1.h", "cur/2.M1.h:2,");
 }
 
 static void flags_before_read(const char *path)
 {
-	if (strcmp(path, "cur/1.M1.h:2,") == 0)
+	if (strcmp(path, "1.M1.h:2,") == 0)
 		box_rename(busy, "cur/1.M1.h:2,", "cur/1.M1.h:2,S");
 }
 
@@ -183,7 +183,7 @@ static void deliver_between(const char *path)
 
 static void remove_before_read(const char *path)
 {
-	if (strcmp(path, "new/3.M1.h") == 0 && opens++ == 0)
+	if (strcmp(path, "3.M1.h") == 0 && opens++ == 0)
 		box_remove(busy, "new/3.M1.h");
 }
 
