@@ -1,16 +1,13 @@
 /* store/journal.c - see journal.h */
-#include "store/journal.h"
+#include "store/journal_form.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "mail/listing.h"
 #include "store/cut.h"
 #include "store/driver.h"
@@ -19,17 +16,13 @@
 enum {
 	VERSION = 1,
 	ORDER = 0x01020304,
-	BLOCK = 4096, /* parts of the file begin at multiples of it */
-	CUTS_AT = 2 * BLOCK,
-	WINDOW_LEAST = BLOCK,
-	ATTEMPTS_AT = 8000, /* a number behind the head, of no checksum */
-	CUTS_READ = 512,    /* cuts that are read at once */
-	LEFT_S = 3600,      /* nobody needs so long to begin a journal */
-	ASIDES_MOST = 100,
+	WINDOW_LEAST = JOURNAL_BLOCK,
+	CUTS_READ = 512, /* cuts that are read at once */
 };
 static const char magic[8] = "pop3jrn";
 
-static_assert(sizeof(struct journal_head) == 4160 && sizeof(struct journal_head) <= ATTEMPTS_AT, "no padding in it");
+static_assert(sizeof(struct journal_head) == 4160 && sizeof(struct journal_head) <= JOURNAL_ATTEMPTS_AT,
+	      "no padding in it");
 static_assert(sizeof(struct journal_record) == 56, "nor here");
 static_assert(offsetof(struct journal, slot.data) == offsetof(struct journal, slot) + sizeof(struct journal_record),
 	      "written at once");
@@ -38,12 +31,12 @@ static_assert(offsetof(struct journal, slot.data) == offsetof(struct journal, sl
 
 static uint64_t block_up(uint64_t n)
 {
-	return (n + BLOCK - 1) / BLOCK * BLOCK;
+	return (n + JOURNAL_BLOCK - 1) / JOURNAL_BLOCK * JOURNAL_BLOCK;
 }
 
 static uint64_t slots_at(const struct journal_head *h)
 {
-	return block_up(CUTS_AT + h->cuts * sizeof(struct cut));
+	return block_up(JOURNAL_CUTS_AT + h->cuts * sizeof(struct cut));
 }
 
 static uint64_t slot_octets(const struct journal_head *h)
@@ -94,7 +87,7 @@ static void name_new(const struct journal *j, char name[static JOURNAL_NAME])
 
 /* ---- writing ---- */
 
-static bool put(int fd, const void *p, size_t n, off_t at)
+bool journal_put_at(int fd, const void *p, size_t n, off_t at)
 {
 	for (size_t done = 0; done < n;) {
 		ssize_t wrote = TEMP_FAILURE_RETRY(pwrite(fd, (const char *)p + done, n - done, at + (off_t)done));
@@ -106,17 +99,12 @@ static bool put(int fd, const void *p, size_t n, off_t at)
 	return true;
 }
 
-static bool attempts_put(int fd, uint32_t n)
-{
-	return put(fd, &n, sizeof n, ATTEMPTS_AT);
-}
-
 enum err journal_put(struct journal *j, struct why *why)
 {
 	struct journal_record *r = &j->slot.rec;
 
 	r->crc = record_crc(j);
-	if (!put(j->fd, &j->slot, sizeof *r + r->octets, slot_at(j, r->seq)))
+	if (!journal_put_at(j->fd, &j->slot, sizeof *r + r->octets, slot_at(j, r->seq)))
 		return fail_errno(why, storage_err(errno), "write the journal");
 	return OK;
 }
@@ -162,7 +150,7 @@ static int file_new(const struct journal *j, bool spare, uint64_t *octets)
 /* The largest that two slots of it have room in so many octets. 0: none. */
 static uint32_t window_within(const struct journal_head *h, uint64_t octets)
 {
-	uint64_t at = slots_at(h), each = octets > at ? (octets - at) / 2 / BLOCK * BLOCK : 0;
+	uint64_t at = slots_at(h), each = octets > at ? (octets - at) / 2 / JOURNAL_BLOCK * JOURNAL_BLOCK : 0;
 
 	if (each < sizeof(struct journal_record) + WINDOW_LEAST)
 		return 0;
@@ -173,13 +161,13 @@ static uint32_t window_within(const struct journal_head *h, uint64_t octets)
 /* Slots have no record, and their space is there before anything depends on it. */
 static bool slots_clear(const struct journal *j)
 {
-	static const char zeros[16 * BLOCK];
+	static const char zeros[16 * JOURNAL_BLOCK];
 	off_t at = (off_t)slots_at(&j->head), end = at + 2 * (off_t)slot_octets(&j->head);
 
 	while (at < end) {
 		size_t n = end - at < (off_t)sizeof zeros ? (size_t)(end - at) : sizeof zeros;
 
-		if (!put(j->fd, zeros, n, at))
+		if (!journal_put_at(j->fd, zeros, n, at))
 			return false;
 		at += (off_t)n;
 	}
@@ -203,11 +191,12 @@ static bool head_write(struct journal *j, const struct cut *cut, size_t n)
 			listing_crc(j->head.cuts_crc, (struct slice){(const char *)&cut[i], some * sizeof *cut});
 	}
 	j->head.head_crc = head_crc(&j->head);
-	bool done = put(j->fd, &j->head, sizeof j->head, 0) && attempts_put(j->fd, 0);
+	bool done = journal_put_at(j->fd, &j->head, sizeof j->head, 0) &&
+		    journal_put_at(j->fd, &(uint32_t){0}, sizeof(uint32_t), JOURNAL_ATTEMPTS_AT);
 
 	for (size_t i = 0, some; i < n && done; i += some, room_shed_all()) {
 		some = cuts_together(n - i);
-		done = put(j->fd, &cut[i], some * sizeof *cut, (off_t)(CUTS_AT + i * sizeof *cut));
+		done = journal_put_at(j->fd, &cut[i], some * sizeof *cut, (off_t)(JOURNAL_CUTS_AT + i * sizeof *cut));
 	}
 	return done;
 }
@@ -308,8 +297,7 @@ void journal_close(struct journal *j)
 
 /* ---- reading ---- */
 
-/* ERR_PERM: there are not so many octets. */
-static enum err get(int fd, void *p, size_t n, uint64_t at, struct why *why)
+enum err journal_get_at(int fd, void *p, size_t n, uint64_t at, struct why *why)
 {
 	for (size_t done = 0; done < n;) {
 		ssize_t got = TEMP_FAILURE_RETRY(pread(fd, (char *)p + done, n - done, (off_t)(at + done)));
@@ -328,8 +316,7 @@ static enum err damaged(struct why *why, const char *what)
 	return fail(why, ERR_PERM, "the journal is damaged: %s", what);
 }
 
-/* The descriptor, of a regular file of *octets; -1: *err says why not. */
-static int file_open(int dir, const char *name, uint64_t *octets, enum err *err, struct why *why)
+int journal_file_open(int dir, const char *name, uint64_t *octets, enum err *err, struct why *why)
 {
 	int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
@@ -355,7 +342,7 @@ static int file_open(int dir, const char *name, uint64_t *octets, enum err *err,
 static enum err head_read(int fd, const char *name, uint64_t octets, struct journal_head *h, struct why *why)
 {
 	char right[JOURNAL_NAME];
-	enum err err = get(fd, h, sizeof *h, 0, why);
+	enum err err = journal_get_at(fd, h, sizeof *h, 0, why);
 
 	if (err != OK)
 		return err;
@@ -375,7 +362,7 @@ enum err journal_peek(int dir, const char *name, struct journal_head *head, stru
 {
 	uint64_t octets;
 	enum err err;
-	int fd = file_open(dir, name, &octets, &err, why);
+	int fd = journal_file_open(dir, name, &octets, &err, why);
 
 	if (fd < 0)
 		return err;
@@ -387,7 +374,7 @@ enum err journal_peek(int dir, const char *name, struct journal_head *head, stru
 /* So many cuts from `i` on. */
 static enum err cuts_read(const struct journal *j, uint64_t i, size_t n, struct cut *out, struct why *why)
 {
-	return get(j->fd, out, n * sizeof *out, CUTS_AT + i * sizeof *out, why);
+	return journal_get_at(j->fd, out, n * sizeof *out, JOURNAL_CUTS_AT + i * sizeof *out, why);
 }
 
 static enum err cuts_check(const struct journal *j, struct why *why)
@@ -421,7 +408,8 @@ enum err journal_cut(const struct journal *j, uint64_t i, struct cut *out, struc
 static enum err slot_read(struct journal *j, uint64_t slot, bool *whole, struct why *why)
 {
 	struct journal_record *r = &j->slot.rec;
-	enum err err = get(j->fd, &j->slot, sizeof j->slot.rec + j->head.window, (uint64_t)slot_at(j, slot), why);
+	enum err err =
+		journal_get_at(j->fd, &j->slot, sizeof j->slot.rec + j->head.window, (uint64_t)slot_at(j, slot), why);
 
 	*whole = err == OK && r->seq > 0 && r->seq % 2 == slot && r->octets <= j->head.window && r->mark <= r->octets &&
 		 r->crc == record_crc(j);
@@ -458,7 +446,7 @@ enum err journal_open(struct journal *j, int dir, const char *name, struct why *
 	j->dir = dir;
 	j->attempted = true;
 	(void)snprintf(j->name, sizeof j->name, "%s", name);
-	j->fd = file_open(dir, name, &octets, &err, why);
+	j->fd = journal_file_open(dir, name, &octets, &err, why);
 	if (j->fd < 0)
 		return err;
 	err = head_read(j->fd, name, octets, &j->head, why);
@@ -471,78 +459,6 @@ enum err journal_open(struct journal *j, int dir, const char *name, struct why *
 	return err;
 }
 
-/* ---- attempts ---- */
-
-/* Its number of attempts, if it has one. The descriptor; -1: there is no such file. */
-static int attempts_get(int dir, const char *name, uint32_t *n)
-{
-	uint64_t octets;
-	enum err err;
-	int fd = file_open(dir, name, &octets, &err, NULL);
-
-	if (fd < 0)
-		return -1;
-	if (octets >= CUTS_AT && get(fd, n, sizeof *n, ATTEMPTS_AT, NULL) == OK)
-		return fd;
-	close(fd); /* too short for a journal: it is damaged */
-	return -1;
-}
-
-enum err journal_attempt(int dir, const char *name, struct why *why)
-{
-	uint32_t n = 0;
-	int fd = attempts_get(dir, name, &n);
-	bool most = fd >= 0 && n >= JOURNAL_ATTEMPTS;
-
-	if (fd >= 0 && !most)
-		(void)attempts_put(fd, n + 1); /* a disk that does not take it takes no replay either */
-	if (fd >= 0)
-		close(fd);
-	return most ? fail(why, ERR_PERM, "%u attempts have ended with the process", (unsigned)n) : OK;
-}
-
-void journal_progress(struct journal *j)
-{
-	if (j->attempted)
-		(void)attempts_put(j->fd, 0);
-	j->attempted = false;
-}
-
-void journal_forgive(int dir, const char *name)
-{
-	uint32_t n = 0;
-	int fd = attempts_get(dir, name, &n);
-
-	if (fd >= 0 && n > 0)
-		(void)attempts_put(fd, 0);
-	if (fd >= 0)
-		close(fd);
-}
-
-static bool is_left(int dir, const char *name)
-{
-	struct stat st;
-
-	return strlen(name) == 16 + 4 && strspn(name, "0123456789abcdef") == 16 && strcmp(name + 16, ".new") == 0 &&
-	       fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-	       clock_wall_ns() / 1000000000 - st.st_mtim.tv_sec > LEFT_S;
-}
-
-void journal_sweep(int dir)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *e;
-
-	if (fd >= 0 && !d)
-		close(fd);
-	while (d && (e = readdir(d)))
-		if (is_left(dir, e->d_name))
-			(void)unlinkat(dir, e->d_name, 0); /* the next one tries again */
-	if (d)
-		closedir(d);
-}
-
 enum err journal_harden(struct journal *j, struct why *why)
 {
 	enum err err = journal_put(j, why);
@@ -550,18 +466,4 @@ enum err journal_harden(struct journal *j, struct why *why)
 	if (err == OK)
 		err = journal_sync(j, why);
 	return err == OK ? sync_dir(j, why) : err;
-}
-
-enum err journal_set_aside(int dir, const char *name, char aside[static JOURNAL_NAME], struct why *why)
-{
-	for (int i = 0; i < ASIDES_MOST; i++) {
-		(void)snprintf(aside, JOURNAL_NAME, "%.16s.aside-%lld", name, (long long)time(NULL) + i);
-		if (renameat2(dir, name, dir, aside, RENAME_NOREPLACE) == 0)
-			return TEMP_FAILURE_RETRY(fsync(dir)) == 0
-				       ? OK
-				       : fail_errno(why, ERR_TEMP, "fsync the directory of journals");
-		if (errno != EEXIST)
-			break;
-	}
-	return fail_errno(why, ERR_TEMP, "set the journal %s aside", name);
 }

@@ -1,6 +1,7 @@
 /* store/mh.h - what the parts of the MH driver share
  *
- *	mh.c		the driver: what is an MH folder, where a message is, what goes
+ *	mh.c		the driver: what is an MH folder, where a message is
+ *	mh_commit.c	what goes, and what gets headers
  *	mh_list.c	what lies in it
  *	mh_scan.c	what is to be known of a file, and all messages
  *	mh_grow.c	only those that have come
@@ -23,6 +24,18 @@
 #define MH_INDEX_DIR ".pop3-index"
 
 enum { MH_RULES = WIRE_HIDE_UIDL | WIRE_HIDE_STATUS, MH_PASSES_MOST = 32 };
+
+/* ---- mh.c ---- */
+
+/* The file as it was read, whatever its number is; *fd -1: it is not there. The folder is read at most *readings times. */
+enum err mh_open_moved(const struct maildrop *md, const struct message *m, char name[NAME_OCTETS + 1], struct stat *st,
+		       int *fd, unsigned *readings, struct why *why);
+
+/* ---- mh_commit.c ---- */
+
+/* The driver's commit. */
+enum err mh_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
+		   struct why *why);
 
 /* ---- mh_list.c ---- */
 
