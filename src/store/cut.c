@@ -12,7 +12,13 @@
 #include "store/room.h"
 #include "store/shift.h"
 
-enum { GROWN_MOST = 16 }; /* times that a file may have grown while it was copied */
+enum {
+	GROWN_MOST = 16, /* times that a file may have grown while it was copied */
+	SHED_EACH = 16,  /* pieces */
+	BEGIN_EACH =
+		8 * 1024 *
+		1024, /* octets that the disk begins to write while more are copied: the rest of it is waited for */
+};
 
 static char piece[256 * 1024]; /* a process does one thing at a time */
 
@@ -56,6 +62,7 @@ static enum err truncate_to(int fd, uint64_t octets, struct why *why)
 /* What is appended, where others may append, too. */
 static ssize_t put_octets(int fd, const char *p, size_t n)
 {
+	static size_t waits; /* octets that the disk has not been told of */
 	struct iovec v = {.iov_base = (char *)p, .iov_len = n};
 	size_t done = 0;
 
@@ -67,12 +74,24 @@ static ssize_t put_octets(int fd, const char *p, size_t n)
 		done += (size_t)wrote;
 		v = (struct iovec){.iov_base = (char *)p + done, .iov_len = n - done};
 	}
+	waits += n;
+	if (waits >= BEGIN_EACH) {
+		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* fsync tells what fails */
+		waits = 0;
+	}
 	return (ssize_t)done;
 }
 
 static ssize_t put(int fd, size_t n)
 {
 	return put_octets(fd, piece, n);
+}
+
+/* Of what says where to cut a little is mapped at a time; messages are no smaller than their From_ lines. */
+static void shed(unsigned *pieces)
+{
+	if (++*pieces % SHED_EACH == 0)
+		room_shed_all();
 }
 
 /* The cuts of a file, from the next one on that is not behind. */
@@ -102,6 +121,8 @@ static size_t keep(struct cuts *cuts, uint64_t at, size_t n)
  * octets. But a cut that is longer than a piece is passed over. */
 static enum err copy(int from, int to, uint64_t at, uint64_t end, struct cuts cuts, struct why *why)
 {
+	unsigned pieces = 0;
+
 	while (at < end) {
 		if (cuts.next < cuts.end && cuts.next->from <= at) {
 			at = cuts.next++->to;
@@ -116,7 +137,7 @@ static enum err copy(int from, int to, uint64_t at, uint64_t end, struct cuts cu
 			return fail_errno(why, storage_err(errno), got < 0 ? "read" : "write beside");
 		at += (uint64_t)got;
 		if (cuts.next < cuts.end) /* there may be many of them */
-			room_shed_all();
+			shed(&pieces);
 	}
 	return OK;
 }
@@ -202,6 +223,7 @@ static bool edit_piece(struct gathered *g, struct edits *e, uint64_t at, size_t 
 static enum err copy_edited(int from, int to, uint64_t end, struct edits e, struct why *why)
 {
 	static struct gathered g; /* a process does one thing at a time */
+	unsigned pieces = 0;
 	uint64_t at = 0;
 
 	g.fd = to;
@@ -215,7 +237,7 @@ static enum err copy_edited(int from, int to, uint64_t end, struct edits e, stru
 		if (got < 0 || !edit_piece(&g, &e, at, (size_t)got))
 			return fail_errno(why, storage_err(errno), got < 0 ? "read" : "write beside");
 		at += (uint64_t)got;
-		room_shed_all(); /* there may be many edits */
+		shed(&pieces); /* there may be many edits */
 	}
 	return gathered_put(&g) ? OK : fail_errno(why, storage_err(errno), "write beside");
 }

@@ -89,7 +89,7 @@ static bool dotmail_begins(int fd, uint64_t at)
 {
 	char text[4];
 	size_t before = at < sizeof text ? (size_t)at : sizeof text;
-	ssize_t got = pread(fd, text, before, (off_t)(at - before));
+	ssize_t got = text_at(fd, text, before, at - before);
 
 	if (at == 0)
 		return true;
@@ -104,7 +104,7 @@ static bool dotmail_begins(int fd, uint64_t at)
 static bool dotmail_ends(int fd, uint64_t end, bool grows)
 {
 	char text[3];
-	ssize_t got = pread(fd, text, sizeof text, (off_t)end);
+	ssize_t got = text_at(fd, text, sizeof text, end);
 
 	(void)grows; /* what others append is behind a dot, or it is another message by now */
 	return got == 0 || (got > 0 && dot_line(text, (size_t)got) > 0);
@@ -117,7 +117,7 @@ static struct slice dotmail_gap(int fd, uint64_t octets)
 
 	if (dotmail_begins(fd, octets))
 		return SLICE("");
-	return pread(fd, &last, 1, (off_t)octets - 1) == 1 && last == '\n' ? SLICE(".\n") : SLICE("\n.\n");
+	return text_at(fd, &last, 1, octets - 1) == 1 && last == '\n' ? SLICE(".\n") : SLICE("\n.\n");
 }
 
 const struct onefile_format dotmail_format = {.lines = DIGEST_DOTTED,

@@ -173,7 +173,7 @@ static bool mbox_begins(int fd, uint64_t at)
 {
 	char text[3 + MBOX_FROM_MOST + 2];
 	size_t before = at < 3 ? (size_t)at : 3;
-	ssize_t got = pread(fd, text, sizeof text, (off_t)(at - before));
+	ssize_t got = text_at(fd, text, sizeof text, at - before);
 
 	if (at == 0 || got <= (ssize_t)before || empty_before(text, text + before) == 0)
 		return at == 0 && got > 0;
@@ -186,7 +186,7 @@ static bool mbox_begins(int fd, uint64_t at)
 static bool is_begun_at(int fd, uint64_t at)
 {
 	char text[MBOX_FROM_MOST + 1];
-	ssize_t got = pread(fd, text, sizeof text, (off_t)at);
+	ssize_t got = text_at(fd, text, sizeof text, at);
 
 	return got > 0 && mbox_is_from_begun((struct slice){text, (size_t)got});
 }
@@ -201,7 +201,7 @@ static size_t line_end(struct slice text)
 static bool mbox_ends(int fd, uint64_t end, bool grows)
 {
 	char text[8] = "";
-	ssize_t got = end > 0 ? pread(fd, text, sizeof text, (off_t)(end - 1)) : -1;
+	ssize_t got = end > 0 ? text_at(fd, text, sizeof text, end - 1) : -1;
 	struct slice rest = {text + 1, got > 0 ? (size_t)got - 1 : 0};
 
 	if (got < 1 || rest.n == 0)
@@ -242,7 +242,7 @@ static struct slice mbox_gap(int fd, uint64_t octets)
 	char text[4];
 	size_t n = octets < sizeof text ? (size_t)octets : sizeof text;
 
-	if (n == 0 || pread(fd, text, n, (off_t)(octets - n)) != (ssize_t)n || empty_before(text, text + n) > 0)
+	if (n == 0 || text_at(fd, text, n, octets - n) != (ssize_t)n || empty_before(text, text + n) > 0)
 		return SLICE("");
 	return text[n - 1] == '\n' ? SLICE("\n") : SLICE("\n\n");
 }

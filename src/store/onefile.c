@@ -96,7 +96,7 @@ static bool is_at(int fd, uint64_t at, const struct listing_rec *r)
 
 	for (uint64_t done = 0; done < r->raw;) {
 		size_t want = r->raw - done < sizeof piece ? (size_t)(r->raw - done) : sizeof piece;
-		ssize_t got = pread(fd, piece, want, (off_t)(at + done));
+		ssize_t got = text_at(fd, piece, want, at + done);
 
 		if (got <= 0)
 			return false;

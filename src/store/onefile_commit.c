@@ -71,13 +71,15 @@ static bool is_unchanged(const struct commit *c)
 static bool are_at(const struct commit *c)
 {
 	const uint32_t *where = known_where(&c->where);
+	bool are = true;
 
-	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i))
-		if ((is_deleted(c, i) || is_stamped(c, i) || is_flagged(c, i)) &&
-		    (where[i] != i ||
-		     !onefile_is_at(c->md->fd, c->md->driver->in_one_file, &c->known.rec[i], &c->known.entry[i])))
-			return false;
-	return true;
+	text_near(c->md->fd);
+	for (uint32_t i = 0; i < c->ch->count && are; i++, room_pass(i))
+		are = !(is_deleted(c, i) || is_stamped(c, i) || is_flagged(c, i)) ||
+		      (where[i] == i &&
+		       onefile_is_at(c->md->fd, c->md->driver->in_one_file, &c->known.rec[i], &c->known.entry[i]));
+	text_far();
+	return are;
 }
 
 static enum err find_all(struct commit *c, struct why *why)
@@ -141,11 +143,13 @@ static enum err make_cuts(struct commit *c, struct why *why)
 	for (uint32_t i = 0; i < c->ch->count; i++, room_pass(i))
 		if (is_deleted(c, i) && where[i] != KNOWN_NONE)
 			goes[where[i] / 8] |= (uint8_t)(1 << where[i] % 8);
+	text_near(c->md->fd);
 	for (uint32_t i = 0; i < c->now.count && sane; i++, room_pass(i))
 		if (goes[i / 8] >> i % 8 & 1) {
 			sane = add_cut(c, (uint64_t)c->now.entry[i].at, end_of(c, i));
 			c->found++;
 		}
+	text_far();
 	free(goes);
 	return sane ? OK : fail(why, ERR_TEMP, "the index is damaged, or there is no memory");
 }

@@ -11,8 +11,27 @@ enum { WINDOW = 256 * 1024 }; /* more would not stay in the processor's cache */
 
 static char window[WINDOW];
 
+/* What the window has, while it is used so. */
+static struct {
+	int fd; /* -1: nothing */
+	uint64_t at;
+	size_t n;
+} near = {.fd = -1};
+
+void text_near(int fd)
+{
+	near.fd = fd;
+	near.at = near.n = 0;
+}
+
+void text_far(void)
+{
+	near.fd = -1;
+}
+
 void text_open(struct text *t, int fd, uint64_t at, uint64_t end)
 {
+	text_far();
 	*t = (struct text){.fd = fd, .end = end, .at = at, .p = window};
 }
 
@@ -41,6 +60,27 @@ enum err text_fill(struct text *t, struct why *why)
 		t->n += (size_t)got;
 	}
 	return OK;
+}
+
+ssize_t text_at(int fd, void *p, size_t n, uint64_t at)
+{
+	if (fd != near.fd || n > WINDOW / 4)
+		return pread(fd, p, n, (off_t)at);
+	if (at < near.at || at + n > near.at + near.n) {
+		uint64_t from =
+			at > WINDOW / 8 ? at - WINDOW / 8 : 0; /* who looks at what separates messages looks back */
+		ssize_t got = pread(fd, window, WINDOW, (off_t)from);
+
+		if (got < 0)
+			return -1;
+		near.at = from;
+		near.n = (size_t)got;
+	}
+	uint64_t there = near.at + near.n > at ? near.at + near.n - at : 0;
+
+	n = n < there ? n : (size_t)there;
+	memcpy(p, window + (at - near.at), n);
+	return (ssize_t)n;
 }
 
 enum err text_lines(struct text *t, struct slice *piece, bool *last, struct why *why)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/slice.h"
 #include "base/why.h"
@@ -28,6 +29,12 @@ bool text_is_end(const struct text *t);
 
 /* Moves the window on, and fills it. */
 enum err text_fill(struct text *t, struct why *why);
+
+/* pread(2) of a few octets. Between text_near and text_far, of this file, those around are kept, in the same buffer: for who looks at many places one after the
+ * other, and holds a lock meanwhile. */
+ssize_t text_at(int fd, void *p, size_t n, uint64_t at);
+void text_near(int fd);
+void text_far(void);
 
 /* Octets up to the end of the file, for a message that has a file of its own: whole lines, where a line is not very long. Valid until
  * the next call. *last: those were all. */
