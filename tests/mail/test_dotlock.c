@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,47 @@ int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to,
 		return -1;
 	}
 	return __real_renameat2(from_dir, from, to_dir, to, flags);
+}
+
+/* What a file server does of what it is asked, and what it says: an answer that was lost is asked for again, and then the name is there. */
+enum reply { HONEST, LOST_REPLY, LOST_TIMEOUT, NOT_MADE, MADE_BY_OTHER };
+static enum reply reply;
+
+int __real_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
+int __wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
+int __wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+	static const int says[] = {[LOST_REPLY] = EEXIST, [LOST_TIMEOUT] = EIO};
+	enum reply now = reply;
+
+	if (now == MADE_BY_OTHER)
+		put("box.lock", 1);
+	if (now == NOT_MADE || now == MADE_BY_OTHER)
+		return 0;
+	int result = __real_linkat(from_dir, from, to_dir, to, flags);
+
+	if (now == HONEST || result < 0)
+		return result;
+	errno = says[now];
+	return -1;
+}
+
+static bool no_excl; /* O_EXCL is not known to the server */
+
+int __real_openat64(int at, const char *name, int flags, ...);
+int __wrap_openat64(int at, const char *name, int flags, ...);
+int __wrap_openat64(int at, const char *name, int flags, ...)
+{
+	mode_t mode = 0;
+
+	if (flags & O_CREAT) {
+		va_list ap;
+
+		va_start(ap, flags);
+		mode = va_arg(ap, mode_t);
+		va_end(ap);
+	}
+	return __real_openat64(at, name, no_excl && name[0] == '.' ? flags & ~O_EXCL : flags, mode);
 }
 
 static bool booted; /* the machine has just been started */
@@ -234,12 +276,11 @@ static int clean(void)
 	return takes == TAKES ? 0 : 3;
 }
 
-static void test_one_at_a_time(void **state)
+static void one_at_a_time(void)
 {
 	pid_t pid[CLEANERS];
 	int status;
 
-	(void)state;
 	put("box.lock", gone);
 	meanwhile = MANY;
 	for (int i = 0; i < CLEANERS; i++) {
@@ -255,6 +296,52 @@ static void test_one_at_a_time(void **state)
 	meanwhile = NOTHING;
 	(void)unlinkat(dir, "box.lock", 0);
 	check(files() == 0);
+}
+
+static void test_one_at_a_time(void **state)
+{
+	(void)state;
+	one_at_a_time();
+}
+
+/* ---- on a file server ---- */
+
+static void test_without_excl(void **state)
+{
+	(void)state;
+	no_excl = true;
+	one_at_a_time();
+	no_excl = false;
+}
+
+static void test_replies(void **state)
+{
+	static const struct {
+		enum reply reply;
+		enum err err;
+	} rows[] = {{HONEST, OK},
+		    {LOST_REPLY, OK},
+		    {LOST_TIMEOUT, OK},
+		    {NOT_MADE, ERR_IN_USE},
+		    {MADE_BY_OTHER, ERR_IN_USE}};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(rows); i++) {
+		struct why why = {""};
+		struct dotlock l;
+
+		reply = rows[i].reply;
+		check_row(i, why.text, dotlock_take(&l, dir, "box", &rules, &why) == rows[i].err);
+		reply = HONEST;
+		if (rows[i].err == OK) {
+			check_row(i, "it is ours", number_of("box.lock") == getpid() && files() == 1);
+			check_row(i, "it goes", dotlock_release(&l, dir, "box", NULL));
+		} else if (rows[i].reply == MADE_BY_OTHER) {
+			check_row(i, "it is another's",
+				  number_of("box.lock") == 1 && unlinkat(dir, "box.lock", 0) == 0);
+		}
+		check_row(i, "nothing is left", files() == 0);
+	}
 }
 
 /* ---- no lock can be made ---- */
@@ -297,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_cleaning),      cmocka_unit_test(test_left),
 		cmocka_unit_test(test_other_boot),    cmocka_unit_test(test_release),
 		cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_long_name),
+		cmocka_unit_test(test_without_excl),  cmocka_unit_test(test_replies),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
