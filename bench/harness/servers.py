@@ -11,6 +11,7 @@ from . import accounting, maildrops, system
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
 DIST = PEERS.parent.parent / "dist"
+USERS = "@USERS@"  # in a template: whose mail it is and who checks passwords; peers/users/ has it
 START_SECONDS = 20
 STOP_SECONDS = 10
 CERTIFICATE, KEY = "server.pem", "server.key"
@@ -167,6 +168,13 @@ def prepare(server: Server, base: Path, users: int) -> Path:
     return directory
 
 
+def template(server: Server, by_system: bool) -> str:
+    """Its configuration, with the part about users that is the same for all configurations of a program."""
+    program = Path(server.template).stem.split("-")[0]
+    kind = "system" if by_system else "virtual"
+    return (PEERS / server.template).read_text().replace(USERS, (PEERS / "users" / f"{program}-{kind}.conf").read_text().rstrip())
+
+
 def start(server: Server, directory: Path, own: dict[str, str], by_system: bool = False) -> Running:
     """by_system: its users are those of a passwd and shadow of its own, DIR/etc, and their mail is in DIR/spool."""
     port, tls_port = server.port or free_port(), free_port()
@@ -175,8 +183,7 @@ def start(server: Server, directory: Path, own: dict[str, str], by_system: bool 
              "@DOMAINS@": str(directory / "domains"), "@CERT@": str(directory.parent / CERTIFICATE),
              "@KEY@": str(directory.parent / KEY), "@SERVICE_COUNT@": "1" if by_system else "0", **own}
     if server.template:
-        users = (PEERS / "users" / f"{server.template.split('-')[0].removesuffix('.conf')}-{'system' if by_system else 'virtual'}.conf")
-        conf.write_text(fill((PEERS / server.template).read_text().replace("@USERS@", users.read_text().rstrip()), facts))
+        conf.write_text(fill(template(server, by_system), facts))
     account = accounting.account(server.name)
     argv = [program_of(server, own)] + [fill(a, facts) for a in server.argv]
     if by_system:
