@@ -83,3 +83,6 @@ const char *dialogue_at(const struct dialogue *d);
 
 /* Notes why, if nothing is noted yet. */
 enum heard dialogue_fail(struct dialogue *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, with the line that was heard. Always false. */
+bool dialogue_wrong(struct dialogue *d, const char *what, struct text line);
