@@ -40,16 +40,22 @@ class Scene:
             stack.callback(shutil.rmtree, place, ignore_errors=True)
             servers.make_certificate(place)
             running = []
+            stack.callback(lambda: [r.stop() for r in running])
             for server in self.wanted(*names):
                 directory = servers.prepare(server, place, 0)
                 fill(server, directory)
                 try:
                     running.append(servers.start(server, directory, self.own, by_system or server.unpacked))
-                    stack.callback(running[-1].stop)
                 except servers.StartError as error:
                     self.say(str(error))
                     self.failed[server.name] = str(error)
             yield running
+
+    def start_again(self, running: list[servers.Running]) -> None:
+        """All of them, with the mail and the indexes that they have."""
+        for i, r in enumerate(running):
+            r.stop()
+            running[i] = servers.start(r.server, r.directory, self.own, r.system)
 
     def warm(self, running: list[servers.Running], domain: str, users: int = 1) -> None:
         """Twice, since nobody trusts an index that is as young as the mail that it lists. LIST before UIDL: see measure.warm_up."""
