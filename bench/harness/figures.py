@@ -27,7 +27,7 @@ def load(path: Path) -> dict:
 def merge(old: dict, new: dict) -> dict:
     """What is new, and of the old what was not measured again."""
     today = datetime.date.today().isoformat()
-    merged = {**old, "machine": new["machine"], "failed": new["failed"]}
+    merged = {**old, "machine": new["machine"], "method": new["method"], "failed": new["failed"]}
     for key in ("first", "versions"):
         merged[key] = old[key] | new[key]
     for kind in KINDS:

@@ -45,7 +45,7 @@ ROWS = (
     Row("poll, mbox, 16 clients: sessions per second", "5 times", "/s", "runs", poll("poll-mbox", 16), "rate", at_least(5), DOVECOT),
     Row("poll, 1 client: median", "0.6 ms", "ms", "runs", poll("poll", 1), "median_ms", at_most(0.6)),
     Row(f"poll over TLS, ECDSA, full handshakes: {CPU}", "1/5", "ms", "runs", poll("poll-tls", 16), "cpu_ms", at_most(0.2), DOVECOT),
-    Row("resumed handshakes that succeed", "all", "of 1", "runs", poll("poll-tls-resumed", 16), "resumed_share", at_least(1)),
+    Row("resumed handshakes that succeed", "all", "of all", "runs", poll("poll-tls-resumed", 16), "resumed_share", at_least(1)),
     Row("10 MB messages, Maildir: MB per server CPU second", "3 times", "MB/s", "acts", case("big", "Maildir"), "mb_per_cpu_s", at_least(3), DOVECOT),
     Row("10 MB messages, mbox: MB per server CPU second", "3 times", "MB/s", "acts", case("big", "mbox"), "mb_per_cpu_s", at_least(3), DOVECOT),
     Row("10 MB messages over TLS, Maildir", "8 times", "MB/s", "acts", case("big", "Maildir over TLS"), "mb_per_cpu_s", at_least(8), DOVECOT),

@@ -82,15 +82,15 @@ def machine(facts: dict) -> str:
     kernel = ".".join(platform.release().split("-")[0].split(".")[:2])
     share = facts["machine"]
     return (f"{os.cpu_count()} cores of {'a virtual machine that shares its host' if is_virtual else 'a real machine'}, "
-            f"Linux {kernel}, loopback, client and servers on the same cores; and other work was done beside them; while the last of this ran, "
+            f"Linux {kernel}, loopback; client, servers and other people's work on the same cores: while the last of this ran, "
             f"{share['busy']:.0%} of the processor time was in use and {share['steal']:.1%} was taken by the host. Absolute "
             "figures say little on such a machine; the ratios, from interleaved rounds of one run, are what counts.")
 
 
-def method(facts: dict, args) -> str:
+def method(facts: dict) -> str:
     versions = "\n".join(f"- {title}: {version}" for title, version in facts["versions"].items() if version)
     hashes = {domain: number(maildrops.crypt_ms(domain)) for domain in maildrops.DOMAINS}
-    return f"""Rounds of {args.seconds} s per cell, {args.users} users with
+    return f"""Rounds of {facts['method']['seconds']} s per cell, {facts['method']['users']} users with
 {maildrops.MESSAGES} messages of 1 to 5 KB in a Maildir (or mbox) each, one uid, virtual domains. Every maildrop was opened twice before.
 {machine(facts)}
 
@@ -143,8 +143,8 @@ def plots() -> str:
     return "\n".join(f"![{title}](plots/{name}.svg)\n" for title, name in there)
 
 
-def markdown(facts: dict, args) -> str:
-    parts = ["## The goals\n", goals.text(facts), "## How it was measured\n", method(facts, args), failures(facts)]
+def markdown(facts: dict) -> str:
+    parts = ["## The goals\n", goals.text(facts), "## How it was measured\n", method(facts), failures(facts)]
     for scenario in measure.SCENARIOS:
         runs = select(facts["runs"], scenario=scenario.name)
         if runs:
