@@ -81,7 +81,10 @@ static void place_add(struct system *s, const char *dir)
 	for (size_t i = 0; i < s->nplaces; i++)
 		if (s->place[i].dir == dir)
 			return;
-	*p = (struct place){.dir = dir, .fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	*p = (struct place){.dir = dir,
+			    .fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+			    .passwd = PWFILE_NONE,
+			    .shadow = PWFILE_NONE};
 	if (p->fd < 0) {
 		log_line(LOG_WARNING, "system: %s: %s; there are no users of it", dir, strerror(errno));
 		return;

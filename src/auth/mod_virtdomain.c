@@ -123,6 +123,8 @@ static struct domain *domain_new(struct slice name)
 		free(d);
 		return NULL;
 	}
+	if (d)
+		d->file = PWFILE_NONE;
 	return d;
 }
 
@@ -138,6 +140,7 @@ static void domain_count(struct virtdomain *v, const struct domain *d, size_t be
 static void domain_keep(struct virtdomain *v, struct domain *d)
 {
 	if (pwfile_octets(&d->file) == 0) {
+		pwfile_drop(&d->file);
 		free(d);
 		return;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "auth/shadow.h"
@@ -19,6 +20,7 @@ enum {
 	SAME_TAG = 8,       /* lines with one tag near each other: the same name over and over */
 	TELL_MOST = 5,      /* malformed lines told singly */
 	SETTLE_SECONDS = 2, /* two changes within the coarsest time stamp look like one */
+	KEPT_MOST = 64,     /* files that stay open between look-ups; others are opened for each */
 };
 
 static const uint64_t POSITION_MASK = (UINT64_C(1) << 40) - 1;
@@ -224,6 +226,14 @@ static bool is_old(struct timespec t)
 	return clock_wall_ns() / 1000000000 - t.tv_sec > SETTLE_SECONDS;
 }
 
+static void index_free(struct pwfile *f)
+{
+	free(f->slot);
+	f->slot = NULL;
+	f->nslots = 0;
+	f->ino = 0;
+}
+
 static enum err index_build(struct pwfile *f, const struct pwfile_query *q, int fd, const struct stat *st,
 			    struct why *why)
 {
@@ -232,7 +242,7 @@ static enum err index_build(struct pwfile *f, const struct pwfile_query *q, int 
 	size_t lines;
 	enum err err = OK;
 
-	pwfile_drop(f);
+	index_free(f);
 	if (!r)
 		return fail(why, ERR_TEMP, "%s/%s: no memory to read it", q->label, q->name);
 	r->fd = fd;
@@ -289,36 +299,90 @@ static bool is_current(const struct pwfile *f, const struct stat *st)
 	return is_unchanged(f, st) && (f->settled || !is_old(st->st_ctim));
 }
 
-static enum err find_in(struct pwfile *f, const struct pwfile_query *q, int fd, char line[PASSWD_LINE_MOST],
-			struct slice *out, struct why *why)
+/* In the file as it was opened. *again: it changed meanwhile. */
+static enum err find_in(struct pwfile *f, const struct pwfile_query *q, int fd, const struct stat *before,
+			char line[PASSWD_LINE_MOST], struct slice *out, bool *again, struct why *why)
 {
-	struct stat before, after;
+	struct stat after;
 
-	for (int i = 0; i < TRIES; i++) {
-		if (fstat(fd, &before) < 0)
-			return fail_errno(why, ERR_TEMP, "stat %s/%s", q->label, q->name);
-		if (!S_ISREG(before.st_mode))
-			return fail(why, ERR_AUTH, "no such domain"); /* a directory, a device */
-		bool fresh = !is_current(f, &before);
+	if (!S_ISREG(before->st_mode))
+		return fail(why, ERR_AUTH, "no such domain"); /* a directory, a device */
+	bool fresh = !is_current(f, before);
+	enum err err = fresh ? index_build(f, q, fd, before, why) : OK;
 
-		if (fresh) {
-			enum err err = index_build(f, q, fd, &before, why);
+	if (err != OK)
+		return err;
+	enum found found = index_find(f, q, fd, line, out);
 
-			if (err != OK)
-				return err;
-		}
-		enum found found = index_find(f, q, fd, line, out);
-
-		if (found == FOUND_OTHER && !f->settled && !fresh) {
-			pwfile_drop(f); /* changed within one tick of the clock */
-			continue;
-		}
-		if (fstat(fd, &after) < 0)
-			return fail_errno(why, ERR_TEMP, "stat %s/%s", q->label, q->name);
-		if (is_unchanged(f, &after))
-			return found == FOUND ? OK : fail(why, ERR_AUTH, "no such user");
+	if (found == FOUND_OTHER && !f->settled && !fresh) {
+		index_free(f); /* changed within one tick of the clock */
+		*again = true;
+	} else if (fstat(fd, &after) < 0) {
+		return fail_errno(why, ERR_TEMP, "stat %s/%s", q->label, q->name);
+	} else {
+		*again = !is_unchanged(f, &after);
 	}
-	return fail(why, ERR_TEMP, "%s/%s does not stop changing", q->label, q->name);
+	return found == FOUND ? OK : fail(why, ERR_AUTH, "no such user");
+}
+
+/* --- the file --------------------------------------------------------------------------------------------------- */
+
+static unsigned kept; /* files of this process that are open between look-ups */
+
+static void let_go(struct pwfile *f)
+{
+	if (f->fd < 0)
+		return;
+	close(f->fd);
+	f->fd = -1;
+	kept--;
+}
+
+/* -1, and closed, when it cannot be. */
+static int file_look(int fd, struct stat *st)
+{
+	if (fstat(fd, st) == 0)
+		return fd;
+	int cause = errno;
+
+	close(fd);
+	errno = cause;
+	return -1;
+}
+
+/* What has the name now: the file that was kept open, or one that is opened. -1: errno says why. */
+static int file_open(struct pwfile *f, const struct pwfile_query *q, struct stat *st)
+{
+	if (f->fd >= 0 && fstatat(q->dirfd, q->name, st, 0) == 0 && is_unchanged(f, st))
+		return f->fd;
+	let_go(f);
+	int fd = openat(q->dirfd, q->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? fd : file_look(fd, st);
+}
+
+/* It changed while it was read. Another file has the name of the one that was kept open; one that was opened just now is
+ * as good as any. */
+static int file_again(struct pwfile *f, const struct pwfile_query *q, int fd, struct stat *st)
+{
+	if (fd != f->fd)
+		return file_look(fd, st);
+	let_go(f);
+	return file_open(f, q, st);
+}
+
+/* Kept is what the index is of. Of a file in the network only opening it is sure to tell whether it changed: the kernel may
+ * believe for a minute what it knows of a name. Such file systems have no device of their own, and a major number of 0. */
+static void file_close(struct pwfile *f, int fd, const struct stat *st)
+{
+	if (fd == f->fd)
+		return;
+	if (!is_unchanged(f, st) || kept == KEPT_MOST || major(st->st_dev) == 0) {
+		close(fd);
+		return;
+	}
+	f->fd = fd;
+	kept++;
 }
 
 /* A symbolic link beside its target (one domain is another's alias) is fine. One that leads out of the directory is
@@ -345,14 +409,23 @@ static enum err open_failed(const struct pwfile_query *q, struct why *why)
 enum err pwfile_find(struct pwfile *f, const struct pwfile_query *q, char line[PASSWD_LINE_MOST], struct slice *out,
 		     struct why *why)
 {
-	int fd = openat(q->dirfd, q->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	int fd = file_open(f, q, &st);
 
+	for (int i = 0; fd >= 0 && i < TRIES; i++) {
+		bool again = false;
+		enum err err = find_in(f, q, fd, &st, line, out, &again, why);
+
+		if (!again) {
+			file_close(f, fd, &st);
+			return err;
+		}
+		fd = file_again(f, q, fd, &st);
+	}
 	if (fd < 0)
 		return open_failed(q, why);
-	enum err err = find_in(f, q, fd, line, out, why);
-
-	close(fd);
-	return err;
+	file_close(f, fd, &st);
+	return fail(why, ERR_TEMP, "%s/%s does not stop changing", q->label, q->name);
 }
 
 size_t pwfile_octets(const struct pwfile *f)
@@ -362,8 +435,6 @@ size_t pwfile_octets(const struct pwfile *f)
 
 void pwfile_drop(struct pwfile *f)
 {
-	free(f->slot);
-	f->slot = NULL;
-	f->nslots = 0;
-	f->ino = 0;
+	let_go(f);
+	index_free(f);
 }

@@ -1,8 +1,8 @@
 /* auth/pwfile.h - one file with a user per line (passwd, shadow), found by name at the same cost however many there are
  *
  * The index is a table of positions in memory, 8 octets each, three quarters full: hash of the name -> where its line
- * begins. Every look-up opens the file, compares its inode, size and times with those of the index, and reads the one
- * line it needs from the file as it is then; so a changed password counts at the next look-up. The file is read whole
+ * begins. Every look-up compares the file's inode, size and times with those of the index, and reads the one line it needs
+ * from the file as it is then; so a changed password counts at the next look-up. A few files of disks stay open for it. The file is read whole
  * only when it has changed. Lines that are not in the file's format are skipped, and logged once per change. Of lines
  * with the same name the first counts. */
 #pragma once
@@ -15,13 +15,14 @@ struct pwfile {
 	/* The file as it was indexed; ino 0: it was not. */
 	uint64_t dev, ino, size;
 	struct timespec mtime, ctime;
+	int fd;         /* kept open between look-ups; -1: it is not */
 	bool settled;   /* indexed long enough after the last change to be sure that it saw it */
 	uint64_t *slot; /* 0: empty; else 24 bits of the name's hash above 40 bits of position + 1 */
 	size_t nslots;
 };
 
 /* Before the first look-up. */
-#define PWFILE_NONE ((struct pwfile){0})
+#define PWFILE_NONE ((struct pwfile){.fd = -1})
 
 /* What a line must be. */
 struct pwfile_format {

@@ -20,8 +20,7 @@ static bool is_touched(const char *file)
 {
 	struct stat st;
 
-	return faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) < 0 && errno == EACCES &&
-	       fstatat(AT_FDCWD, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	return fstatat(AT_FDCWD, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 	       clock_wall_ns() / 1000000000 - st.st_mtim.tv_sec < TOUCHED_S;
 }
 
@@ -49,9 +48,11 @@ enum err mailutils_lock_look(const char *dir, const char *mailbox, struct why *w
 	text[b.len] = '\0';
 	if (b.full)
 		return OK; /* such a file cannot be */
-	pid_t pid = dotlock_process(AT_FDCWD, text);
+	bool is_readable = faccessat(AT_FDCWD, text, R_OK, AT_EACCESS) == 0;
+	bool is_hidden = !is_readable && errno == EACCES;
+	pid_t pid = is_readable ? dotlock_process(AT_FDCWD, text) : 0;
 
-	if (pid == 0 && is_touched(text))
+	if (is_hidden && is_touched(text))
 		return fail(why, ERR_IN_USE, "there is %.400s, of a session of Mailutils", text);
 	return pid > 0 ? fail(why, ERR_IN_USE, "process %d has it open, which locks as Mailutils does", (int)pid) : OK;
 }

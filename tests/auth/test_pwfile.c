@@ -1,25 +1,33 @@
 /* A file of users behind its index: what a look-up finds is what the file says at that moment. */
 #include "auth/pwfile.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "base/log.h"
 #include "check.h"
 #include "files.h"
 
-static enum err find(struct pwfile *p, const struct files *f, const char *user, struct passwd_line *out,
-		     char line[PASSWD_LINE_MOST])
+static enum err find_in(struct pwfile *p, const struct files *f, const char *name, const char *user,
+			struct passwd_line *out, char line[PASSWD_LINE_MOST])
 {
 	struct pwfile_query q = {
-		.format = &pwfile_passwd, .dirfd = f->fd, .label = f->path, .name = "domain", .user = slice_str(user)};
+		.format = &pwfile_passwd, .dirfd = f->fd, .label = f->path, .name = name, .user = slice_str(user)};
 	struct why why = {""};
 	struct slice text;
 	enum err err = pwfile_find(p, &q, line, &text, &why);
 
 	assert_true(err != OK || passwd_parse(text, out));
 	return err;
+}
+
+static enum err find(struct pwfile *p, const struct files *f, const char *user, struct passwd_line *out,
+		     char line[PASSWD_LINE_MOST])
+{
+	return find_in(p, f, "domain", user, out, line);
 }
 
 /* The file changes as the text says, in place or by a rename; then a user is looked up. */
@@ -274,6 +282,54 @@ static void test_written_in_place(void **state)
 	files_close(&f);
 }
 
+static unsigned descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Some files of a disk stay open between look-ups, however many there are; what is found is in the file that has the name. */
+static void test_kept_open(void **state)
+{
+	enum { DOMAINS = 100 };
+	char line[PASSWD_LINE_MOST], name[32], text[64];
+	struct pwfile p[DOMAINS];
+	struct passwd_line out;
+	struct files f;
+	unsigned before = descriptors(), kept;
+	struct stat st;
+
+	(void)state;
+	files_open(&f);
+	check(fstat(f.fd, &st) == 0);
+	kept = major(st.st_dev) != 0 ? 64 : 0;
+	for (unsigned i = 0; i < DOMAINS; i++)
+		p[i] = PWFILE_NONE;
+	for (unsigned n = 0; n < 3 * DOMAINS; n++) {
+		unsigned i = n % DOMAINS;
+
+		(void)snprintf(name, sizeof name, "domain%u", i);
+		(void)snprintf(text, sizeof text, "a:h%u.:1:1::/a:\n", n);
+		(n / DOMAINS == 1 ? files_put : files_replace)(&f, name, text);
+		for (unsigned again = 0; again < 2; again++)
+			check_row(i, name, find_in(&p[i], &f, name, "a", &out, line) == OK && is_own(&out, n));
+	}
+	check(descriptors() == before + 1 + kept);
+	assert_int_equal(unlinkat(f.fd, "domain1", 0), 0);
+	check(find_in(&p[1], &f, "domain1", "a", &out, line) == ERR_AUTH);
+	check(kept == 0 || descriptors() == before + kept);
+	for (unsigned i = 0; i < DOMAINS; i++)
+		pwfile_drop(&p[i]);
+	check(descriptors() == before + 1);
+	files_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_same_names),
 		cmocka_unit_test(test_many_users),
 		cmocka_unit_test(test_written_in_place),
+		cmocka_unit_test(test_kept_open),
 	};
 
 	log_setup(&(struct log_setup){.fd = -1});

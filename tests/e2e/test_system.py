@@ -232,7 +232,7 @@ def test_look_up_does_not_grow(daemon):
     daemon.system_user("zoe")
     assert try_login(daemon, "zoe", "secret").startswith(b"+OK")
     assert counted_login(daemon) == few
-    assert few[:2] == (2, 2)  # passwd and shadow: opened, and one piece read
+    assert few[0] in (0, 2) and few[1] == 2  # of passwd and shadow, which stay open where a disk has them, one piece is read
 
 
 # --- workers that wait ahead
