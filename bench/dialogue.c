@@ -177,6 +177,11 @@ static void step_on(struct dialogue *d)
 	} while (step_turns(d) == 0);
 }
 
+bool dialogue_begins_step(const struct dialogue *d)
+{
+	return d->said == 0;
+}
+
 bool dialogue_awaits(const struct dialogue *d)
 {
 	return d->step->each && d->said > d->msgno;

@@ -68,6 +68,9 @@ enum heard dialogue_hear(struct dialogue *d, struct text line);
 /* The commands that are due, each with its CRLF, as many as there is room for; their octets. */
 size_t dialogue_say(struct dialogue *d, char *out, size_t room);
 
+/* Nothing was sent of the current step. */
+bool dialogue_begins_step(const struct dialogue *d);
+
 /* Commands were sent whose replies have not come to their end. */
 bool dialogue_awaits(const struct dialogue *d);
 

@@ -96,6 +96,9 @@ static void conn_fail(struct load *l, struct conn *c)
 static void conn_say(struct load *l, struct conn *c)
 {
 	char out[SAID_MOST];
+
+	if (dialogue_begins_step(&c->d))
+		c->step_us = now_us();
 	size_t n = dialogue_say(&c->d, out, sizeof out);
 	ssize_t sent = l->tls ? secure_send(&c->secure, out, n) : send(c->fd, out, n, MSG_NOSIGNAL);
 
@@ -175,13 +178,11 @@ static enum heard hear_lines(struct conn *c)
 	return heard == HEARD_MORE && say ? HEARD_SAY : heard;
 }
 
-static void note_step(struct load *l, struct conn *c, unsigned step)
+/* What was heard last has ended it; what checking it took does not count. */
+static void note_step(const struct load *l, const struct conn *c, unsigned step)
 {
-	uint64_t now = now_us();
-
-	l->t->step_us[step] += now - c->step_us;
+	l->t->step_us[step] += c->heard_us - c->step_us;
 	l->t->step_count[step]++;
-	c->step_us = now;
 }
 
 /* The reply to QUIT has come. */

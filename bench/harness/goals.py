@@ -73,8 +73,8 @@ TITLE = {DOVECOT: "Dovecot", "popa3d": "popa3d", OURS: "itself"}
 
 def with_shares(facts: list[dict]) -> list[dict]:
     """A place's first session has nothing to resume."""
-    return [f | ({"resumed_share": f["resumed"] / (f["handshakes"] - f["clients"])} if f.get("handshakes", 0) > f.get("clients", 0) else {})
-            for f in facts]
+    offered = [(f, f.get("handshakes", 0) - f["clients"] if "clients" in f else 0) for f in facts]
+    return [f | {"resumed_share": f["resumed"] / n} if n > 0 else f for f, n in offered]
 
 
 def judged(facts: dict, row: Row) -> list[str] | None:

@@ -55,7 +55,7 @@ TOO_LONG = {("popa3d", "one by one")}  # each reply waits for the acknowledgemen
 MANY_CASES = (  # title, load, more
     ("pipelined", "retr", ("--ahead=200", "--sessions=1")),
     ("one by one", "retr", ("--sessions=1",)),
-    ("poll", "poll", ("--sessions=4",)),
+    ("poll", "poll", ("--sessions=6",)),
     ("short poll", "short", ("--sessions=8",)),
     ("half deleted", "half", ("--ahead=200", "--sessions=2")),  # of all, and of those that are left
 )
