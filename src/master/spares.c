@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "master/child.h"
 #include "master/owners.h"
+#include "master/syscalls.h"
 
 static const double failure_s = 10; /* before the next try: what went wrong does so again */
 static const double taken_s = 0.1;  /* until the one that was taken has set itself up, undisturbed by another fork */
@@ -50,14 +51,18 @@ static void on_idle_loop(struct ev_loop *loop, ev_idle *w, int revents)
 void spares_open(struct master *m)
 {
 	struct spares *s = &m->spares;
+	struct why why;
 
 	ev_idle_init(&s->idle, on_idle_loop);
 	ev_set_priority(&s->idle, EV_MINPRI);
 	ev_init(&s->pause, on_pause_over);
 	s->idle.data = s->pause.data = m;
 	s->most = !m->privileged || m->cf->mode != MODE_DAEMON ? 0 : m->cf->single_process ? 1 : SPARES;
-	if (s->most > 0)
-		ev_idle_start(m->loop, &s->idle);
+	if (s->most == 0)
+		return;
+	if (syscalls_prepare(&why) != OK)
+		log_line(LOG_WARNING, "each store worker makes its own: %s", why.text);
+	ev_idle_start(m->loop, &s->idle);
 }
 
 void spares_close(struct master *m)

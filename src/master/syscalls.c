@@ -3,13 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/sanitized.h"
@@ -341,7 +347,7 @@ static enum err refused_fill(scmp_filter_ctx filter, enum role role, struct why 
 	return err;
 }
 
-enum err syscalls_restrict(enum role role, struct why *why)
+static enum err filter_make(enum role role, scmp_filter_ctx *out, struct why *why)
 {
 	bool is_foreign = role == ROLE_ACCESS || role == ROLE_BACKEND; /* code that others wrote */
 	scmp_filter_ctx filter = seccomp_init(is_foreign ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
@@ -353,11 +359,92 @@ enum err syscalls_restrict(enum role role, struct why *why)
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	enum err err = is_foreign ? refused_fill(filter, role, why) : filter_fill(filter, role, why);
 
-	if (err == OK) {
-		errno = -seccomp_load(filter);
-		if (errno != 0)
-			err = fail_errno(why, ERR_TEMP, "load the system call filter");
+	if (err == OK)
+		*out = filter;
+	else
+		seccomp_release(filter);
+	return err;
+}
+
+/* --- made once, for processes that are started often ------------------------------------------------------------ */
+
+static struct sock_fprog ready; /* of store */
+
+static enum err program_read(int fd, struct sock_fprog *out, struct why *why)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return fail_errno(why, ERR_TEMP, "read the system call filter");
+	size_t octets = (size_t)st.st_size;
+	struct sock_filter *program = malloc(octets);
+
+	if (!program || pread(fd, program, octets, 0) != st.st_size) {
+		free(program);
+		return fail(why, ERR_TEMP, "no memory for the system call filter");
 	}
+	*out = (struct sock_fprog){(unsigned short)(octets / sizeof *program), program};
+	return OK;
+}
+
+/* What it holds may be sent to any process: syscalls_restrict adds whose signals they are. */
+enum err syscalls_prepare(struct why *why)
+{
+	scmp_filter_ctx filter;
+	enum err err = ready.filter ? OK : filter_make(ROLE_STORE, &filter, why);
+
+	if (err != OK || ready.filter)
+		return err;
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+
+	errno = fd < 0 ? errno : -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
+	if (errno == 0)
+		errno = -seccomp_export_bpf(filter, fd);
+	err = errno != 0 ? fail_errno(why, ERR_TEMP, "make the system call filter") : program_read(fd, &ready, why);
+	if (fd >= 0)
+		close(fd);
+	seccomp_release(filter);
+	return err;
+}
+
+static enum err program_load(const struct sock_fprog *program, struct why *why)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0
+		       ? fail_errno(why, ERR_TEMP, "load the system call filter")
+		       : OK;
+}
+
+/* Of two filters the stricter answer counts: this one refuses signals to others. */
+static enum err ready_load(struct why *why)
+{
+	enum { LOW = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0 };
+	struct sock_filter only_self[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + LOW),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog self = {sizeof only_self / sizeof *only_self, only_self};
+	enum err err = program_load(&self, why);
+
+	return err == OK ? program_load(&ready, why) : err;
+}
+
+enum err syscalls_restrict(enum role role, struct why *why)
+{
+	scmp_filter_ctx filter;
+
+	if (role == ROLE_STORE && ready.filter)
+		return ready_load(why);
+	enum err err = filter_make(role, &filter, why);
+
+	if (err != OK)
+		return err;
+	errno = -seccomp_load(filter);
+	if (errno != 0)
+		err = fail_errno(why, ERR_TEMP, "load the system call filter");
 	seccomp_release(filter);
 	return err;
 }

@@ -10,3 +10,6 @@
 
 /* For this process, for good. Needs no_new_privs. */
 enum err syscalls_restrict(enum role role, struct why *why);
+
+/* Makes the filter of store's workers once, for those that this process forks from here on: they are started often. */
+enum err syscalls_prepare(struct why *why);

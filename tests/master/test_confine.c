@@ -30,6 +30,7 @@
 
 #include "check.h"
 #include "master/landlock.h"
+#include "master/syscalls.h"
 
 enum {
 	F = 1 << ROLE_FRONT,
@@ -337,6 +338,18 @@ static void test_as_user(void **state)
 	}
 	check(chmod(w.record, 0444) == 0); /* without the capability of auth */
 	roles_check(false);
+	check(chmod(w.record, 0400) == 0);
+}
+
+/* The same behind a filter that was made beforehand. */
+static void test_prepared(void **state)
+{
+	struct why why = {""};
+
+	check(syscalls_prepare(&why) == OK && syscalls_prepare(&why) == OK);
+	if (geteuid() == 0)
+		roles_check(true);
+	test_as_user(state);
 }
 
 /* What the kernel says about a process of each role. */
@@ -620,10 +633,15 @@ static int world_remove(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_walls),    cmocka_unit_test(test_as_root),
-		cmocka_unit_test(test_as_user),     cmocka_unit_test(test_kernel_agrees),
-		cmocka_unit_test(test_abort),       cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_users),       cmocka_unit_test(test_auth_of_system_users),
+		cmocka_unit_test(test_no_walls),
+		cmocka_unit_test(test_as_root),
+		cmocka_unit_test(test_as_user),
+		cmocka_unit_test(test_prepared),
+		cmocka_unit_test(test_kernel_agrees),
+		cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_auth_of_system_users),
 		cmocka_unit_test(test_system_dirs),
 	};
 
