@@ -26,6 +26,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 py
 	openbsd-inetd systemd procps
 # Other servers, which cannot be installed beside each other: a test unpacks them (dist/unpack) and needs what they are linked with.
 TEST_UNPACKED = courier-pop courier-authlib libcourier-unicode4 popa3d exim4-daemon-light glewlwyd
+TEST_UNPACKED += cyrus-common cyrus-pop3d cyrus-imapd libclamav12 libical3 libtfm1 libzephyr4 libxapian30 libpcre3
 LINT_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang clang-format clang-tidy cppcheck python3
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl iproute2 util-linux dovecot-pop3d mailutils-pop3d procps
 
