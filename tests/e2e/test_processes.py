@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pop3 import Gone, Pop3
-from server import process_name, wait_for
+from server import descriptors_of, process_name, wait_for
 
 MESSAGE = "Subject: a\n\nbody\n"
 LARGE = "Subject: large\n\n" + "0123456789abcdef\n" * 500000
@@ -470,7 +470,7 @@ def test_signals_to_all_processes(daemon, sig):
 
 
 def test_workers_that_end_leave_nothing(daemon):
-    """Many owners' workers start and die: master, front and auth hold as many descriptors as before."""
+    """Many owners' workers start and die: master, front and auth hold as many descriptors as before, files of users apart."""
     users = [daemon.user(uid=20100 + i if daemon.privileged else None) for i in range(24)]
     daemon.connect().quit()
     daemon.wait_spares()
@@ -478,7 +478,7 @@ def test_workers_that_end_leave_nothing(daemon):
     daemon.alarms_expected = True
 
     def held():
-        return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in lasting}
+        return {pid: descriptors_of(pid) for pid in lasting}
 
     before = held()
     for round in range(3):
