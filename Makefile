@@ -32,6 +32,7 @@ BENCH_PACKAGES = $(BUILD_PACKAGES) python3 openssl iproute2 util-linux dovecot-p
 
 TEST_PACKAGES += slapd ldap-utils
 TEST_PACKAGES += gsasl gnutls-bin
+TEST_PACKAGES += krb5-kdc krb5-admin-server krb5-user libgssapi-krb5-2 libfaketime
 TEST_PACKAGES += python3-jwt python3-cryptography libconfig9 liborcania2.3 libyder2.0 libhoel1.4 librhonabwy1.1 libulfius2.7 libiddawc1.1 \
 	libmicrohttpd12 liboath0 libcbor0.8
 TEST_PACKAGES += gdbmtool lmdb-utils db-util

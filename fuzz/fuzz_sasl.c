@@ -1,10 +1,12 @@
-/* fuzz/fuzz_sasl.c - what strangers say within AUTH, and what stands in a file of secrets
+/* fuzz/fuzz_sasl.c - what strangers say within AUTH, and what stands in a file of secrets, or of keys
  *
  * base64 has one form for each value; a name is what the response holds, no longer than there is room, and no NUL; a verifier that is
  * taken has all its parts. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/kerberos_names.h"
+#include "auth/keytab.h"
 #include "auth/sasl_names.h"
 #include "auth/sasl_secret.h"
 #include "auth/sasl_token.h"
@@ -71,6 +73,20 @@ static void check_secret(struct slice text, enum mechanism m)
 		     s.scram.key_n > 0);
 }
 
+static void check_kerberos(struct slice text)
+{
+	struct keytab_wanted wanted = {"pop", "host", NULL};
+	char name[NAME_MOST + 1];
+	bool is_keytab;
+
+	if (kerberos_token_is(text, KERBEROS_REQUEST))
+		must(text.n > 14 && !kerberos_token_is(text, KERBEROS_REPLY));
+	if (kerberos_login(text, SLICE("R"), false, name))
+		must(text.n == strlen(name) + 2 && !strpbrk(name, "@/\\"));
+	if (keytab_find(text, &wanted, name, &is_keytab))
+		must(is_keytab && strlen(name) + 30 < text.n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct slice text = {(const char *)data, n};
@@ -78,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	check_base64(text);
 	check_names(text);
 	check_token(text);
+	check_kerberos(text);
 	for (enum mechanism m = 0; m < MECHANISM_COUNT; m++)
 		check_secret(text, m);
 	return 0;

@@ -1,12 +1,11 @@
 /* auth/sasl.c - see sasl.h */
 #include "auth/sasl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "auth/fronts.h"
+#include "auth/keytab.h"
 #include "auth/names.h"
 #include "auth/sasl_exchange.h"
 #include "auth/sasl_oauth.h"
@@ -18,6 +17,7 @@ static sasl_mechanism *const runs[MECHANISM_COUNT] = {
 	[MECHANISM_SCRAM_SHA_256] = sasl_gnu,
 	[MECHANISM_SCRAM_SHA_1] = sasl_gnu,
 	[MECHANISM_EXTERNAL] = sasl_external,
+	[MECHANISM_GSSAPI] = sasl_gssapi,
 	[MECHANISM_DIGEST_MD5] = sasl_gnu,
 	[MECHANISM_CRAM_MD5] = sasl_gnu,
 	[MECHANISM_PLAIN] = sasl_plain,
@@ -235,13 +235,13 @@ void sasl_front_gone(struct sasl *s, uint32_t front)
 
 enum err sasl_open(struct sasl *s, struct why *why)
 {
-	const char *host = s->conf->gsasl.hostname;
+	struct why reason;
 
-	if (host)
-		(void)snprintf(s->host, sizeof s->host, "%s", host);
-	else if (gethostname(s->host, sizeof s->host - 1) < 0 || !s->host[0])
-		memcpy(s->host, "localhost", sizeof "localhost");
+	host_name(s->conf, s->host);
 	sasl_secrets_open(&s->secrets, s->conf, s->cache);
+	if (mechanism_is_configured(MECHANISM_GSSAPI, s->conf) &&
+	    keytab_look(s->conf, s->host, s->realm, &reason) != OK)
+		log_line(LOG_ERR, "%s", reason.text);
 	return s->conf->gsasl.enable ? sasl_gnu_open(s, why) : OK;
 }
 

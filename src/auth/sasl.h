@@ -31,7 +31,8 @@ struct sasl {
 	void *arg;
 
 	struct Gsasl *gnu;
-	char host[NAME_MOST + 1]; /* ours, for mechanisms that name it */
+	char host[NAME_MOST + 1];  /* ours, for mechanisms that name it */
+	char realm[NAME_MOST + 1]; /* whose principals are users here: that of our key */
 	struct sasl_secrets secrets;
 	struct sasl_exchange *bucket[SASL_BUCKETS];
 	size_t exchanges;

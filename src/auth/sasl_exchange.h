@@ -31,8 +31,11 @@ struct sasl_exchange {
 	/* of mechanisms with a token */
 	struct sasl_question *asked; /* an answer to it is waited for, and nothing from front; NULL: none */
 	struct why refused; /* why the token is not taken, while the client answers to that; empty: it is not known */
-	/* of mechanisms with a stored secret */
+	/* of mechanisms that GNU SASL runs */
 	struct Gsasl_session *session;
+	bool answered;  /* GSSAPI: the client has our answer to its ticket, or what follows it */
+	bool empty_due; /* it has nothing to say to that */
+	/* of those with a stored secret */
 	struct sasl_secret secret;
 };
 
@@ -72,7 +75,13 @@ enum sasl_result sasl_refuse(struct sasl_out *out, const char *reason);
 typedef enum sasl_result sasl_mechanism(struct sasl_exchange *e, struct slice response, bool given,
 					struct sasl_out *out);
 sasl_mechanism sasl_plain, sasl_login, sasl_external, sasl_anonymous; /* sasl_plain.c */
+sasl_mechanism sasl_gssapi;                                           /* sasl_gssapi.c */
 sasl_mechanism sasl_gnu;                                              /* sasl_gnu.c: all others */
+
+/* The library: begins; and makes a challenge of a response (SASL_GOES_ON), or comes to its end, as SASL_SHOWN or SASL_REFUSED, with *rc. */
+enum sasl_result sasl_gnu_start(struct sasl_exchange *e, struct sasl_out *out);
+enum sasl_result sasl_gnu_turn(struct sasl_exchange *e, struct slice response, bool given, struct sasl_out *out,
+			       int *rc);
 
 /* SASL_LOOKS: behind it, with the secret. */
 enum sasl_result sasl_gnu_go_on(struct sasl_exchange *e, struct slice response, struct sasl_out *out);

@@ -1,4 +1,4 @@
-/* auth/sasl_gnu.c - mechanisms that GNU SASL runs: SCRAM, CRAM-MD5, DIGEST-MD5
+/* auth/sasl_gnu.c - mechanisms that GNU SASL runs: SCRAM, CRAM-MD5, DIGEST-MD5; and the library for GSSAPI (sasl_gssapi.c)
  *
  * Its call-backs cannot wait. So the name is read out of the response that brings it, the secret is looked up (which may take another
  * process), and then the library is given the response. Whoever has no secret goes on with one that nobody knows, to the same end as with a wrong one. */
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/keytab.h"
 #include "auth/names.h"
 #include "auth/sasl_exchange.h"
 #include "auth/sasl_names.h"
@@ -21,11 +22,6 @@ static bool is_scram(enum mechanism m)
 }
 
 /* --- what the library asks --------------------------------------------------------------------------------------- */
-
-static const char *service_name(const struct conf *cf)
-{
-	return cf->gsasl.service ? cf->gsasl.service : "pop";
-}
 
 static int set(Gsasl_session *session, Gsasl_property property, const char *value)
 {
@@ -117,6 +113,8 @@ static int on_property(Gsasl *lib, Gsasl_session *session, Gsasl_property proper
 		return set(session, property, cf->gsasl.realm ? cf->gsasl.realm : e->all->host);
 	case GSASL_QOPS:
 		return set(session, property, "qop-auth"); /* nothing of the session is wrapped */
+	case GSASL_VALIDATE_GSSAPI:
+		return GSASL_OK; /* whose principal it is, is looked at behind it (sasl_gssapi.c) */
 	default:
 		return GSASL_NO_CALLBACK;
 	}
@@ -251,24 +249,45 @@ static enum sasl_result shown(struct sasl_exchange *e, struct sasl_out *out)
 	return acts_for_another(e) ? sasl_refuse(out, "wants to act for another user") : SASL_SHOWN;
 }
 
+enum sasl_result sasl_gnu_start(struct sasl_exchange *e, struct sasl_out *out)
+{
+	if (gsasl_server_start(e->all->gnu, mechanisms[e->mechanism].name, &e->session) != GSASL_OK) {
+		out->reason = "GNU SASL cannot run the mechanism";
+		return SASL_TROUBLE;
+	}
+	gsasl_session_hook_set(e->session, e);
+	return SASL_GOES_ON;
+}
+
 /* Some end with something to say to the client, which it has to acknowledge with an empty line: in POP3 +OK carries no more. */
-static enum sasl_result step(struct sasl_exchange *e, struct slice response, bool given, struct sasl_out *out)
+enum sasl_result sasl_gnu_turn(struct sasl_exchange *e, struct slice response, bool given, struct sasl_out *out,
+			       int *rc)
 {
 	char *said = NULL;
 	size_t n = 0;
-	int rc = gsasl_step(e->session, given ? response.p : NULL, given ? response.n : 0, &said, &n);
 	enum sasl_result result;
 
-	if (rc == GSASL_NEEDS_MORE || (rc == GSASL_OK && n > 0)) {
+	*rc = gsasl_step(e->session, given ? response.p : NULL, given ? response.n : 0, &said, &n);
+	if (*rc == GSASL_NEEDS_MORE || (*rc == GSASL_OK && n > 0)) {
 		result = sasl_ask(out, (struct slice){said, n});
-		e->last = rc == GSASL_OK;
+		e->last = *rc == GSASL_OK;
 	} else {
-		result = rc == GSASL_OK ? shown(e, out) : failed(e, rc, out);
+		result = *rc == GSASL_OK ? SASL_SHOWN : SASL_REFUSED;
 	}
 	if (said)
 		explicit_bzero(said, n);
 	gsasl_free(said);
 	return result;
+}
+
+static enum sasl_result step(struct sasl_exchange *e, struct slice response, bool given, struct sasl_out *out)
+{
+	int rc;
+	enum sasl_result result = sasl_gnu_turn(e, response, given, out, &rc);
+
+	return result == SASL_SHOWN                     ? shown(e, out)
+	       : result == SASL_REFUSED && !out->reason ? failed(e, rc, out)
+							: result;
 }
 
 static bool speaks_first(enum mechanism m)
@@ -288,12 +307,9 @@ enum sasl_result sasl_gnu(struct sasl_exchange *e, struct slice response, bool g
 		return sasl_refuse(out, "an initial response where none is due");
 	if (memchr(response.p, '\0', response.n))
 		return sasl_refuse(out, "malformed response");
-	if (!e->session && gsasl_server_start(e->all->gnu, mechanisms[e->mechanism].name, &e->session) != GSASL_OK) {
-		out->reason = "GNU SASL cannot run the mechanism";
-		return SASL_TROUBLE;
-	}
-	gsasl_session_hook_set(e->session, e);
-	if (brings_name(e, given))
+	if (!e->session)
+		result = sasl_gnu_start(e, out);
+	if (result == SASL_GOES_ON && brings_name(e, given))
 		result = look_up(e, response, out);
 	return result == SASL_GOES_ON ? step(e, response, given, out) : result;
 }

@@ -33,6 +33,13 @@ struct conf_list {
 };
 bool conf_list_has(const struct conf_list *l, const char *name);
 
+/* A file, and the place that names it. */
+struct conf_file {
+	const char *path; /* NULL: none */
+	const char *file; /* of the configuration; NULL: given by --set */
+	unsigned line;
+};
+
 /* NAME=VALUE pairs in the order they were given; a name that comes again replaces the value. */
 struct conf_map {
 	struct conf_pair {
@@ -316,6 +323,8 @@ struct conf {
 		bool enable, digest_md5, stored_passwords;
 		uint32_t scram_iterations; /* UINT32_MAX: as the file has them */
 		const char *cram_passwd, *service, *realm, *hostname, *anonymous_user;
+		struct conf_file keytab;
+		enum principal_name { PRINCIPAL_LOCAL, PRINCIPAL_FULL } principal_name;
 	} gsasl;
 
 	struct arena *arena;

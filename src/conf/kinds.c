@@ -332,6 +332,7 @@ static const struct kind_row {
 	[KIND_BULLETIN_NEW] = {"word", "all, none, or since \"YYYY-MM-DD\"", NULL, parse_bulletin_new, 0},
 	[KIND_NETWORKS] = {"list", "addresses, ADDRESS/BITS or ADDRESS/MASK", NULL, networks_parse, 0},
 	[KIND_SERVERS] = {"list", "servers: HOST, HOST:PORT or [IPv6]:PORT", NULL, servers_parse, 0},
+	[KIND_FILE] = {"string", "a file that begins with /", NULL, file_parse, 0},
 	[KIND_LOCK_FLAGS] = {"string", "letters", NULL, lock_flags_parse, 0},
 };
 

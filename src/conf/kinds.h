@@ -45,6 +45,7 @@ enum err each_text(struct setting *s, char sep, enum err (*fn)(struct setting *s
 enum err checks_parse(struct setting *s, struct why *why);
 enum err map_parse(struct setting *s, struct why *why);
 enum err chain_parse(struct setting *s, struct why *why);
+enum err file_parse(struct setting *s, struct why *why);
 enum err lock_flags_parse(struct setting *s, struct why *why);
 enum err debug_parse(struct setting *s, struct why *why);
 enum err acl_parse(struct setting *s, struct why *why);

@@ -158,6 +158,30 @@ static enum err module_add(struct setting *s, struct slice name, struct why *why
 	return OK;
 }
 
+static void place_keep(struct setting *s, const char **file, unsigned *line)
+{
+	*file = s->at && s->at->file ? arena_str(s->arena, slice_str(s->at->file)) : NULL;
+	*line = s->at ? s->at->from.line : 0;
+}
+
+enum err file_parse(struct setting *s, struct why *why)
+{
+	struct conf_file *f = s->member;
+	const struct value *v = s->values;
+
+	if (!v || v->next || !v->text)
+		return fail(why, ERR_PERM, "expected string value");
+	if (v->text[0] != '/')
+		return fail(why, ERR_PERM, "Invalid argument");
+	const char *path = arena_str(s->arena, slice_str(v->text));
+
+	if (!path)
+		return fail(why, ERR_TEMP, "not enough memory");
+	f->path = path;
+	place_keep(s, &f->file, &f->line);
+	return OK;
+}
+
 /* Repeated statements append; the first that is given stands instead of the default. */
 enum err chain_parse(struct setting *s, struct why *why)
 {
@@ -170,10 +194,8 @@ enum err chain_parse(struct setting *s, struct why *why)
 	chain->given = true;
 	enum err err = each_text(s, ':', module_add, why);
 
-	if (err == OK) {
-		chain->file = s->at && s->at->file ? arena_str(s->arena, slice_str(s->at->file)) : NULL;
-		chain->line = s->at ? s->at->from.line : 0;
-	}
+	if (err == OK)
+		place_keep(s, &chain->file, &chain->line);
 	if (err != OK)
 		*chain = before;
 	return err;

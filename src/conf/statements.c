@@ -38,6 +38,7 @@ WORDS(facilities, "unknown syslog facility `%s'", {"user", LOG_USER}, {"daemon",
       {"authpriv", LOG_AUTHPRIV}, {"mail", LOG_MAIL}, {"cron", LOG_CRON}, {"local0", LOG_LOCAL0},
       {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
       {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7});
+WORDS(principal_names, "invalid argument: %s", {"local", PRINCIPAL_LOCAL}, {"full", PRINCIPAL_FULL});
 WORDS(bulletin_words, "invalid argument: %s", {"all", BULLETINS_ALL}, {"none", BULLETINS_NONE},
       {"since", BULLETINS_SINCE});
 
@@ -56,6 +57,7 @@ WORDS(bulletin_words, "invalid argument: %s", {"all", BULLETINS_ALL}, {"none", B
 		struct conf_list: KIND_CHAIN,                                                                          \
 		struct conf_debug: KIND_DEBUG,                                                                         \
 		struct conf_acl: KIND_NETWORKS,                                                                         \
+		struct conf_file: KIND_FILE,                                                                           \
 		struct conf_priorities: KIND_PRIORITIES),                                                                      \
 	.at = offsetof(type, m)
 #define AS(k, type, m) .kind = (k), .at = offsetof(type, m)
@@ -595,10 +597,17 @@ const struct statement statements[] = {
 	 HONOURED, "e2e/test_sasl.py::test_digest_md5"},
 	{"gsasl", "service", TOP(gsasl.service), "name", "pop", "Name of the service, as mechanisms know it.", HONOURED,
 	 "e2e/test_sasl.py::test_digest_md5"},
-	{"gsasl", "realm", TOP(gsasl.realm), "name", NULL, "Realm of DIGEST-MD5. Unset: the host name.", HONOURED,
-	 "e2e/test_sasl.py::test_digest_md5"},
+	{"gsasl", "realm", TOP(gsasl.realm), "name", NULL,
+	 "Realm of DIGEST-MD5 (unset: the host name), and of those who may use GSSAPI (unset: that of our key).",
+	 HONOURED, "e2e/test_sasl.py::test_digest_md5"},
 	{"gsasl", "hostname", TOP(gsasl.hostname), "name", NULL,
 	 "Our name, as mechanisms know it. Unset: the system's.", HONOURED, "e2e/test_sasl.py::test_digest_md5"},
+	{"gsasl", "keytab", TOP(gsasl.keytab), "file", NULL,
+	 "Offer GSSAPI (Kerberos 5) with the key of SERVICE/HOSTNAME in this file.", HONOURED,
+	 "e2e/test_gssapi.py::test_clients"},
+	{"gsasl", "principal-name", TOP_AS(KIND_WORD, gsasl.principal_name), "arg", "local",
+	 "Login name of alice@EXAMPLE.ORG: alice, or, with `full', alice@example.org.", HONOURED,
+	 "e2e/test_gssapi.py::test_system_users", .words = &principal_names},
 	{"gsasl", "anonymous-user", TOP(gsasl.anonymous_user), "name", NULL,
 	 "Offer ANONYMOUS, and give its clients this user's maildrop.", HONOURED, "e2e/test_sasl.py::test_anonymous"},
 };

@@ -34,6 +34,7 @@ enum kind {
 	KIND_LOCK_FLAGS,
 	KIND_NETWORKS,
 	KIND_SERVERS, /* that we ask: hosts with ports */
+	KIND_FILE,    /* a path that begins with `/', and the place that names it */
 	KIND_COUNT
 };
 

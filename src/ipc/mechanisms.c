@@ -8,6 +8,7 @@ const struct mechanism_row mechanisms[MECHANISM_COUNT] = {
 	[MECHANISM_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      MECHANISM_STORED | MECHANISM_COULD_BIND},
 	[MECHANISM_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        MECHANISM_STORED | MECHANISM_COULD_BIND},
 	[MECHANISM_EXTERNAL] =           {"EXTERNAL",           MECHANISM_CERTIFIED},
+	[MECHANISM_GSSAPI] =             {"GSSAPI",             0},
 	[MECHANISM_DIGEST_MD5] =         {"DIGEST-MD5",         MECHANISM_STORED},
 	[MECHANISM_CRAM_MD5] =           {"CRAM-MD5",           MECHANISM_STORED},
 	[MECHANISM_PLAIN] =              {"PLAIN",              MECHANISM_TELLS},
@@ -45,6 +46,8 @@ bool mechanism_is_configured(enum mechanism m, const struct conf *cf)
 		return cf->oauth.given;
 	if (m == MECHANISM_EXTERNAL)
 		return clients_are_asked(cf);
+	if (m == MECHANISM_GSSAPI)
+		return cf->gsasl.keytab.path;
 	if (m == MECHANISM_ANONYMOUS)
 		return cf->gsasl.anonymous_user;
 	return m != MECHANISM_DIGEST_MD5 || cf->gsasl.digest_md5;

@@ -78,6 +78,7 @@ struct role_env {
 	size_t cache_octets;
 	void *penalties; /* shared by the auth workers of all configurations, auth_penalties_octets(); NULL: there is none */
 	unsigned hashers; /* how many hash processes there are */
+	int kerberos_fd;  /* the libraries of Kerberos read their configuration from it; -1: they are not used */
 	void *pools;      /* of the auth workers: how the back ends are doing; NULL: there are none */
 
 	const char *module; /* backend: the configuration's name of what it does */
@@ -98,6 +99,12 @@ int locker_main(const struct role_env *env); /* its working directory is the spo
 size_t auth_cache_octets(const struct conf *cf);
 
 size_t auth_pools_octets(const struct conf *cf);
+
+/* Whether `gsasl { keytab }' can be used; looked at as whoever calls it. */
+enum err auth_keytab_check(const struct conf *cf, struct why *why);
+
+/* In the auth process, before it is confined: what GSSAPI needs from outside of the walls is loaded. Sets kerberos_fd, and the environment. */
+enum err auth_kerberos_load(struct role_env *env, struct why *why);
 
 /* And for wrong passwords, under this name. */
 #define PENALTIES_NAME "pop3d penalties"

@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -249,18 +248,6 @@ static bool are_wanted(const struct conf *cf)
 	return false;
 }
 
-/* The status that the process ended with. */
-static int wait_for(pid_t pid)
-{
-	int ended = 0;
-	pid_t got;
-
-	do
-		got = waitpid(pid, &ended, 0);
-	while (got < 0 && errno == EINTR);
-	return got == pid && WIFEXITED(ended) ? WEXITSTATUS(ended) : EX_OSERR;
-}
-
 int certs_load(struct certs *c, const struct conf *cf)
 {
 	if (!memfds_make(c, cf))
@@ -274,7 +261,7 @@ int certs_load(struct certs *c, const struct conf *cf)
 			    0); /* a private key is nothing for a core file, nor for who may trace us */
 		_exit(fill_all(c, cf));
 	}
-	int status = pid > 0 ? wait_for(pid) : EX_OSERR;
+	int status = pid > 0 ? fork_wait(pid) : EX_OSERR;
 
 	if (status == EX_OSERR)
 		tell(LOG_ERR, "the process that reads certificates failed");

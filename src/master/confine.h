@@ -15,7 +15,7 @@
 #include "ipc/catalogue.h"
 #include "master/privs.h"
 
-enum { CONFINE_DIRS_MOST = 4 };
+enum { CONFINE_DIRS_MOST = 5 };
 
 struct confinement {
 	enum role role;

@@ -1,7 +1,10 @@
 /* master/fork.c - see fork.h */
 #include "master/fork.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,6 +20,17 @@ pid_t fork_quietly(void)
 	if (pid != 0)
 		(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
+}
+
+int fork_wait(pid_t pid)
+{
+	int ended = 0;
+	pid_t got;
+
+	do
+		got = waitpid(pid, &ended, 0);
+	while (got < 0 && errno == EINTR);
+	return got == pid && WIFEXITED(ended) ? WEXITSTATUS(ended) : EX_OSERR;
 }
 
 void fork_leave(struct ev_loop *loop, ev_signal *watchers, size_t n)

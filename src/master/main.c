@@ -13,6 +13,7 @@
 #include "master/certs.h"
 #include "master/inetd.h"
 #include "master/keeper.h"
+#include "master/keytab.h"
 #include "master/reading.h"
 #include "master/tell.h"
 
@@ -45,9 +46,9 @@ static int load_unwatched(struct cmdline *cl, struct conf **out)
 /* What --config-lint looks at besides the configuration. */
 static int files_lint(const struct conf *cf)
 {
-	int certs = certs_lint(cf), apop = apop_lint(cf);
+	int certs = certs_lint(cf), apop = apop_lint(cf), keytab = keytab_lint(cf);
 
-	return certs != EX_OK ? certs : apop;
+	return certs != EX_OK ? certs : apop != EX_OK ? apop : keytab;
 }
 
 int main(int argc, char **argv)

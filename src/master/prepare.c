@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "master/backends.h"
+#include "master/keytab.h"
 #include "master/landlock.h"
 #include "master/spool.h"
 #include "master/tell.h"
@@ -109,6 +110,10 @@ int prepare(struct master *m, struct why *why)
 	}
 	if (apop_prepare(&m->apop, m->cf, why) != OK)
 		return EX_CONFIG;
+	if ((status = keytab_lint(m->cf)) != EX_OK) {
+		(void)fail(why, ERR_PERM, "the keytab cannot be used");
+		return status;
+	}
 	landlock_tell();
 	if (backends_check(m, why) != OK)
 		return EX_CONFIG;

@@ -177,10 +177,10 @@ static enum err env_fill(const struct child *c, struct role_env *env, struct why
 	return fill[c->role] ? fill[c->role](c, env, why) : OK;
 }
 
-/* The directory of `cram-passwd', or NULL. */
-static const char *cram_dir(const struct conf *cf, char out[static PATH_MAX])
+/* The directory of a file of AUTH, or NULL. */
+static const char *sasl_dir(const struct conf *cf, const char *file, char out[static PATH_MAX])
 {
-	const char *path = cf->gsasl.enable ? cf->gsasl.cram_passwd : NULL, *slash = path ? strrchr(path, '/') : NULL;
+	const char *path = cf->gsasl.enable ? file : NULL, *slash = path ? strrchr(path, '/') : NULL;
 	size_t n = slash && slash > path ? (size_t)(slash - path) : 1;
 
 	return slash && slice_cstr((struct slice){path, n}, out, PATH_MAX) ? out : NULL;
@@ -191,12 +191,12 @@ static bool is_at_top(const char *dir)
 {
 	char real[PATH_MAX];
 
-	return !realpath(dir, real) || !strchr(real + 1, '/');
+	return dir && (!realpath(dir, real) || !strchr(real + 1, '/'));
 }
 
 void spawn_confinement(const struct child *c, const struct role_env *env, struct confinement *out)
 {
-	static char mail[PATH_MAX], cram[PATH_MAX]; /* of this process */
+	static char mail[PATH_MAX], cram[PATH_MAX], keytab[PATH_MAX]; /* of this process */
 	const struct master *m = c->master;
 
 	if (c->role == ROLE_BACKEND) {
@@ -222,7 +222,8 @@ void spawn_confinement(const struct child *c, const struct role_env *env, struct
 		out->dirs[0] = m->cf->virtdomain_dir;
 		out->dirs[1] = system ? CONF_ETC : NULL;
 		out->dirs[2] = system ? CONF_EXTRAUSERS : NULL;
-		out->dirs[3] = cram_dir(m->cf, cram);
+		out->dirs[3] = sasl_dir(m->cf, m->cf->gsasl.cram_passwd, cram);
+		out->dirs[4] = sasl_dir(m->cf, m->cf->gsasl.keytab.path, keytab);
 	}
 	if (!m->privileged)
 		return;
@@ -235,7 +236,7 @@ void spawn_confinement(const struct child *c, const struct role_env *env, struct
 	if (c->role == ROLE_AUTH && system) {
 		out->privs.in_group = m->shadow != 0;
 		out->privs.group = m->shadow;
-	} else if (c->role == ROLE_AUTH && !(out->dirs[3] && is_at_top(out->dirs[3]))) {
+	} else if (c->role == ROLE_AUTH && !is_at_top(out->dirs[3]) && !is_at_top(out->dirs[4])) {
 		out->privs.keep = 1ULL << CAP_DAC_READ_SEARCH;
 	}
 	if (c->role == ROLE_FRONT || c->role == ROLE_HASH || c->role == ROLE_RELAY)
@@ -297,6 +298,7 @@ static enum err descriptors_leave(const struct child *c, const struct role_env *
 	keep[n++] = env->state_lock;
 	keep[n++] = env->confirmed;
 	keep[n++] = env->client;
+	keep[n++] = env->kerberos_fd;
 	for (size_t i = 0; c->role == ROLE_FRONT && i < SLOTS_MOST; i++)
 		keep[n++] = env->wake[i];
 	for (size_t i = 0; i < listeners; i++)
@@ -360,7 +362,8 @@ static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pi
 			       .session_fd = -1,
 			       .state_lock = -1,
 			       .confirmed = -1,
-			       .client = -1};
+			       .client = -1,
+			       .kerberos_fd = -1};
 	struct confinement con;
 	struct why why = {""};
 
@@ -372,7 +375,7 @@ static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pi
 	if (order_fd >= 0)
 		owner_wait(c, master_fd, order_fd);
 	name_set(child_name(c));
-	if (env_fill(c, &env, &why) != OK)
+	if (env_fill(c, &env, &why) != OK || (c->role == ROLE_AUTH && auth_kerberos_load(&env, &why) != OK))
 		give_up(c, &why);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 

@@ -160,6 +160,11 @@ static const struct row allowed[] = {
 	/* files: which ones, Landlock says */
 	{SCMP_SYS(openat), A, READING},
 	{SCMP_SYS(newfstatat), A | L | T | S, ANY},
+	/* libraries of Kerberos read so: with a lock on the file of keys */
+	{SCMP_SYS(access), A, ANY},
+	{SCMP_SYS(faccessat), A, ANY},
+	{SCMP_SYS(lseek), A, ANY},
+	{SCMP_SYS(fcntl), A, COMMAND(F_OFD_SETLKW)},
 	/* mail: whatever its owner may do to regular files and directories */
 	{SCMP_SYS(openat), L | T | S, ANY},
 	{SCMP_SYS(openat2), S, ANY},

@@ -32,6 +32,7 @@ static const struct {
 	[KIND_SPOOL] = {"/x", {"\"\"", "/x=", "(a)"}},
 	[KIND_UIDL_FORMAT] = {"dovecot \"%u\"", {"x", "dovecot", "courier x", "dovecot a b"}},
 	[KIND_BULLETIN_NEW] = {"since 2026-01-31", {"x", "since", "since 2026-02-31x", "none 2026-01-01"}},
+	[KIND_FILE] = {"/x/y", {"x", "\"\"", "(a)", "/x /y"}},
 	[KIND_LOCK_FLAGS] = {"P", {"(P)", "P E"}},
 };
 

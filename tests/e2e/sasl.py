@@ -44,10 +44,10 @@ def offered(c):
     return listed
 
 
-def gsasl(c, mechanism, login, password, *more, exporter="", unique=""):
+def gsasl(c, mechanism, login, password, *more, exporter="", unique="", env=None):
     """The client of GNU SASL, whose lines go through our connection; the reply that ends it. It asks for the channel binding where it wants one."""
     command = ["gsasl", "--client", "--quiet", f"--mechanism={mechanism}", f"--authentication-id={login}", f"--password={password}", *more]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as p:
         def says():
             return p.stdout.readline().rstrip("\n").split("binding: ")[-1]
 
