@@ -200,6 +200,8 @@ def test_what_strangers_say(world):
             reply = c.cmd(client.hears(reply[2:])).decode()
         assert reply.startswith(OPENED.decode())
     world.wait_log("no token of Kerberos 5")
+    call("curl", "-sS", "--login-options", "AUTH=GSSAPI", "--user", f"{world.mail_of_bob.login}:", f"pop3://localhost:{world.port}/1", code=(67,), env=world.bob)
+    world.wait_log("without TLS the client must ask for our answer")
 
 
 @pytest.mark.long
