@@ -37,10 +37,11 @@ def crowd(scene: acts.Scene) -> Iterator[dict]:
 
 def idle_crowd(scene: acts.Scene) -> Iterator[dict]:
     users = 100 if scene.smoke else 10_000
-    for stage in measure.STAGES:
-        with scene.stage(("poplar",), many_homes("maildir", users, SMALL)) as running:
+    with scene.stage(("poplar",), many_homes("maildir", users, SMALL)) as running:
+        for stage in measure.STAGES:
+            scene.start_again(running)
             for r in running:
-                scene.warm(running, DOMAIN["maildir"], min(32, users))
+                measure.warm_up(scene.load, r, min(32, users))
                 fact = measure.hold(scene.load, r, stage, users)
                 scene.say(f"{stage.name:12} {fact['held']:.0f} held {fact['pss_kib']:.2f} KiB each, {fact['errors']:.0f} errors")
                 yield fact | {"case": stage.title, "round": 0}
