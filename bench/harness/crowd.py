@@ -44,6 +44,8 @@ def idle_crowd(scene: acts.Scene) -> Iterator[dict]:
                 measure.warm_up(scene.load, r, min(32, users))
                 fact = measure.hold(scene.load, r, stage, users)
                 scene.say(f"{stage.name:12} {fact['held']:.0f} held {fact['pss_kib']:.2f} KiB each, {fact['errors']:.0f} errors")
+                for complaint in fact["complaints"][:3]:
+                    scene.say("    " + complaint)
                 yield fact | {"case": stage.title, "round": 0}
 
 
