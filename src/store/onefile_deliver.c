@@ -1,8 +1,8 @@
 /* store/onefile_deliver.c - bulletins appended to a mailbox in one file. See onefile.h, delivery.h
  *
  * All that is to be appended lies in the file of what is due before the first octet of it is in the mailbox. Whoever finds that file compares: the
- * mailbox has all of it behind its old end, or a part, which is taken away again, or none. Where another program has written the mailbox
- * anew since, messages are looked for by what they are. */
+ * mailbox has all of it behind its old end, or a part, which is taken away again, or none. Of a part that a power cut has left, some is
+ * zeros. Where another program has written the mailbox anew since, messages are looked for by what they are. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -83,22 +83,28 @@ static enum err append_due(const struct maildrop *md, const struct due *due, str
 	return fsync(md->fd) < 0 ? fail_errno(why, storage_err(errno), "fsync the mailbox") : OK;
 }
 
-/* Of the text that is due, so many octets are behind the old end. */
-static enum err compare(const struct maildrop *md, const struct due *due, uint64_t *same, struct why *why)
+/* Of the text that is due, so many octets are behind the old end: */
+struct part {
+	uint64_t same;
+	uint64_t ours; /* the same, where zeros count for what a power cut has not let through */
+};
+
+static enum err compare(const struct maildrop *md, const struct due *due, struct part *p, struct why *why)
 {
-	*same = 0;
-	while (*same < due->end.text) {
-		uint64_t left = due->end.text - *same;
-		size_t want = left < sizeof piece ? (size_t)left : sizeof piece, k = 0;
-		ssize_t has = pread(due->fd, piece, want, (off_t)*same);
-		ssize_t got = pread(md->fd, other, want, (off_t)(due->end.at + *same));
+	*p = (struct part){0};
+	while (p->ours < due->end.text) {
+		uint64_t left = due->end.text - p->ours, from = p->ours;
+		size_t want = left < sizeof piece ? (size_t)left : sizeof piece;
+		ssize_t has = pread(due->fd, piece, want, (off_t)from);
+		ssize_t got = pread(md->fd, other, want, (off_t)(due->end.at + from));
 
 		if (has != (ssize_t)want || got < 0)
 			return fail_errno(why, ERR_TEMP, "compare the mailbox with what is due");
-		while (k < (size_t)got && piece[k] == other[k])
-			k++;
-		*same += k;
-		if (k < want)
+		for (size_t k = 0; k < (size_t)got && (piece[k] == other[k] || other[k] == '\0'); k++) {
+			p->same += p->same == p->ours && piece[k] == other[k];
+			p->ours++;
+		}
+		if (p->ours < from + want)
 			break;
 	}
 	return OK;
@@ -115,11 +121,11 @@ static enum err truncate_to(const struct maildrop *md, uint64_t octets, struct w
 static bool take_back(const struct maildrop *md, const struct due *due)
 {
 	struct stat st;
-	uint64_t same;
+	struct part p;
 
-	if (fstat(md->fd, &st) < 0 || compare(md, due, &same, NULL) != OK || (uint64_t)st.st_size != due->end.at + same)
+	if (fstat(md->fd, &st) < 0 || compare(md, due, &p, NULL) != OK || (uint64_t)st.st_size != due->end.at + p.same)
 		return false;
-	return same == 0 || truncate_to(md, due->end.at, NULL) == OK;
+	return p.same == 0 || truncate_to(md, due->end.at, NULL) == OK;
 }
 
 enum err onefile_deliver(const struct maildrop *md, const struct delivery *d, struct why *why)
@@ -160,9 +166,12 @@ static enum err search(const struct maildrop *md, const struct due *due, bool in
 }
 
 /* Others have appended behind a part of ours, which makes one message of both: it is cut out. That it is ours its first line tells; one that others
- * begin like ours is whole. */
-static enum err cut_part(const struct maildrop *md, const struct due *due, uint64_t same, bool *cut, struct why *why)
+ * begin like ours is whole. With zeros in it, it is as long as what was written at once. */
+static enum err cut_part(const struct maildrop *md, const struct due *due, const struct part *p, bool *cut,
+			 struct why *why)
 {
+	bool torn = p->ours > p->same && (p->ours == due->end.text || p->ours % sizeof piece == 0);
+	uint64_t same = p->same, end = torn ? p->ours : same;
 	const struct onefile_format *f = md->driver->in_one_file;
 	ssize_t n = pread(due->fd, piece, sizeof piece, 0);
 	size_t gap = 0, line;
@@ -170,7 +179,8 @@ static enum err cut_part(const struct maildrop *md, const struct due *due, uint6
 	while (n > 0 && gap < (size_t)n && (piece[gap] == '\n' || (piece[gap] == '.' && f->lines == DIGEST_DOTTED)))
 		gap++;
 	line = gap + slice_find((struct slice){piece + gap, n > 0 ? (size_t)n - gap : 0}, '\n') + 1;
-	*cut = same > gap && (same >= line || (f->lines == DIGEST_QUOTED && !f->begins(md->fd, due->end.at + gap)));
+	*cut = torn ||
+	       (same > gap && (same >= line || (f->lines == DIGEST_QUOTED && !f->begins(md->fd, due->end.at + gap))));
 	if (!*cut)
 		return OK;
 	const struct journal_place journal = {.dir = md->setup->journal_dir, .path = md->path};
@@ -179,13 +189,13 @@ static enum err cut_part(const struct maildrop *md, const struct due *due, uint6
 				      .may_rename = md->lock.dotlock || md->lock.by,
 				      .journal = journal.dir >= 0 ? &journal : NULL};
 
-	return cut_apply(&file, &(struct cut){due->end.at, due->end.at + same}, 1, why);
+	return cut_apply(&file, &(struct cut){due->end.at, due->end.at + end}, 1, why);
 }
 
 enum err onefile_find_delivered(const struct maildrop *md, const struct due *due, bool in[], struct why *why)
 {
 	struct stat st;
-	uint64_t same = 0;
+	struct part p;
 	bool cut = false;
 
 	memset(in, 0, due->end.count * sizeof *in);
@@ -195,17 +205,17 @@ enum err onefile_find_delivered(const struct maildrop *md, const struct due *due
 		return fail_errno(why, ERR_TEMP, "stat the mailbox");
 	if (st.st_dev != due->end.dev || st.st_ino != due->end.ino || (uint64_t)st.st_size < due->end.at)
 		return search(md, due, in, why);
-	enum err err = compare(md, due, &same, why);
+	enum err err = compare(md, due, &p, why);
 
 	if (err != OK)
 		return err;
-	if (same == due->end.text) {
+	if (p.same == due->end.text) {
 		memset(in, 1, due->end.count * sizeof *in);
 		return OK;
 	}
-	if (due->end.at + same == (uint64_t)st.st_size)
-		return same == 0 ? OK : truncate_to(md, due->end.at, why);
-	err = cut_part(md, due, same, &cut, why);
+	if (due->end.at + p.ours == (uint64_t)st.st_size)
+		return p.ours == 0 ? OK : truncate_to(md, due->end.at, why);
+	err = cut_part(md, due, &p, &cut, why);
 	if (err == OK && cut) /* it may be another file by now */
 		err = fail(why, ERR_IN_USE, "a part of a bulletin has been taken out of it");
 	return err == OK ? search(md, due, in, why) : err;

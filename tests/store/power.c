@@ -130,7 +130,7 @@ static void apply_move(struct power_world *w, size_t from, size_t dir, const str
 
 	if (o->kind == OP_EXCHANGE && !to)
 		return;
-	if (n)
+	if (n && o->kind != OP_LINK)
 		n->ino = o->kind == OP_EXCHANGE ? to->ino : 0;
 	name_set(w, dir, o->name2, o->made);
 }
@@ -297,6 +297,52 @@ static void write_file(int dirfd, const char *name, const struct power_file *f)
 	check_row(0, name, close((int)fd) == 0);
 }
 
+static ino_t disk_ino(const struct power_places *places, size_t i, const char *name)
+{
+	struct stat st;
+
+	return is_file(places->fd[i], name, &st) ? st.st_ino : 0;
+}
+
+/* The first name of the world that is one of this inode, before this one, or of another inode but that of this file on the disk. */
+static const struct power_name *other_name(const struct power_world *w, const struct power_places *places, size_t i,
+					   const struct power_name *n, bool same, size_t *dir)
+{
+	ino_t disk = disk_ino(places, i, n->text);
+
+	for (*dir = 0; *dir < places->n; ++*dir)
+		for (const struct power_name *o = w->name[*dir]; o < w->name[*dir] + POWER_NAMES; o++) {
+			if (same && o == n)
+				return NULL;
+			if (o == n || o->ino == 0)
+				continue;
+			if (same ? o->ino == n->ino
+				 : o->ino != n->ino && disk != 0 && disk_ino(places, *dir, o->text) == disk)
+				return o;
+		}
+	return NULL;
+}
+
+/* Names of one file are links; those of two are not, whatever they were before. */
+static void write_name(const struct power_world *w, const struct power_places *places, size_t i,
+		       const struct power_name *n)
+{
+	size_t dir;
+	const struct power_name *first = other_name(w, places, i, n, true, &dir);
+	int fd = places->fd[i];
+
+	if (!first) {
+		size_t unused;
+
+		if (other_name(w, places, i, n, false, &unused))
+			check_row(i, n->text, syscall(SYS_unlinkat, fd, n->text, 0) == 0);
+		write_file(fd, n->text, file_find((struct power_world *)w, n->ino));
+	} else if (disk_ino(places, i, n->text) != disk_ino(places, dir, first->text)) {
+		(void)syscall(SYS_unlinkat, fd, n->text, 0);
+		check_row(i, n->text, syscall(SYS_linkat, places->fd[dir], first->text, fd, n->text, 0) == 0);
+	}
+}
+
 void power_write(const struct power_world *w, const struct power_places *places)
 {
 	shim.booted = shim.no_sync = true;
@@ -307,7 +353,7 @@ void power_write(const struct power_world *w, const struct power_places *places)
 			const struct power_name *n = &w->name[i][k];
 
 			if (n->ino != 0)
-				write_file(places->fd[i], n->text, file_find((struct power_world *)w, n->ino));
+				write_name(w, places, i, n);
 		}
 	}
 }

@@ -15,8 +15,9 @@ enum {
 	POWER_OPS = 400,
 	POWER_FILES = 24,
 	POWER_NAMES = 24, /* in a directory */
-	POWER_DIRS = 4,
+	POWER_DIRS = 6,
 	POWER_OCTETS = 48 * 1024, /* of a file */
+	POWER_NAME = 128,         /* of a name, with its NUL */
 };
 
 /* Directories whose files are looked at, open. */
@@ -26,7 +27,7 @@ struct power_places {
 };
 
 struct power_name {
-	char text[64];
+	char text[POWER_NAME];
 	ino_t ino; /* 0: none */
 };
 
@@ -50,7 +51,7 @@ struct power_op {
 	ino_t ino; /* of the file, or of the directory; where a name goes to another directory, that one makes it durable */
 	ino_t from; /* the same, or the directory that it comes from */
 	ino_t made; /* the file that is made, or goes to another directory */
-	char name[64], name2[64];
+	char name[POWER_NAME], name2[POWER_NAME];
 	char *data;
 	size_t n;
 	off_t at;

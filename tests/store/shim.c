@@ -108,16 +108,23 @@ WRAP(int, open64, (const char *path, int flags, ...))
 	return __real_open64(path, flags);
 }
 
+static int seen(int result, struct stat *st)
+{
+	if (result == 0 && shim.ino_seen != 0 && st->st_ino == shim.ino)
+		st->st_ino = shim.ino_seen;
+	return result;
+}
+
 WRAP(int, fstatat64, (int dir, const char *path, struct stat *st, int flags))
 {
 	shim.calls++;
-	return __real_fstatat64(dir, path, st, flags);
+	return seen(__real_fstatat64(dir, path, st, flags), st);
 }
 
 WRAP(int, fstat64, (int fd, struct stat *st))
 {
 	shim.calls++;
-	return __real_fstat64(fd, st);
+	return seen(__real_fstat64(fd, st), st);
 }
 
 WRAP(ssize_t, pread64, (int fd, void *p, size_t n, off_t at))

@@ -58,6 +58,7 @@ struct shim {
 	void (*before)(void);                   /* and before it */
 	bool no_sync;                           /* fsync and fdatasync do nothing: the machine will not crash really */
 	int later_s;                            /* the wall clock is so much ahead */
+	ino_t ino, ino_seen;                    /* the former looks like the latter; 0: none does */
 	bool booted;                            /* the machine has just been started; else it has been up for a while */
 };
 extern struct shim shim;
