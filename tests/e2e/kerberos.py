@@ -41,7 +41,8 @@ class Realm:
         supported_enctypes = {etypes}:normal
     }}
 """, encoding="utf-8")
-        self.env = {**os.environ, "KRB5_CONFIG": str(conf), "KRB5_KDC_PROFILE": str(kdc), "HOME": str(self.top)}
+        self.env = {**os.environ, "KRB5_CONFIG": str(conf), "KRB5_KDC_PROFILE": str(kdc), "HOME": str(self.top),
+                    "PATH": f"{os.environ['PATH']}:/usr/sbin"}  # where a user may not look for it
         call("kdb5_util", "create", "-s", "-r", name, "-P", "master", env=self.env)
 
     def start(self, **env):
