@@ -44,6 +44,11 @@ static void on_front_gone(void *arg, uint32_t front)
 	login_drop_held(a, false, front);
 }
 
+static bool on_sasl_token(void *arg, const struct login_ask *ask)
+{
+	return login_is_barred(arg, ask);
+}
+
 /* A password goes the way of those behind PASS, who has a secret of APOP included. */
 static void on_sasl_end(void *arg, const struct login_ask *ask)
 {
@@ -132,6 +137,7 @@ static enum err auth_open(struct auth *a, const struct role_env *env, struct why
 				.pools = &a->searches.pools,
 				.searches = &a->searches,
 				.login = on_sasl_end,
+				.barred = on_sasl_token,
 				.arg = a};
 	if (err == OK)
 		err = sasl_open(&a->sasl, why);

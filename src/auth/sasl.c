@@ -76,20 +76,47 @@ static void exchange_end(struct sasl *s, struct sasl_exchange **at)
 	free(e);
 }
 
-/* The name goes the way of all who log in, with what became of the exchange. */
-static void log_in(struct sasl *s, struct sasl_exchange **at, const char *reason)
+static struct login_ask ask_of(const struct sasl_exchange *e, const char *reason)
 {
-	struct sasl_exchange *e = *at;
-	struct login_ask ask = {
+	return (struct login_ask){
 		.front = e->front,
 		.m = &e->login,
 		.c = {.user = {e->name, e->name_n}, .password = secret_slice(&e->password)},
 		.by = e->by,
 		.reason = reason,
 	};
+}
+
+/* The name goes the way of all who log in, with what became of the exchange. */
+static void log_in(struct sasl *s, struct sasl_exchange **at, const char *reason)
+{
+	struct login_ask ask = ask_of(*at, reason);
 
 	s->login(s->arg, &ask);
 	exchange_end(s, at);
+}
+
+/* Who is locked out has his token shown to nobody. */
+static void ask_about_token(struct sasl *s, struct sasl_exchange **at, struct slice token)
+{
+	struct login_ask ask = ask_of(*at, NULL);
+
+	if (s->barred(s->arg, &ask))
+		exchange_end(s, at);
+	else
+		sasl_oauth_ask(*at, token);
+}
+
+/* Front waits no more. A token that was refused counts, also where the client does not answer to that. */
+static void over(struct sasl *s, struct sasl_exchange **at)
+{
+	struct sasl_exchange *e = *at;
+
+	e->by = LOGIN_DISPROVED;
+	if (e->refused.text[0])
+		log_in(s, at, e->refused.text);
+	else
+		exchange_end(s, at);
 }
 
 /* True: front is to be asked first whether it has the name. */
@@ -113,7 +140,7 @@ static void settle(struct sasl *s, struct sasl_exchange **at, enum sasl_result r
 	struct sasl_exchange *e = *at;
 
 	if (result == SASL_TOKEN) { /* what is known of the name waits for the answer, too */
-		sasl_oauth_ask(e, out->password);
+		ask_about_token(s, at, out->password);
 		return;
 	}
 	bool asks = tell_name(s, e, result == SASL_PASSWORD || result == SASL_SHOWN);
@@ -211,7 +238,7 @@ enum err sasl_step(struct sasl *s, uint32_t front, const struct msg *m, struct w
 		return OK;
 	log_session((*at)->login.log_id);
 	if (step->over != 0)
-		exchange_end(s, at);
+		over(s, at);
 	else if ((*at)->asked || (*at)->looks)
 		return fail(why, ERR_PERM, "a response that nobody has asked for");
 	else if ((*at)->due)

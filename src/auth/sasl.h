@@ -28,6 +28,8 @@ struct sasl {
 	struct searches *searches; /* for secrets that the chain has */
 	/* How an exchange ends: in a login, with a password or with what the mechanism has found. What it points to lives until it returns. */
 	void (*login)(void *arg, const struct login_ask *ask);
+	/* True: there were too many wrong ones; front has been told. */
+	bool (*barred)(void *arg, const struct login_ask *ask);
 	void *arg;
 
 	struct Gsasl *gnu;

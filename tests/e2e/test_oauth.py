@@ -125,6 +125,24 @@ def test_introspection(world):
     world.wait_log("HTTP status 401: see client-id and client-secret")
 
 
+def test_lockout(world):
+    """A wrong token counts, also of clients that cancel when they hear of it; whoever is locked out has his token shown to nobody."""
+    reload(world, extra=extra(world, told(world), "penalty-most 1; lockout-failures 3; lockout-time 3600;"))
+    login = "guessed@example.test"
+    lockout = f'lock-out of=user user="{login}" address=127.0.0.1 failures=3 seconds=3600'
+    for n in range(5):  # by now a part of the first may be forgotten
+        if lockout in world.log():
+            break
+        with world.connect() as c:
+            assert c.cmd(f"AUTH OAUTHBEARER {response('OAUTHBEARER', f'wrong{n}', login)}").startswith(b"+ ")
+            assert c.cmd("*") == b"-ERR Authentication cancelled"
+            c.quit()
+    world.wait_log(lockout)
+    errors = []
+    assert try_token(world, "another", login, errors=errors).startswith(b"-ERR [SYS/TEMP]")
+    assert not errors  # that of a provider
+
+
 def bent(claims, key, **header):
     return jwt.encode({k: v for k, v in claims.items() if v is not None}, key, "ES256", headers=header)
 
