@@ -101,11 +101,24 @@ static bool is_in_window(const struct view *v, const struct window *w, uint32_t 
 	return w->of == v && msgno >= w->first && msgno - w->first < w->n;
 }
 
+static bool goes_on(const struct view *v, const struct window *w, uint32_t msgno)
+{
+	return w->of == v && w->n > 0 && msgno == w->first + w->n;
+}
+
+static uint32_t records_from(const struct view *v, uint32_t msgno, uint32_t most)
+{
+	uint32_t left = v->count - msgno + 1;
+
+	return left < most ? left : most;
+}
+
 static enum have window_read(const struct view *v, struct window *w, uint32_t msgno)
 {
 	if (v->file.kind == HANDOVER_NOT)
 		return HAVE_LATER;
-	uint32_t want = view_want(v, msgno), run = listing_run(&v->records, msgno - 1);
+	uint32_t want = records_from(v, msgno, goes_on(v, w, msgno) ? AHEAD_RECORDS : WINDOW_RECORDS);
+	uint32_t run = listing_run(&v->records, msgno - 1);
 	ssize_t got = file_read(&v->file, listing_at(&v->records, msgno - 1), (char *)w->rec,
 				(want < run ? want : run) * sizeof *w->rec);
 
@@ -145,9 +158,7 @@ enum have view_message(const struct view *v, struct window *w, uint32_t msgno, s
 
 uint32_t view_want(const struct view *v, uint32_t msgno)
 {
-	uint32_t left = v->count - msgno + 1;
-
-	return left < WINDOW_RECORDS ? left : WINDOW_RECORDS;
+	return records_from(v, msgno, WINDOW_RECORDS);
 }
 
 bool view_fill(const struct view *v, struct window *w, uint32_t msgno, struct slice records)

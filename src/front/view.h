@@ -10,7 +10,10 @@
 #include "ipc/chan.h"
 #include "mail/listing.h"
 
-enum { WINDOW_RECORDS = 64 };
+enum {
+	WINDOW_RECORDS = 64, /* for a command about one message */
+	AHEAD_RECORDS = 512, /* behind a window that was used to its end */
+};
 
 struct view {
 	uint32_t count;          /* messages */
@@ -33,7 +36,7 @@ struct view {
 struct window {
 	const struct view *of;
 	uint32_t first, n; /* msgno; records */
-	struct listing_rec rec[WINDOW_RECORDS];
+	struct listing_rec rec[AHEAD_RECORDS];
 };
 
 struct message {

@@ -1,6 +1,8 @@
 /* master/spares.c - see spares.h */
 #include "master/spares.h"
 
+#include <openssl/evp.h>
+
 #include "base/log.h"
 #include "master/child.h"
 #include "master/owners.h"
@@ -60,6 +62,7 @@ void spares_open(struct master *m)
 	s->most = !m->privileged || m->cf->mode != MODE_DAEMON ? 0 : m->cf->single_process ? 1 : SPARES;
 	if (s->most == 0)
 		return;
+	EVP_MD_free(EVP_MD_fetch(NULL, "SHA256", NULL)); /* its library is ready in all workers then */
 	if (syscalls_prepare(&why) != OK)
 		log_line(LOG_WARNING, "each store worker makes its own: %s", why.text);
 	ev_idle_start(m->loop, &s->idle);
