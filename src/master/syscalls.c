@@ -382,32 +382,44 @@ static enum err program_read(int fd, struct sock_fprog *out, struct why *why)
 	if (fstat(fd, &st) < 0)
 		return fail_errno(why, ERR_TEMP, "read the system call filter");
 	size_t octets = (size_t)st.st_size;
-	struct sock_filter *program = malloc(octets);
 
-	if (!program || pread(fd, program, octets, 0) != st.st_size) {
-		free(program);
-		return fail(why, ERR_TEMP, "no memory for the system call filter");
-	}
-	*out = (struct sock_fprog){(unsigned short)(octets / sizeof *program), program};
-	return OK;
+	out->filter = malloc(octets);
+	out->len = (unsigned short)(octets / sizeof *out->filter);
+	if (out->filter && pread(fd, out->filter, octets, 0) == st.st_size)
+		return OK;
+	free(out->filter);
+	out->filter = NULL;
+	return fail(why, ERR_TEMP, "no memory for the system call filter");
 }
 
-/* What it holds may be sent to any process: syscalls_restrict adds whose signals they are. */
-enum err syscalls_prepare(struct why *why)
+/* Signals may be sent to any process: syscalls_restrict adds whose. */
+static enum err program_make(scmp_filter_ctx filter, struct sock_fprog *out, struct why *why)
 {
-	scmp_filter_ctx filter;
-	enum err err = ready.filter ? OK : filter_make(ROLE_STORE, &filter, why);
-
-	if (err != OK || ready.filter)
-		return err;
 	int fd = memfd_create("filter", MFD_CLOEXEC);
 
-	errno = fd < 0 ? errno : -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
+	if (fd < 0)
+		return fail_errno(why, ERR_TEMP, "make a file for the system call filter");
+	errno = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
 	if (errno == 0)
 		errno = -seccomp_export_bpf(filter, fd);
-	err = errno != 0 ? fail_errno(why, ERR_TEMP, "make the system call filter") : program_read(fd, &ready, why);
-	if (fd >= 0)
-		close(fd);
+	enum err err =
+		errno != 0 ? fail_errno(why, ERR_TEMP, "make the system call filter") : program_read(fd, out, why);
+
+	close(fd);
+	return err;
+}
+
+enum err syscalls_prepare(struct why *why)
+{
+	scmp_filter_ctx filter = NULL;
+
+	if (ready.filter)
+		return OK;
+	enum err err = filter_make(ROLE_STORE, &filter, why);
+
+	if (err != OK)
+		return err;
+	err = program_make(filter, &ready, why);
 	seccomp_release(filter);
 	return err;
 }
@@ -439,7 +451,7 @@ static enum err ready_load(struct why *why)
 
 enum err syscalls_restrict(enum role role, struct why *why)
 {
-	scmp_filter_ctx filter;
+	scmp_filter_ctx filter = NULL;
 
 	if (role == ROLE_STORE && ready.filter)
 		return ready_load(why);

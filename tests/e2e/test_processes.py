@@ -1,7 +1,6 @@
 """The processes: who dies, who notices, who comes back; starting, detaching, ending."""
 
 import os
-import queue
 import re
 import resource
 import signal
@@ -16,6 +15,7 @@ import pytest
 
 from pop3 import Gone, Pop3
 from server import descriptors_of, process_name, wait_for
+from system_log import SystemLog
 
 MESSAGE = "Subject: a\n\nbody\n"
 LARGE = "Subject: large\n\n" + "0123456789abcdef\n" * 500000
@@ -492,54 +492,17 @@ def test_workers_that_end_leave_nothing(daemon):
 # --- the log ---
 
 
-class Syslog:
-    """The system's log, where the machine has none. Other programs write to it, too, and lines are lost where nobody takes them."""
-
-    path = "/dev/log"
-
-    def __init__(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(self.path)
-        os.chmod(self.path, 0o666)
-        self.lines = queue.Queue()
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
-
-    def read(self):
-        while octets := self.sock.recv(4096):
-            self.lines.put(octets.decode("ascii", "replace"))
-
-    def wait(self, pattern, seconds=30):
-        """The next line that matches."""
-        try:
-            while not re.search(pattern, line := self.lines.get(timeout=seconds)):
-                pass
-        except queue.Empty:
-            raise TimeoutError(pattern) from None
-        return line
-
-    def close(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.sendto(b"", self.path)  # recv returns nothing
-        self.reader.join()
-        self.sock.close()
-        os.unlink(self.path)
-
-
 @pytest.mark.needs_root
 def test_syslog(daemon):
     """Lines have the system's form; when its daemon is restarted, all processes find the new one."""
-    if os.path.exists(Syslog.path):
-        pytest.skip("test_syslog needs a machine without a system log")
-    log = Syslog()
-    try:
-        user = daemon.user()
+    user = daemon.user()
+    with SystemLog() as log:
         daemon.start(extra="logging { syslog yes; print-severity no; facility local3; tag mypop; }")
         log.wait(r"^<158>\w{3} [ \d]\d \d\d:\d\d:\d\d mypop\[\d+\]: pop3d \(Poplar \S+\) started$")
         daemon.login(user).quit()
         login = log.wait(r'mypop\[\d+\]: login user="user0@example\.test"')
         log.close()
-        log = Syslog()
+        log.open()
         lost = daemon.login(user)  # its line finds out that nobody is there
         lost.quit()
 
@@ -551,8 +514,6 @@ def test_syslog(daemon):
                 return False
 
         assert wait_for(heard), login
-    finally:
-        log.close()
 
 
 def test_no_syslog_is_no_reason_not_to_start(daemon):
