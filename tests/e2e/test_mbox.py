@@ -218,7 +218,7 @@ def test_unchanged_is_opened_at_a_fixed_cost(daemon):
             threading.Event().wait(0.1)
             poll(daemon, user)
         with Trace(daemon) as t:
-            for _ in range(10):
+            for _ in range(4):
                 daemon.login(user).quit()
                 t.settle()
         assert t.count("store", "linkat", "link") == 0 and t.count("store") > 0
