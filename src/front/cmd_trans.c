@@ -4,9 +4,9 @@
 #include "front/front.h"
 #include "front/reply.h"
 
-bool listing_get(struct session *s, uint32_t msgno, struct message *out)
+/* What front cannot read itself, store reads. */
+static void listing_ask(struct session *s, uint32_t msgno)
 {
-	enum have have = view_message(&s->view, &s->front->window, msgno, out);
 	struct msg_read ask = {
 		.sid = s->sid,
 		.at = (msgno - 1) * (uint64_t)sizeof(struct listing_rec),
@@ -14,18 +14,23 @@ bool listing_get(struct session *s, uint32_t msgno, struct message *out)
 		.octets = (uint32_t)(view_want(&s->view, msgno) * sizeof(struct listing_rec)),
 	};
 
-	if (have == HAVE)
-		return true;
-	if (have == HAVE_BROKEN) {
-		session_fault(s, "a record of the scan listing is broken", msgno);
-		session_fail(s, ERR_TEMP, "scan listing is broken");
-		return false;
-	}
 	s->asked_at = msgno;
 	session_wait(s, WAIT_LISTING, 0);
 	if (!peers_send(s, MSG_READ, &(struct chan_out){.payload = &ask}))
 		session_fail(s, ERR_TEMP, "store is gone");
-	return false;
+}
+
+bool listing_get(struct session *s, uint32_t msgno, struct message *out)
+{
+	enum have have = view_message(&s->view, &s->front->window, msgno, out);
+
+	if (have == HAVE_BROKEN) {
+		session_fault(s, "a record of the scan listing is broken", msgno);
+		session_fail(s, ERR_TEMP, "scan listing is broken");
+	} else if (have == HAVE_LATER) {
+		listing_ask(s, msgno);
+	}
+	return have == HAVE;
 }
 
 bool listing_arrived(struct session *s, const struct msg *m)
@@ -55,7 +60,7 @@ enum next cmd_stat(struct session *s, const struct args *a)
 
 /* Lines of a listing, from s->more_at on, while there is room. */
 static enum next go_on(struct session *s,
-		       bool (*put)(struct session *s, const char *before, uint32_t msgno, const struct message *m))
+		       bool (*put)(struct session *s, struct slice before, uint32_t msgno, const struct message *m))
 {
 	for (; s->more_at <= s->view.count; s->more_at++) {
 		struct message m;
@@ -66,18 +71,18 @@ static enum next go_on(struct session *s,
 			return NEXT_STREAM;
 		if (!listing_get(s, s->more_at, &m))
 			return NEXT_WAIT;
-		put(s, "", s->more_at, &m);
+		put(s, (struct slice){0}, s->more_at, &m);
 	}
 	buf_str(&s->out, ".\r\n");
 	return NEXT_COMMAND;
 }
 
-static bool put_scan(struct session *s, const char *before, uint32_t msgno, const struct message *m)
+static bool put_scan(struct session *s, struct slice before, uint32_t msgno, const struct message *m)
 {
 	return reply_scan_line(&s->out, before, msgno, m, s->front->conf->scan_lines);
 }
 
-static bool put_uidl(struct session *s, const char *before, uint32_t msgno, const struct message *m)
+static bool put_uidl(struct session *s, struct slice before, uint32_t msgno, const struct message *m)
 {
 	return reply_uidl_line(&s->out, before, msgno, m);
 }
@@ -104,7 +109,7 @@ enum next cmd_list(struct session *s, const struct args *a)
 {
 	if (a->msgno == 0)
 		return start_listing(s, more_scan);
-	put_scan(s, "+OK ", a->msgno, &a->message);
+	put_scan(s, SLICE("+OK "), a->msgno, &a->message);
 	return NEXT_COMMAND;
 }
 
@@ -112,7 +117,7 @@ enum next cmd_uidl(struct session *s, const struct args *a)
 {
 	if (a->msgno == 0)
 		return start_listing(s, more_uidl);
-	put_uidl(s, "+OK ", a->msgno, &a->message);
+	put_uidl(s, SLICE("+OK "), a->msgno, &a->message);
 	return NEXT_COMMAND;
 }
 

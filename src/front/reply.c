@@ -1,6 +1,8 @@
 /* front/reply.c - see reply.h */
 #include "front/reply.h"
 
+#include <string.h>
+
 #include "front/view.h"
 
 static const struct {
@@ -88,36 +90,66 @@ void reply_numbers(struct buf *out, const char *before, uint64_t n, const char *
 	buf_str(out, "\r\n");
 }
 
-static bool end_line(struct buf *out, size_t start)
+/* --- lines of listings: so many of them, that they are put where they go, octet by octet -------------------------- */
+
+/* "+OK ", three numbers or one and a unique-id, blanks, the line's end. */
+enum { LISTING_LINE_MOST = 4 + 3 * 20 + UIDL_MOST + 4 };
+
+static char *put_text(char *at, struct slice text)
 {
-	buf_str(out, "\r\n");
-	if (out->full)
-		buf_rewind(out, start);
-	return out->len > start;
+	if (text.n > 0)
+		memcpy(at, text.p, text.n);
+	return at + text.n;
 }
 
-bool reply_scan_line(struct buf *out, const char *before, uint32_t msgno, const struct message *m, bool with_lines)
+static char *put_number(char *at, uint64_t n)
 {
-	size_t start = out->len;
+	uint64_t above = 10; /* a power of ten */
+	unsigned digits = 1;
 
-	buf_str(out, before);
-	buf_u64(out, msgno);
-	buf_char(out, ' ');
-	buf_u64(out, m->octets);
+	for (; digits < 20 && n >= above; above *= 10)
+		digits++;
+	for (char *p = at + digits; p > at; n /= 10)
+		*--p = (char)('0' + n % 10);
+	return at + digits;
+}
+
+/* Where a line for message msgno goes on; NULL: no room. */
+static char *begin_line(const struct buf *out, struct slice before, uint32_t msgno)
+{
+	if (out->cap - out->len < LISTING_LINE_MOST)
+		return NULL;
+	char *at = put_number(put_text(out->p + out->len, before), msgno);
+
+	*at++ = ' ';
+	return at;
+}
+
+static bool end_line(struct buf *out, char *at)
+{
+	*at++ = '\r';
+	*at++ = '\n';
+	out->len = (size_t)(at - out->p);
+	return true;
+}
+
+bool reply_scan_line(struct buf *out, struct slice before, uint32_t msgno, const struct message *m, bool with_lines)
+{
+	char *at = begin_line(out, before, msgno);
+
+	if (!at)
+		return false;
+	at = put_number(at, m->octets);
 	if (with_lines) {
-		buf_char(out, ' ');
-		buf_u64(out, m->lines);
+		*at++ = ' ';
+		at = put_number(at, m->lines);
 	}
-	return end_line(out, start);
+	return end_line(out, at);
 }
 
-bool reply_uidl_line(struct buf *out, const char *before, uint32_t msgno, const struct message *m)
+bool reply_uidl_line(struct buf *out, struct slice before, uint32_t msgno, const struct message *m)
 {
-	size_t start = out->len;
+	char *at = begin_line(out, before, msgno);
 
-	buf_str(out, before);
-	buf_u64(out, msgno);
-	buf_char(out, ' ');
-	buf_put(out, m->uidl);
-	return end_line(out, start);
+	return at && end_line(out, put_text(at, m->uidl));
 }

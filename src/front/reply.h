@@ -30,6 +30,6 @@ void reply_number(struct buf *out, const char *before, uint64_t n, const char *a
 void reply_numbers(struct buf *out, const char *before, uint64_t n, const char *between, uint64_t m, const char *after);
 
 /* Lines of the scan listing (RFC 1939, section 5) and of the unique-id listing (section 7), or the replies with one
- * of them. False: no room, nothing is written. */
-bool reply_scan_line(struct buf *out, const char *before, uint32_t msgno, const struct message *m, bool with_lines);
-bool reply_uidl_line(struct buf *out, const char *before, uint32_t msgno, const struct message *m);
+ * of them: `before` is "+OK ", or nothing. False: there may be no room, nothing is written. */
+bool reply_scan_line(struct buf *out, struct slice before, uint32_t msgno, const struct message *m, bool with_lines);
+bool reply_uidl_line(struct buf *out, struct slice before, uint32_t msgno, const struct message *m);

@@ -1,6 +1,8 @@
 /* mail/listing.c - see listing.h */
 #include "mail/listing.h"
 
+#include <string.h>
+
 #include <isa-l/crc.h>
 
 enum { CRC_PIECE = 1 << 30 }; /* the library counts in int */
@@ -14,14 +16,37 @@ static bool sizes_are_sane(const struct listing_rec *r)
 	       (r->lines > 0) == (r->octets > 0);
 }
 
-bool listing_is_sane(const struct listing_rec *r)
+#define EACH(octet) (UINT64_MAX / UINT8_MAX * (octet))
+
+/* Eight octets in one look. The highest bit of an octet is 0 in those below 0x80 alone, and then is left over by x + 1 up to 0x7E, and
+ * by x + 0x80 - 0x21 from 0x21 on; no octet of these carries into the next. */
+static bool are_visible(const char *p)
 {
-	if (r->uidl_len < 1 || r->uidl_len > UIDL_MOST || !sizes_are_sane(r))
-		return false;
-	for (size_t i = 0; i < r->uidl_len; i++)
-		if (r->uidl[i] < 0x21 || r->uidl[i] > 0x7E)
+	uint64_t x;
+
+	memcpy(&x, p, sizeof x);
+	return ((x | (x + EACH(1)) | ~((x | EACH(0x80)) - EACH(0x21))) & EACH(0x80)) == 0;
+}
+
+/* Those at the end are looked at twice. */
+static bool uidl_is_visible(const char *p, size_t n)
+{
+	if (n >= sizeof(uint64_t)) {
+		for (size_t i = 0; i + sizeof(uint64_t) <= n; i += sizeof(uint64_t))
+			if (!are_visible(p + i))
+				return false;
+		return are_visible(p + n - sizeof(uint64_t));
+	}
+	for (size_t i = 0; i < n; i++)
+		if (p[i] < 0x21 || p[i] > 0x7E)
 			return false;
 	return true;
+}
+
+bool listing_is_sane(const struct listing_rec *r)
+{
+	return r->uidl_len >= 1 && r->uidl_len <= UIDL_MOST && sizes_are_sane(r) &&
+	       uidl_is_visible(r->uidl, r->uidl_len);
 }
 
 uint64_t listing_at(const struct listing_place *p, uint32_t i)

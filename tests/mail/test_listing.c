@@ -51,6 +51,22 @@ static void test_sane(void **state)
 	}
 }
 
+/* Each octet at each place of a unique-id of each length. */
+static void test_uidl_octets(void **state)
+{
+	struct listing_rec r = {.raw = 5, .octets = 10, .lines = 5};
+
+	(void)state;
+	for (r.uidl_len = 1; r.uidl_len <= UIDL_MOST; r.uidl_len++)
+		for (size_t at = 0; at < r.uidl_len; at++)
+			for (unsigned octet = 0; octet <= UINT8_MAX; octet++) {
+				memset(r.uidl, octet % 2 ? '!' : '~', sizeof r.uidl);
+				memset(r.uidl + r.uidl_len, 0, sizeof r.uidl - r.uidl_len);
+				r.uidl[at] = (char)octet;
+				assert_true(listing_is_sane(&r) == (octet >= 0x21 && octet <= 0x7E));
+			}
+}
+
 /* The check value of CRC-32C, and that pieces add up. */
 static void test_crc(void **state)
 {
@@ -79,8 +95,8 @@ static void test_crc_join(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sane), cmocka_unit_test(test_crc),
-					   cmocka_unit_test(test_crc_join)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sane), cmocka_unit_test(test_uidl_octets),
+					   cmocka_unit_test(test_crc), cmocka_unit_test(test_crc_join)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
