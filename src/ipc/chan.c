@@ -16,6 +16,7 @@
 enum {
 	QUEUE_MOST = 4 * 1024 * 1024, /* octets that wait for one peer */
 	BATCH = 32,                   /* messages taken from one channel before others get their turn */
+	PATIENCE = 8,                 /* turns of the loop that find messages before more than one is taken in each */
 	MESSAGE_MOST = 8 + 256 + MSG_BULK_MOST,
 };
 
@@ -157,8 +158,10 @@ static bool receive_one(struct chan *c)
 	struct why why = {""};
 	bool gone = false;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		c->streak = 0;
 		return false;
+	}
 	if (n < 0 && errno == ECONNRESET) /* it left without reading all; what it said before that still comes */
 		return true;
 	if (n < 0) {
@@ -191,13 +194,32 @@ static bool receive(struct chan *c)
 	return more;
 }
 
+static bool is_of_session(enum role r)
+{
+	return r == ROLE_FRONT || r == ROLE_AUTH || r == ROLE_STORE;
+}
+
+/* How many messages to take in this turn of the loop. That no other follows, the loop says for nothing, and recvmsg at the price of a
+ * call: more than one is asked for where each turn has found some for a while. With master, all: what it says is known before
+ * anything else is read, and so is what its child has said last, before it hears that it ended. */
+static unsigned batch(struct chan *c)
+{
+	unsigned turn = ev_iteration(c->loop);
+
+	if (!is_of_session(c->self) || !is_of_session(c->peer))
+		return BATCH;
+	c->streak = turn == c->turn + 1 ? c->streak + 1 : 0;
+	c->turn = turn;
+	return c->streak / PATIENCE < BATCH ? 1 + c->streak / PATIENCE : BATCH;
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct chan *c = w->data;
 
 	(void)loop;
 	(void)revents;
-	for (int i = 0; i < BATCH && receive(c); i++)
+	for (unsigned left = batch(c); left > 0 && receive(c); left--)
 		if (!ev_is_active(&c->in)) /* paused by a handler */
 			break;
 }

@@ -42,10 +42,11 @@ struct chan {
 	void *owner; /* the user's */
 	enum role self, peer;
 	uint32_t peer_serial;
-	bool shut;            /* closed() was called, or chan_done */
-	bool lost;            /* sending failed: nothing more is sent, and closed() follows from the loop */
-	const char *why_lost; /* NULL: the peer has gone */
-	bool *gone;           /* set where the channel ends inside a handler */
+	bool shut;             /* closed() was called, or chan_done */
+	bool lost;             /* sending failed: nothing more is sent, and closed() follows from the loop */
+	const char *why_lost;  /* NULL: the peer has gone */
+	bool *gone;            /* set where the channel ends inside a handler */
+	unsigned turn, streak; /* of the loop, that found something here last; so many before it did, too */
 	ev_io in, out;
 	struct chan_queued *queue, **queue_end;
 	size_t queued; /* octets */
