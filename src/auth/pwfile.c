@@ -21,6 +21,7 @@ enum {
 	TELL_MOST = 5,      /* malformed lines told singly */
 	SETTLE_SECONDS = 2, /* two changes within the coarsest time stamp look like one */
 	KEPT_MOST = 64,     /* files that stay open between look-ups; others are opened for each */
+	TEXT_MOST = 65536,  /* octets of a file that is kept in memory */
 };
 
 static const uint64_t POSITION_MASK = (UINT64_C(1) << 40) - 1;
@@ -228,10 +229,25 @@ static bool is_old(struct timespec t)
 
 static void index_free(struct pwfile *f)
 {
+	if (f->text)
+		explicit_bzero(f->text, f->size);
+	free(f->text);
+	f->text = NULL;
 	free(f->slot);
 	f->slot = NULL;
 	f->nslots = 0;
 	f->ino = 0;
+}
+
+/* Without memory, lines are read from the file. */
+static void text_read(struct pwfile *f, int fd)
+{
+	char *text = f->size > 0 && f->size <= TEXT_MOST ? malloc(f->size) : NULL;
+
+	if (text && pread(fd, text, f->size, 0) == (ssize_t)f->size)
+		f->text = text;
+	else
+		free(text);
 }
 
 static enum err index_build(struct pwfile *f, const struct pwfile_query *q, int fd, const struct stat *st,
@@ -253,10 +269,12 @@ static enum err index_build(struct pwfile *f, const struct pwfile_query *q, int 
 	} else {
 		f->nslots = lines + lines / 3 + 1;
 		f->settled = is_old(st->st_ctim);
-		if (index_fill(f, q, r, tell))
+		if (index_fill(f, q, r, tell)) {
 			stamp(f, st);
-		else if (r->failed)
+			text_read(f, fd);
+		} else if (r->failed) {
 			err = fail_errno(why, ERR_TEMP, "read %s/%s", q->label, q->name);
+		}
 	}
 	free(r);
 	return err;
@@ -266,10 +284,22 @@ static enum err index_build(struct pwfile *f, const struct pwfile_query *q, int 
 
 enum found { FOUND, FOUND_NOT, FOUND_OTHER }; /* OTHER: not there, and a line was not what its tag promised */
 
-/* The line that begins there is this user's. */
-static bool read_line(const struct pwfile_query *q, int fd, uint64_t at, char line[PASSWD_LINE_MOST], struct slice *out)
+/* No fd: from the text. */
+static ssize_t read_at(const struct pwfile *f, int fd, uint64_t at, char line[PASSWD_LINE_MOST])
 {
-	ssize_t n = pread(fd, line, PASSWD_LINE_MOST, (off_t)at);
+	if (fd >= 0)
+		return pread(fd, line, PASSWD_LINE_MOST, (off_t)at);
+	size_t left = at < f->size ? f->size - at : 0, n = left < PASSWD_LINE_MOST ? left : PASSWD_LINE_MOST;
+
+	memcpy(line, f->text + at, n);
+	return (ssize_t)n;
+}
+
+/* The line that begins there is this user's. */
+static bool read_line(const struct pwfile *f, const struct pwfile_query *q, int fd, uint64_t at,
+		      char line[PASSWD_LINE_MOST], struct slice *out)
+{
+	ssize_t n = read_at(f, fd, at, line);
 	struct slice text = {line, n > 0 ? (size_t)n : 0}, name;
 
 	*out = slice_take(&text, '\n');
@@ -285,7 +315,7 @@ static enum found index_find(const struct pwfile *f, const struct pwfile_query *
 
 	for (size_t n = 0; n < f->nslots && f->slot[i] != 0; n++) {
 		if ((f->slot[i] & ~POSITION_MASK) == hash_tag(h)) {
-			if (read_line(q, fd, (f->slot[i] & POSITION_MASK) - 1, line, out))
+			if (read_line(f, q, fd, (f->slot[i] & POSITION_MASK) - 1, line, out))
 				return FOUND;
 			found = FOUND_OTHER;
 		}
@@ -307,14 +337,16 @@ static enum err find_in(struct pwfile *f, const struct pwfile_query *q, int fd, 
 
 	if (!S_ISREG(before->st_mode))
 		return fail(why, ERR_AUTH, "no such domain"); /* a directory, a device */
-	bool fresh = !is_current(f, before);
+	bool fresh = !is_current(f, before), in_memory = !fresh && f->settled && f->text;
 	enum err err = fresh ? index_build(f, q, fd, before, why) : OK;
 
 	if (err != OK)
 		return err;
-	enum found found = index_find(f, q, fd, line, out);
+	enum found found = index_find(f, q, in_memory ? -1 : fd, line, out);
 
-	if (found == FOUND_OTHER && !f->settled && !fresh) {
+	if (in_memory) {
+		*again = false; /* nothing was read that could have changed */
+	} else if (found == FOUND_OTHER && !f->settled && !fresh) {
 		index_free(f); /* changed within one tick of the clock */
 		*again = true;
 	} else if (fstat(fd, &after) < 0) {
@@ -430,7 +462,7 @@ enum err pwfile_find(struct pwfile *f, const struct pwfile_query *q, char line[P
 
 size_t pwfile_octets(const struct pwfile *f)
 {
-	return f->nslots * sizeof *f->slot;
+	return f->nslots * sizeof *f->slot + (f->text ? f->size : 0);
 }
 
 void pwfile_drop(struct pwfile *f)

@@ -2,8 +2,8 @@
  *
  * The index is a table of positions in memory, 8 octets each, three quarters full: hash of the name -> where its line
  * begins. Every look-up compares the file's inode, size and times with those of the index, and reads the one line it needs
- * from the file as it is then; so a changed password counts at the next look-up. A few files of disks stay open for it. The file is read whole
- * only when it has changed. Lines that are not in the file's format are skipped, and logged once per change. Of lines
+ * from the file as it is then; so a changed password counts at the next look-up. Of a small file the text is kept too, and that comparison is
+ * all that a look-up asks of the kernel. A few files of disks stay open for it. The file is read whole only when it has changed. Lines that are not in the file's format are skipped, and logged once per change. Of lines
  * with the same name the first counts. */
 #pragma once
 #include <time.h>
@@ -19,6 +19,7 @@ struct pwfile {
 	bool settled;   /* indexed long enough after the last change to be sure that it saw it */
 	uint64_t *slot; /* 0: empty; else 24 bits of the name's hash above 40 bits of position + 1 */
 	size_t nslots;
+	char *text; /* `size` octets, the file; NULL: it is large, or was not read */
 };
 
 /* Before the first look-up. */
@@ -44,7 +45,7 @@ struct pwfile_query {
 enum err pwfile_find(struct pwfile *f, const struct pwfile_query *q, char line[PASSWD_LINE_MOST], struct slice *out,
 		     struct why *why);
 
-/* Octets of memory that the index takes. */
+/* Octets of memory that the index and the text take. */
 size_t pwfile_octets(const struct pwfile *f);
 
 /* Gives the index back; the next look-up makes a new one. */

@@ -101,6 +101,72 @@ static void test_unchanged_is_not_read_again(void **state)
 	files_close(&f);
 }
 
+/* The hash that is found for user a; "" where there is none. */
+static const char *hash_of_a(struct pwfile *p, const struct files *f)
+{
+	static char hash[16], line[PASSWD_LINE_MOST];
+	struct passwd_line out;
+
+	if (find(p, f, "a", &out, line) != OK || !slice_cstr(out.hash, hash, sizeof hash))
+		return "";
+	return hash;
+}
+
+/* A small file is not read again where its times are sure to show each change: what is told apart here by other octets in memory. */
+static void test_small_is_kept(void **state)
+{
+	struct pwfile p = PWFILE_NONE;
+	struct files f;
+
+	(void)state;
+	files_open(&f);
+	files_put(&f, "domain", "b:2:2:2::/b:\na:1:1:1::/a:");
+	assert_string_equal(hash_of_a(&p, &f), "1");
+	check(p.text);
+	p.settled = false;
+	p.text[sizeof "b:2:2:2::/b:\na:" - 1] = '7';
+	assert_string_equal(hash_of_a(&p, &f), "1"); /* it has only just changed, and may have again */
+	p.settled = true;
+	p.text[sizeof "b:2:2:2::/b:\na:" - 1] = '7';
+	assert_string_equal(hash_of_a(&p, &f), "7");
+	files_put(&f, "domain", "b:2:2:2::/b:\na:33:1:1::/a:");
+	assert_string_equal(hash_of_a(&p, &f), "33");
+	p.settled = true;
+	files_replace(&f, "domain", "b:2:2:2::/b:\na:4:1:1::/a:");
+	assert_string_equal(hash_of_a(&p, &f), "4");
+	p.settled = true;
+	assert_int_equal(unlinkat(f.fd, "domain", 0), 0);
+	assert_string_equal(hash_of_a(&p, &f), "");
+	pwfile_drop(&p);
+	check(!p.text);
+	files_close(&f);
+}
+
+/* A line of a large one is always read. */
+static void test_large_is_not_kept(void **state)
+{
+	enum { OCTETS = 65536 };
+	struct pwfile p = PWFILE_NONE;
+	char *text = calloc(1, OCTETS + 2);
+	struct files f;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '#', OCTETS + 1); /* a comment behind the line, as long as it takes */
+	memcpy(text, "a:1:1:1::/a:\n", sizeof "a:1:1:1::/a:\n" - 1);
+	files_open(&f);
+	files_put(&f, "domain", text);
+	assert_string_equal(hash_of_a(&p, &f), "1");
+	check(!p.text);
+	text[OCTETS] = '\0';
+	files_replace(&f, "domain", text);
+	assert_string_equal(hash_of_a(&p, &f), "1");
+	check(p.text && pwfile_octets(&p) > OCTETS);
+	pwfile_drop(&p);
+	files_close(&f);
+	free(text);
+}
+
 static void test_not_a_file(void **state)
 {
 	char line[PASSWD_LINE_MOST];
@@ -335,6 +401,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_story),
 		cmocka_unit_test(test_unchanged_is_not_read_again),
+		cmocka_unit_test(test_small_is_kept),
+		cmocka_unit_test(test_large_is_not_kept),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_same_names),
