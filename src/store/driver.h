@@ -118,3 +118,7 @@ enum err storage_err(int error);
 
 /* A file's time in nanoseconds; one beyond their range is the last of it. */
 int64_t storage_ns(struct timespec t);
+
+/* What stat(2) says of a file, to be compared as memory. */
+struct stat;
+struct stamp storage_stamp(const struct stat *st);

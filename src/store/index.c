@@ -48,6 +48,21 @@ static bool is_settled(int64_t taken_ns, int64_t changed_ns)
 	return !__builtin_sub_overflow(taken_ns, changed_ns, &since) && since > settle_ns;
 }
 
+bool index_is_calm(const struct stamp *s, int64_t now_ns)
+{
+	return is_settled(now_ns, s->mtime_ns) && is_settled(now_ns, s->ctime_ns);
+}
+
+bool index_first_again(const struct index *ix, struct index_first *first)
+{
+	size_t n = ix->count * sizeof *first->rec;
+
+	first->head.count = ix->count;
+	first->head.octets = ix->octets;
+	return ix->count <= INDEX_INLINE && index_read_at(ix->fd, first->rec, n, ix->records.at) &&
+	       is_first_sane(first, sizeof first->head + n);
+}
+
 static void from_head(struct index *ix, int fd, const struct index_head *h)
 {
 	*ix = (struct index){.fd = fd,
@@ -64,8 +79,7 @@ static void from_head(struct index *ix, int fd, const struct index_head *h)
 	memcpy(ix->stamp, h->stamp, sizeof ix->stamp);
 	memcpy(ix->notes, h->notes, sizeof ix->notes);
 	for (int i = 0; i < STAMPS; i++) {
-		ix->calm[i] =
-			is_settled(h->taken_ns, h->stamp[i].mtime_ns) && is_settled(h->taken_ns, h->stamp[i].ctime_ns);
+		ix->calm[i] = index_is_calm(&h->stamp[i], h->taken_ns);
 		ix->settled = ix->settled && ix->calm[i];
 	}
 }
@@ -243,6 +257,7 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 	*ix = (struct index){.fd = fd};
 	if (sane) {
 		from_head(ix, fd, &first->head);
+		ix->file = storage_stamp(&st);
 		sane = end_of(ix) <= (uint64_t)st.st_size && survived_boot(ix, &st);
 	}
 	if (!sane) {

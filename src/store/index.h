@@ -65,7 +65,8 @@ struct index_first {
 
 /* An open index. */
 struct index {
-	int fd; /* owned, read-only; -1: none */
+	int fd;            /* owned, read-only; -1: none */
+	struct stamp file; /* of itself, before it was read */
 	uint32_t count, room;
 	uint32_t marks; /* as in the head */
 	uint64_t octets, sum;
@@ -94,6 +95,12 @@ enum err index_open(struct index *ix, const struct index_place *place, const str
 /* The same from a descriptor, which it owns in any case. */
 enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver, const struct stamp stamp[STAMPS],
 		     struct index_first *first, bool *current, struct why *why);
+
+/* Of an index of at most INDEX_INLINE messages that was opened earlier: its records, into *first. False: they cannot be read, or are damaged. */
+bool index_first_again(const struct index *ix, struct index_first *first);
+
+/* At `now_ns' (wall clock), what has these times had last changed so long before that whatever changes it from now on gets other ones. */
+bool index_is_calm(const struct stamp *s, int64_t now_ns);
 
 /* All of it, into an empty scan. */
 enum err index_load(const struct index *ix, struct scan *out, struct why *why);

@@ -29,11 +29,7 @@ enum err maildir_stamp(int fd, struct stamp stamp[STAMPS], struct why *why)
 			return fail_errno(why, storage_err(errno), "%s/", maildir_dirs[d]);
 		if (!S_ISDIR(st.st_mode))
 			return fail(why, ERR_PERM, "%s is not a directory", maildir_dirs[d]);
-		stamp[d] = (struct stamp){.dev = st.st_dev,
-					  .ino = st.st_ino,
-					  .size = (uint64_t)st.st_size,
-					  .mtime_ns = storage_ns(st.st_mtim),
-					  .ctime_ns = storage_ns(st.st_ctim)};
+		stamp[d] = storage_stamp(&st);
 	}
 	return OK;
 }

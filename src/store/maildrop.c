@@ -115,8 +115,7 @@ static bool undelete(const struct maildrop *md, const struct scan *now)
 	return true;
 }
 
-/* Messages of it may have marks that are to be cleared. */
-static bool has_marks(const struct maildrop *md, const struct index *ix)
+bool maildrop_has_marks(const struct maildrop *md, const struct index *ix)
 {
 	return md->setup->undelete && ix->marks != 1;
 }
@@ -239,7 +238,7 @@ static enum err catch_up(struct maildrop *md, const struct index_place *place, c
 {
 	struct scan known = {0};
 
-	if (old->fd >= 0 && !has_marks(md, old) && grow(md, place, old, first))
+	if (old->fd >= 0 && !maildrop_has_marks(md, old) && grow(md, place, old, first))
 		return OK;
 	bool is_known = old->fd >= 0 && !(md->setup->undelete && old->marks == 0) && /* no mark in it is known */
 			index_load(old, &known, NULL) == OK;                         /* or nothing is known */
@@ -265,18 +264,21 @@ static enum err open_indexed(struct maildrop *md, struct index_first *first, str
 		if (place[p].dir >= 0 &&
 		    index_open(&old, &place[p], md->driver, stamp, first, &current, NULL) == OK) /* or none */
 			at = p;
-	current = current && !has_marks(md, &old);
+	current = current && !maildrop_has_marks(md, &old);
 	debug(TOPIC_MAILBOX, DEBUG_TRACE2, "%s: %s", md->path,
 	      current       ? "the index is current"
 	      : old.fd >= 0 ? "has changed since its index was taken: scanning"
 			    : "has no index: scanning");
 	if (current) {
 		err = sweep_lock(md, why);
-		if (err == OK)
-			md->index = old;
-		else
+		if (err != OK) {
 			index_close(&old);
-		return err;
+			return err;
+		}
+		md->index = old;
+		md->index_at = at;
+		maildrop_note(md, first);
+		return OK;
 	}
 	err = maildrop_lock_begin(md, why);
 	if (err == OK)
@@ -300,12 +302,15 @@ enum err maildrop_prepare(struct maildrop *md, struct why *why)
 enum err maildrop_open(struct maildrop *md, struct index_first *first, struct why *why)
 {
 	errno = 0;
-	enum err err = maildrop_prepare(md, why);
+	enum err err = md->warm ? maildrop_look_again(md, first, why) : OK;
 
+	if (err == OK)
+		err = md->warm ? mailutils_lock_look(md->setup->mailutils_locks, md->path, why)
+			       : maildrop_prepare(md, why);
 	if (err == OK && md->setup->mandatory)
 		err = lock_keep(md, why);
 	if (err == OK)
-		err = open_indexed(md, first, why);
+		err = md->warm ? sweep_lock(md, why) : open_indexed(md, first, why);
 	if (err != OK)
 		maildrop_let_go(md);
 	maildrop_advise(err, why);

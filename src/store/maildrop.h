@@ -39,6 +39,7 @@ struct maildrop {
 	const struct maildrop_setup *setup; /* borrowed */
 	const struct store_driver *driver;
 	char *path; /* owned */
+	char *url;  /* by which it was found; owned; NULL: it is none that is kept (store/kept.h) */
 	int fd;     /* O_PATH of the directory; or the file, for reading and writing, -1 where there is none; owned */
 	int parent; /* O_PATH; of a maildrop in one file, its directory, once links were resolved; owned */
 	char *name; /* and its name there; owned */
@@ -48,8 +49,13 @@ struct maildrop {
 	struct dotlock by_path; /* then, of what has no lock beside it: the file in mailutils_dir */
 	uint32_t rules;         /* enum wire_rule */
 	uint64_t key; /* of the session lock: the same for all names of a directory, and for every file of one name */
-	struct index index;  /* of an open maildrop */
-	struct body reading; /* of message reading_msgno, while front reads it through us */
+	uint64_t dev, ino;           /* of its directory */
+	struct index index;          /* of an open maildrop; or, if it is warm, of when it was open */
+	int index_at;                /* where that lies */
+	struct listing_rec *records; /* of it, for the next session; owned; NULL: none */
+	bool warm;                   /* it was kept, and nothing was done with it since it was taken from there */
+	bool keepable;               /* it is as it was when it was opened by an index that was current */
+	struct body reading;         /* of message reading_msgno, while front reads it through us */
 	uint32_t reading_msgno;
 	int marks;             /* the index, for writing, once a message was retrieved; -1: not yet; owned */
 	uint32_t retrieved_at; /* stamp of what this session retrieves; 0: nothing yet */
@@ -114,7 +120,7 @@ enum err maildrop_commit(struct maildrop *md, const struct changes *ch, struct o
 /* Tells others that the lock that is held for the session is none that was left behind: some take old ones away. */
 void maildrop_touch(const struct maildrop *md);
 
-/* Changes no mail. */
+/* Changes no mail. What it has may be kept for the next one. */
 void maildrop_close(struct maildrop *md);
 
 /* For drivers: how many messages of `ch` go. */

@@ -237,6 +237,7 @@ enum err maildrop_commit(struct maildrop *md, const struct changes *marked, stru
 	maildrop_stop_reading(md);
 	if (out->failed == 0 && !ch->stamped && !ch->flagged)
 		return OK;
+	md->keepable = false;
 	if (md->driver->in_one_file && !md->lock.held)
 		err = maildrop_reopen(md, why);
 	if (err == OK)

@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "mail/wire.h"
+#include "store/kept.h"
 #include "store/lock.h"
-#include "store/maildrop.h"
+#include "store/maildrop_parts.h"
 #include "store/replay.h"
 #include "store/url.h"
 
@@ -18,25 +19,6 @@ enum { LINKS_MOST = 16 };
 
 static const struct store_driver *const drivers[] = {&maildir_driver, &mh_driver, &dotmail_driver, &mbox_driver};
 enum { DRIVERS = sizeof drivers / sizeof *drivers };
-
-enum err storage_err(int error)
-{
-	static const int permanent[] = {EACCES, EPERM, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL};
-
-	for (size_t i = 0; i < sizeof permanent / sizeof *permanent; i++)
-		if (error == permanent[i])
-			return ERR_PERM;
-	return ERR_TEMP;
-}
-
-int64_t storage_ns(struct timespec t)
-{
-	int64_t n;
-
-	if (__builtin_mul_overflow((int64_t)t.tv_sec, 1000000000, &n) || __builtin_add_overflow(n, t.tv_nsec, &n))
-		return t.tv_sec < 0 ? INT64_MIN : INT64_MAX;
-	return n;
-}
 
 static const struct store_driver *driver_named(struct slice scheme)
 {
@@ -118,6 +100,7 @@ enum err maildrop_reopen(struct maildrop *md, struct why *why)
 {
 	struct stat st;
 
+	md->keepable = false;
 	if (md->fd >= 0)
 		close(md->fd);
 	md->fd = openat(md->parent, md->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -221,6 +204,8 @@ static enum err set_key(struct maildrop *md, const struct stat *st, struct why *
 
 	if (!md->driver->in_one_file) {
 		maildrop_leave(md);
+		md->dev = st->st_dev;
+		md->ino = st->st_ino;
 		md->key = lock_key(st->st_dev, st->st_ino);
 		return OK;
 	}
@@ -331,7 +316,8 @@ void maildrop_advise(enum err err, struct why *why)
 			       (unsigned)getegid());
 }
 
-enum err maildrop_find(struct maildrop *md, struct slice text, const struct maildrop_setup *setup, struct why *why)
+/* Whatever is remembered of it. */
+enum err maildrop_find_cold(struct maildrop *md, struct slice text, const struct maildrop_setup *setup, struct why *why)
 {
 	struct url url;
 	enum err err = url_parse(text, &url, why);
@@ -346,37 +332,57 @@ enum err maildrop_find(struct maildrop *md, struct slice text, const struct mail
 	err = url_path(&url, &out, why);
 	if (err != OK)
 		return err;
+	md->url = strndup(text.p, text.n);
 	md->path = strdup(path);
-	if (!md->path)
-		return fail(why, ERR_TEMP, "no memory");
 	errno = 0;
 	why->text[0] = '\0';
-	err = find(md, &url, why);
+	err = md->path && md->url ? find(md, &url, why) : fail(why, ERR_TEMP, "no memory");
 	maildrop_advise(err, why);
 	if (err != OK)
 		maildrop_close(md);
 	return err;
 }
 
-void maildrop_close(struct maildrop *md)
+enum err maildrop_find(struct maildrop *md, struct slice text, const struct maildrop_setup *setup, struct why *why)
+{
+	if (kept_take(md, text, setup)) {
+		if (maildrop_is_in_place(md))
+			return OK;
+		maildrop_drop(md);
+	}
+	return maildrop_find_cold(md, text, setup, why);
+}
+
+void maildrop_drop(struct maildrop *md)
 {
 	if (md->driver && md->driver->close)
 		md->driver->close(md);
-	maildrop_let_go(md);
 	index_close(&md->index);
+	if (md->fd >= 0)
+		close(md->fd);
+	maildrop_leave(md);
+	free(md->records);
+	free(md->path);
+	free(md->url);
+	md->fd = -1;
+	md->records = NULL;
+	md->path = md->url = NULL;
+	md->warm = md->keepable = false;
+}
+
+void maildrop_close(struct maildrop *md)
+{
+	maildrop_let_go(md);
 	if (md->reading.fd >= 0)
 		close(md->reading.fd);
 	if (md->marks >= 0)
 		close(md->marks); /* nothing depends on it */
-	if (md->fd >= 0)
-		close(md->fd);
-	maildrop_leave(md);
 	free(md->retrieved);
 	free(md->flagged);
 	free(md->seen);
 	md->retrieved = md->flagged = md->seen = NULL;
 	md->retrieved_at = 0;
-	free(md->path);
-	md->fd = md->reading.fd = md->marks = -1;
-	md->path = NULL;
+	md->reading.fd = md->marks = -1;
+	if (!md->keepable || !kept_put(md))
+		maildrop_drop(md);
 }

@@ -2,6 +2,7 @@
  *
  *	maildrop.c		opening: index, scan, mailbox lock
  *	maildrop_find.c		where it is, and its format
+ *	maildrop_warm.c		the same of one that is kept (store/kept.h)
  *	maildrop_read.c		messages
  *	maildrop_commit.c	stamps and deletions */
 #pragma once
@@ -24,6 +25,29 @@ void maildrop_decide_stamps(const struct maildrop *md, struct scan *s, bool know
 
 /* Where the mailbox lock is held for the whole session, it is there already, and stays. */
 enum err maildrop_lock_begin(struct maildrop *md, struct why *why);
+
+/* Messages of it may have marks that are to be cleared. */
+bool maildrop_has_marks(const struct maildrop *md, const struct index *ix);
+
+/* ---- maildrop_find.c ---- */
+
+/* maildrop_find, whatever is kept. */
+enum err maildrop_find_cold(struct maildrop *md, struct slice url, const struct maildrop_setup *setup, struct why *why);
+
+/* Frees what is left of one without a session. */
+void maildrop_drop(struct maildrop *md);
+
+/* ---- maildrop_warm.c ---- */
+
+/* Of one that was kept: its name still says what it said. */
+bool maildrop_is_in_place(const struct maildrop *md);
+
+/* Under the session lock, of one that is warm: if nothing has changed since, its index is right, *first is filled in, and it stays warm. Else it is found anew, and is
+ * not warm. */
+enum err maildrop_look_again(struct maildrop *md, struct index_first *first, struct why *why);
+
+/* It has been opened by its index, which is current: it can be kept, if whatever happens from now on will show. */
+void maildrop_note(struct maildrop *md, const struct index_first *first);
 
 /* ---- maildrop_read.c ---- */
 

@@ -43,11 +43,7 @@ enum err mh_stamp(const struct maildrop *md, struct stamp stamp[STAMPS], struct 
 	if (fstat(md->fd, &st) < 0)
 		return fail_errno(why, storage_err(errno), "stat the folder");
 	memset(stamp, 0, STAMPS * sizeof *stamp);
-	stamp[0] = (struct stamp){.dev = st.st_dev,
-				  .ino = st.st_ino,
-				  .size = (uint64_t)st.st_size,
-				  .mtime_ns = storage_ns(st.st_mtim),
-				  .ctime_ns = storage_ns(st.st_ctim)};
+	stamp[0] = storage_stamp(&st);
 	return OK;
 }
 

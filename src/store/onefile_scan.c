@@ -42,11 +42,7 @@ enum err onefile_stamp(int fd, uint32_t rules, struct stamp stamp[STAMPS], struc
 		return fail_errno(why, ERR_TEMP, "stat the mailbox");
 	enum err err = fd >= 0 ? sample(fd, (uint64_t)st.st_size, &crc, why) : OK;
 
-	stamp[0] = (struct stamp){.dev = st.st_dev,
-				  .ino = st.st_ino,
-				  .size = (uint64_t)st.st_size,
-				  .mtime_ns = storage_ns(st.st_mtim),
-				  .ctime_ns = storage_ns(st.st_ctim)};
+	stamp[0] = storage_stamp(&st);
 	stamp[1] = (struct stamp){.dev = crc, .ino = rules};
 	return err;
 }

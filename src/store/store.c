@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "ipc/role_log.h"
 #include "mail/wire.h"
+#include "store/kept.h"
 #include "store/replay.h"
 #include "store/session.h"
 
@@ -415,6 +416,7 @@ int store_main(const struct role_env *env)
 	set_up_memory();
 	set_up_journals(st);
 	set_up_loop(st);
+	kept_begin(st->loop);
 	role_log_tell(&st->master);
 	store_count(st);
 	(void)chan_send(&st->master, MSG_READY, NULL);

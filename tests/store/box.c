@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "check.h"
 #include "mail/wire.h"
+#include "store/kept.h"
 #include "store/mh.h"
 
 static void path_of(const struct box *b, const char *name, char path[512])
@@ -74,9 +75,20 @@ static void set_rows(void)
 		room_set_rows((uint32_t)atoi(rows));
 }
 
+/* POP3D_KEPT=1: as in a process that serves sessions, what is closed is kept for the next opening (store/kept.h). */
+static void set_kept(void)
+{
+	static bool begun;
+
+	if (!begun && getenv("POP3D_KEPT"))
+		kept_begin(ev_default_loop(EVFLAG_AUTO));
+	begun = true;
+}
+
 static void make_top(struct box *b)
 {
 	set_rows();
+	set_kept();
 	*b = (struct box){0};
 	check(snprintf(b->top, sizeof b->top, "%sXXXXXX", prefix) < (int)sizeof b->top);
 	check(mkdtemp(b->top) != NULL);
@@ -177,6 +189,7 @@ void box_append(const struct box *b, const char *text)
 void box_free(struct box *b)
 {
 	box_close(b);
+	kept_sweep(0);
 	if (b->setup.journal_dir > 0)
 		close(b->setup.journal_dir);
 	close(b->setup.uidl_dir);
