@@ -65,7 +65,7 @@ static enum err start_one(struct child *c, int *auth_fd, struct why *why)
 
 	if (err == OK) {
 		(void)chan_send(&c->chan, MSG_PEER, &(struct chan_out){.payload = &auth, .fds = {fds[1]}, .nfds = 1});
-		err = spawn(c, child_fd, -1, why);
+		err = spawn(c, child_fd, why);
 		close(child_fd);
 	}
 	close(fds[1]);
@@ -82,7 +82,7 @@ static enum err start_all(struct asker *a, asker_peer peer, void *arg, struct wh
 	enum err err = OK;
 
 	for (unsigned i = 0; i < pool->n; i++)
-		pool->child[i] = (struct child){.master = &a->m, .role = ROLE_BACKEND, .slot = i, .order_fd = -1};
+		pool->child[i] = (struct child){.master = &a->m, .role = ROLE_BACKEND, .slot = i};
 	backends_settle(&a->m);
 	for (unsigned i = 0; err == OK && i < pool->n; i++) {
 		struct child *c = &pool->child[i];

@@ -80,7 +80,7 @@ struct child *place_add(struct master *m, enum role role)
 		return NULL;
 	struct child *c = &pool->child[pool->n];
 
-	*c = (struct child){.master = m, .role = role, .slot = pool->n++, .chan.in.fd = -1, .order_fd = -1};
+	*c = (struct child){.master = m, .role = role, .slot = pool->n++, .chan.in.fd = -1};
 	ev_timer_init(&c->again, on_again, 0., 0.);
 	ev_timer_init(&c->overdue, on_overdue, 0., 0.);
 	c->again.data = c->overdue.data = c;
@@ -152,7 +152,7 @@ enum err child_start(struct child *c, struct why *why)
 		return err;
 	err = connect_all(c, why);
 	if (err == OK)
-		err = spawn(c, child_fd, -1, why);
+		err = spawn(c, child_fd, why);
 	if (err != OK)
 		chan_done(&c->chan); /* and with it its ends of the channels to its peers */
 	close(child_fd);
@@ -161,49 +161,36 @@ enum err child_start(struct child *c, struct why *why)
 
 enum err child_start_spare(struct child *c, struct why *why)
 {
-	int child_fd, order[2];
+	int child_fd;
 	enum err err = spawn_prepare(c, c->master->child_ops, &child_fd, why);
 
 	if (err != OK)
 		return err;
-	if (pipe2(order, O_CLOEXEC) < 0) {
-		err = fail_errno(why, ERR_TEMP, "pipe");
-	} else {
-		err = spawn(c, child_fd, order[0], why);
-		close(order[0]);
-		c->order_fd = order[1];
+	err = spawn_in_nursery(c, child_fd, why);
+	if (err == OK)
 		c->spare = true;
-	}
+	else
+		chan_done(&c->chan);
 	close(child_fd);
-	if (err != OK)
-		child_let_go(c);
 	return err;
 }
 
 /* What its peers and master say to it waits in its channel until it is what it must be. */
 enum err child_assign(struct child *c, struct why *why)
 {
-	enum err err = connect_all(c, why);
+	enum err err = spawn_assign(c) ? connect_all(c, why) : fail_errno(why, ERR_TEMP, "tell a spare whose it is");
 
-	if (err == OK && write(c->order_fd, &c->owner, sizeof c->owner) != sizeof c->owner)
-		err = fail_errno(why, ERR_TEMP, "tell a spare store worker whose it is");
 	c->started_ms = clock_ms();
-	if (err != OK) {
+	if (err == OK)
+		c->spare = false;
+	else
 		child_let_go(c);
-		return err;
-	}
-	close(c->order_fd);
-	c->order_fd = -1;
-	c->spare = false;
-	return OK;
+	return err;
 }
 
 void child_let_go(struct child *c)
 {
 	chan_done(&c->chan);
-	if (c->order_fd >= 0)
-		close(c->order_fd);
-	c->order_fd = -1;
 }
 
 /* Once every auth has let go of it, no grant can reach it. */

@@ -17,6 +17,7 @@
 
 #include "conf/backends.h"
 #include "master/landlock.h"
+#include "master/standing.h"
 #include "master/syscalls.h"
 
 enum { PROCESSES_MOST = 1024 }; /* of programs of access lists, and what they start; and threads of libraries */
@@ -197,7 +198,7 @@ static enum err allow_backend(const struct landlock *l, const struct confinement
 	return named.err;
 }
 
-static enum err allow(const struct confinement *c, const struct landlock *l, struct why *why)
+enum err confine_rules(const struct confinement *c, const struct landlock *l, struct why *why)
 {
 	enum landlock_right right = c->role == ROLE_STORE    ? LANDLOCK_MAIL
 				    : c->role == ROLE_LOCKER ? LANDLOCK_SPOOL
@@ -238,6 +239,17 @@ static enum err limits_set(const struct confinement *c, struct why *why)
 	return OK;
 }
 
+/* Those that stand for all of the role, or its own. The caller lets go of them, after an error too. */
+static enum err rules_get(const struct confinement *c, struct landlock *l, struct why *why)
+{
+	*l = c->role == ROLE_STORE ? standing_rules() : (struct landlock){.fd = -1};
+	if (l->fd >= 0)
+		return OK;
+	enum err err = landlock_init(l, c->role == ROLE_ACCESS || c->role == ROLE_BACKEND, why);
+
+	return err == OK ? confine_rules(c, l, why) : err;
+}
+
 enum err confine(const struct confinement *c, struct why *why)
 {
 	struct landlock l;
@@ -247,15 +259,16 @@ enum err confine(const struct confinement *c, struct why *why)
 		return err;
 	if (c->free)
 		return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? fail_errno(why, ERR_TEMP, "be no dump") : OK;
-	if ((err = landlock_init(&l, c->role == ROLE_ACCESS || c->role == ROLE_BACKEND, why)) != OK)
+	if ((err = rules_get(c, &l, why)) != OK) {
+		landlock_done(&l);
 		return err;
+	}
 	struct privs privs = c->privs;
 
 	/* A capability is only for a process that is kept to one directory, by Landlock or by a root directory of its own. */
 	if ((l.fd < 0 && !c->root) || c->dirs[1])
 		privs.keep = 0;
-	if ((err = allow(c, &l, why)) == OK && (err = root_enter(c->root, why)) == OK &&
-	    (err = privs_drop(&privs, why)) == OK)
+	if ((err = root_enter(c->root, why)) == OK && (err = privs_drop(&privs, why)) == OK)
 		err = landlock_enforce(&l, why);
 	landlock_done(&l);
 	return err;

@@ -34,6 +34,10 @@ struct confinement {
 /* Everything but the system calls. Needs /, so it comes before descriptors are closed; after an error the process must end. */
 enum err confine(const struct confinement *c, struct why *why);
 
+/* Adds what this role may reach to rules that are in the making. */
+struct landlock;
+enum err confine_rules(const struct confinement *c, const struct landlock *l, struct why *why);
+
 /* The last step (syscalls_restrict; ROLE_MASTER: none) and the parent's death: from here on the process ends with it. */
 enum err confine_finish(enum role role, pid_t parent, struct why *why);
 

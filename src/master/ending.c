@@ -16,6 +16,8 @@ void ending_kill(struct master *m, int sig)
 		for (unsigned i = 0; i < m->pool[r].n; i++)
 			if (child_runs(&m->pool[r].child[i]))
 				(void)kill(m->pool[r].child[i].pid, sig);
+	if (m->nursery.pid > 0)
+		(void)kill(m->nursery.pid, sig);
 }
 
 void patience_set(struct master *m, double seconds)

@@ -106,9 +106,11 @@ static struct workers workers_find(const struct master *m, struct identity owner
 	return w;
 }
 
-/* A spare that lives, else a place for a new process. */
+/* A spare that lives, else a place for a new process: of the nursery, else of master itself. */
 static enum err worker_start(struct child *c, struct identity owner, struct why *why)
 {
+	if (!c->spare && c->master->nursery.fd >= 0)
+		(void)child_start_spare(c, why);
 	c->owner = owner;
 	return c->spare ? child_assign(c, why) : child_start(c, why);
 }
@@ -130,7 +132,8 @@ static struct child *worker_new(struct master *m, struct identity owner, struct 
 		return NULL;
 	}
 	if (!child_runs(c) && worker_start(c, owner, why) != OK) {
-		place_give(m, c);
+		if (!child_runs(c)) /* else it has been let go, and its end will be told */
+			place_give(m, c);
 		return NULL;
 	}
 	c->early = early;

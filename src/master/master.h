@@ -18,6 +18,7 @@
 #include "master/commons.h"
 #include "master/external.h"
 #include "master/log_again.h"
+#include "master/nursery.h"
 #include "master/owners.h"
 #include "master/paths.h"
 #include "master/privs.h"
@@ -41,8 +42,7 @@ struct child {
 	bool ready;             /* it serves */
 	bool left;              /* front: it takes no more clients */
 	bool leaving;           /* store: it was told that it may go, and gets no more work */
-	bool spare;             /* store: it waits to hear whose it is ... */
-	int order_fd;           /* ... from here */
+	bool spare;             /* store: it waits to hear whose it is */
 	struct child *next;     /* store: of the same list of owners, or of free places */
 	struct granted granted; /* store: what master passed on to it */
 	unsigned denials;       /* store: what it denied through master */
@@ -84,6 +84,7 @@ struct master {
 	struct owners owners;
 	struct externals externals;
 	struct spares spares;
+	struct nursery nursery;
 	const struct chan_ops *child_ops; /* of the channels to all of them */
 	uint32_t serial;                  /* the last one given to a process */
 	unsigned running;                 /* processes */

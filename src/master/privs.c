@@ -59,9 +59,13 @@ static enum err caps_set(uint64_t keep, struct why *why)
 	return syscall(SYS_capset, &head, caps.half) < 0 ? fail_errno(why, ERR_TEMP, "set capabilities") : OK;
 }
 
+static bool bounding_is_clear; /* and so it is for whoever is forked from here on */
+
 /* What no program could get back even by executing a privileged file. */
 static enum err bounding_clear(struct why *why)
 {
+	if (bounding_is_clear)
+		return OK;
 	for (unsigned long cap = 0; cap < CAPS_MOST; cap++) {
 		int has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
 
@@ -70,6 +74,7 @@ static enum err bounding_clear(struct why *why)
 		if (has > 0 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return fail_errno(why, ERR_TEMP, "drop capability %lu from the bounding set", cap);
 	}
+	bounding_is_clear = true;
 	return OK;
 }
 
@@ -136,10 +141,32 @@ static enum err caps_check(uint64_t keep, struct why *why)
 		if (caps.half[i].effective != want || caps.half[i].permitted != want || caps.half[i].inheritable != 0)
 			return fail(why, ERR_TEMP, "the capabilities are not the ones that were set");
 	}
-	for (unsigned long cap = 0; cap < CAPS_MOST; cap++)
-		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
-			return fail(why, ERR_TEMP, "capability %lu is still ambient", cap);
+	return OK; /* no capability is ambient that is not inheritable (capabilities(7)) */
+}
+
+/* Nothing comes back by executing something, and nobody looks into our memory. */
+static enum err doors_close(struct why *why)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return fail_errno(why, ERR_TEMP, "set no_new_privs");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return fail_errno(why, ERR_TEMP, "make the process undumpable");
 	return OK;
+}
+
+enum err privs_limit(uint64_t keep, struct why *why)
+{
+	struct caps caps;
+	enum err err;
+
+	if ((err = caps_get(&caps, why)) != OK || (err = bounding_clear(why)) != OK)
+		return err;
+	keep &= caps.half[0].permitted | (uint64_t)caps.half[1].permitted << 32;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return fail_errno(why, ERR_TEMP, "clear the ambient capabilities");
+	if ((err = caps_set(keep, why)) != OK || (err = doors_close(why)) != OK)
+		return err;
+	return caps_check(keep, why);
 }
 
 enum err privs_drop(const struct privs *p, struct why *why)
@@ -155,10 +182,8 @@ enum err privs_drop(const struct privs *p, struct why *why)
 		return err;
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return fail_errno(why, ERR_TEMP, "keep no more capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
-		return fail_errno(why, ERR_TEMP, "set no_new_privs");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return fail_errno(why, ERR_TEMP, "make the process undumpable");
+	if ((err = doors_close(why)) != OK)
+		return err;
 	if (p->change && (err = identity_check(p, why)) != OK)
 		return err;
 	return caps_check(keep, why);

@@ -30,3 +30,7 @@ struct privs {
 /* No way back: ids, groups, capabilities (bounding, ambient and inheritable ones too), no_new_privs, not dumpable.
  * After an error the process is in between: it must end. */
 enum err privs_drop(const struct privs *p, struct why *why);
+
+/* Stays who we are, with no more than these capabilities of those we have, and no way to get others. The bounding set is empty then
+ * for whoever is forked from here on, too. */
+enum err privs_limit(uint64_t keep, struct why *why);

@@ -34,11 +34,11 @@ static void on_idle_loop(struct ev_loop *loop, ev_idle *w, int revents)
 	struct why why = {"there is no place for one"};
 
 	(void)revents;
-	if (m->spares.n == m->spares.most) {
+	if (m->spares.n == m->spares.most || nursery_ends(m)) {
 		ev_idle_stop(loop, w);
 		return;
 	}
-	struct child *c = place_take(m);
+	struct child *c = nursery_open(m, &why) == OK ? place_take(m) : NULL;
 
 	if (c && child_start_spare(c, &why) == OK) {
 		m->spares.child[m->spares.n++] = c;
@@ -68,6 +68,13 @@ void spares_open(struct master *m)
 	ev_idle_start(m->loop, &s->idle);
 }
 
+static void all_let_go(struct master *m)
+{
+	while (m->spares.n > 0)
+		child_let_go(m->spares.child[--m->spares.n]);
+	nursery_close(m);
+}
+
 void spares_close(struct master *m)
 {
 	struct spares *s = &m->spares;
@@ -75,8 +82,25 @@ void spares_close(struct master *m)
 	s->most = 0;
 	ev_idle_stop(m->loop, &s->idle);
 	ev_timer_stop(m->loop, &s->pause);
-	while (s->n > 0)
-		child_let_go(s->child[--s->n]);
+	all_let_go(m);
+}
+
+/* Goes on when the nursery's end is told. */
+void spares_renew(struct master *m)
+{
+	if (m->nursery.pid == 0)
+		return;
+	ev_idle_stop(m->loop, &m->spares.idle);
+	all_let_go(m);
+}
+
+void spares_nursery_ended(struct master *m, int status)
+{
+	bool had_use = m->nursery.has_forked;
+
+	nursery_ended(m, status);
+	if (m->spares.most > 0)
+		pause_refill(m, had_use ? taken_s : failure_s);
 }
 
 struct child *spares_take(struct master *m)
@@ -98,5 +122,5 @@ void spares_lost(struct master *m, const struct child *c)
 		if (s->child[i] == c)
 			s->child[i--] = s->child[--s->n];
 	if (s->most > 0)
-		pause_refill(m, failure_s);
+		pause_refill(m, c->early > 0 ? failure_s : taken_s);
 }

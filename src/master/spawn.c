@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "master/confine.h"
 #include "master/databases.h"
 #include "master/fork.h"
+#include "master/nursery.h"
 #include "master/spool.h"
 #include "master/tell.h"
 
@@ -247,6 +249,21 @@ void spawn_confinement(const struct child *c, const struct role_env *env, struct
 	}
 }
 
+void spawn_standing(struct master *m, struct confinement *out)
+{
+	static char journal[PATH_MAX], uidl[PATH_MAX]; /* of this process */
+	const struct child any = {.master = m, .role = ROLE_STORE};
+	const struct role_env env = {
+		.index_dir = m->paths.cache_dir >= 0 ? m->paths.cache : NULL,
+		.journal_dir = m->paths.journal_dir >= 0 ? journal : NULL,
+		.uidl_dir = m->paths.uidl_dir >= 0 ? uidl : NULL,
+	};
+
+	(void)snprintf(journal, sizeof journal, "%.*s/journal", PATH_MAX - 9, m->paths.state);
+	(void)snprintf(uidl, sizeof uidl, "%.*s/uidl", PATH_MAX - 6, m->paths.state);
+	spawn_confinement(&any, &env, out);
+}
+
 static int by_number(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;
@@ -273,7 +290,10 @@ static enum err close_but(int *keep, size_t n, struct why *why)
 static enum err terminal_leave(const struct child *c, int null, struct why *why)
 {
 	const struct master *m = c->master;
-	int last = !m->cf->foreground ? STDERR_FILENO : m->is_inetd && c->role != ROLE_RELAY ? STDOUT_FILENO : -1;
+	int last = null < 0                               ? -1
+		   : !m->cf->foreground                   ? STDERR_FILENO
+		   : m->is_inetd && c->role != ROLE_RELAY ? STDOUT_FILENO
+							  : -1;
 
 	for (int fd = STDIN_FILENO; fd <= last; fd++)
 		if (dup2(null, fd) < 0)
@@ -332,30 +352,17 @@ static void name_set(const char *role)
 	(void)prctl(PR_SET_NAME, name, 0, 0, 0); /* for ps; no harm without */
 }
 
-/* Waits to hear whose it is, holding nothing but what the set-up below needs. Ends with master's end of the pipe. */
-static void owner_wait(struct child *c, int master_fd, int order_fd)
+/* What is master's alone: its loop, its environment, the secrets of modules but this one. */
+static void master_leave(struct master *m, const char *module)
 {
-	const struct master *m = c->master;
-	int keep[PATHS_FDS + 8] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, log_current()->fd,
-				   master_fd,    order_fd,      m->slots.rw,   m->confirmed[1]};
-	struct why why = {""};
-	ssize_t n;
-
-	name_set("spare");
-	if (close_but(keep, 8 + paths_descriptors(&m->paths, keep + 8), &why) != OK)
-		give_up(c, &why);
-	do
-		n = read(order_fd, &c->owner, sizeof c->owner);
-	while (n < 0 && errno == EINTR);
-	if (n != sizeof c->owner)
-		_exit(EX_OK);
-	close(order_fd);
+	loop_leave(m);
+	environment_leave();
+	conf_wipe_secrets(m->cf, module);
 }
 
-static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pid_t parent)
+static struct role_env env_empty(const struct child *c, int master_fd)
 {
-	struct master *m = c->master;
-	struct role_env env = {.conf = m->cf,
+	struct role_env env = {.conf = c->master->cf,
 			       .serial = c->serial,
 			       .slot = c->slot,
 			       .master_fd = master_fd,
@@ -364,28 +371,74 @@ static _Noreturn void child_run(struct child *c, int master_fd, int order_fd, pi
 			       .confirmed = -1,
 			       .client = -1,
 			       .kerberos_fd = -1};
-	struct confinement con;
-	struct why why = {""};
 
 	for (size_t i = 0; i < SLOTS_MOST; i++)
 		env.wake[i] = -1;
-	loop_leave(m);
-	environment_leave();
-	conf_wipe_secrets(m->cf, c->role == ROLE_BACKEND ? c->module : NULL);
-	if (order_fd >= 0)
-		owner_wait(c, master_fd, order_fd);
-	name_set(child_name(c));
-	if (env_fill(c, &env, &why) != OK || (c->role == ROLE_AUTH && auth_kerberos_load(&env, &why) != OK))
-		give_up(c, &why);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return env;
+}
 
-	spawn_confinement(c, &env, &con);
-	if (confine(&con, &why) != OK || terminal_leave(c, null, &why) != OK ||
-	    descriptors_leave(c, &env, &why) != OK ||
-	    confine_finish(con.free ? ROLE_MASTER : c->role, parent, &why) != OK)
+static enum err walls_make(const struct child *c, const struct role_env *env, pid_t parent, struct why *why)
+{
+	struct confinement con;
+	int null = c->master->nursery.is_self ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	spawn_confinement(c, env, &con);
+	if (confine(&con, why) != OK || terminal_leave(c, null, why) != OK || descriptors_leave(c, env, why) != OK)
+		return ERR_TEMP;
+	return confine_finish(con.free ? ROLE_MASTER : c->role, parent, why);
+}
+
+static _Noreturn void role_begin(struct child *c, int master_fd, pid_t parent)
+{
+	struct role_env env = env_empty(c, master_fd);
+	struct why why = {""};
+
+	name_set(child_name(c));
+	if (env_fill(c, &env, &why) != OK || (c->role == ROLE_AUTH && auth_kerberos_load(&env, &why) != OK) ||
+	    walls_make(c, &env, parent, &why) != OK)
 		give_up(c, &why);
 	tell_started();
 	_exit(role_main[c->role](&env));
+}
+
+static _Noreturn void child_run(struct child *c, int master_fd, pid_t parent)
+{
+	master_leave(c->master, c->role == ROLE_BACKEND ? c->module : NULL);
+	role_begin(c, master_fd, parent);
+}
+
+enum err spawn_let_go(struct master *m, int fd, struct why *why)
+{
+	int keep[PATHS_FDS + 7] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO,  log_current()->fd,
+				   fd,           m->slots.rw,   m->confirmed[1]};
+	struct child none = {.master = m, .role = ROLE_STORE};
+
+	master_leave(m, NULL);
+	name_set("nursery");
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	enum err err = terminal_leave(&none, null, why);
+
+	return err == OK ? close_but(keep, 7 + paths_descriptors(&m->paths, keep + 7), why) : err;
+}
+
+/* Its channel is the only one that it listens to, and what it waits for is the first that comes over it. */
+_Noreturn void spawn_spare(struct child *c, int master_fd, pid_t parent)
+{
+	struct pollfd p = {.fd = master_fd, .events = POLLIN};
+	ssize_t n;
+
+	name_set("spare");
+	do
+		n = poll(&p, 1, -1) < 0 ? -1 : read(master_fd, &c->owner, sizeof c->owner);
+	while (n < 0 && (errno == EINTR || errno == EAGAIN));
+	if (n != sizeof c->owner)
+		_exit(EX_OK);
+	role_begin(c, master_fd, parent);
+}
+
+bool spawn_assign(struct child *c)
+{
+	return write(c->chan.in.fd, &c->owner, sizeof c->owner) == sizeof c->owner;
 }
 
 /* A page that its last owner has left. */
@@ -412,19 +465,33 @@ enum err spawn_prepare(struct child *c, const struct chan_ops *ops, int *child_f
 	return OK;
 }
 
-enum err spawn(struct child *c, int child_fd, int order_fd, struct why *why)
+static void started(struct child *c, pid_t pid)
 {
-	struct master *m = c->master;
-	pid_t parent = getpid(), pid = fork_quietly();
-
-	if (pid == 0)
-		child_run(c, child_fd, order_fd, parent);
-	if (pid < 0)
-		return fail_errno(why, ERR_TEMP, "fork");
 	c->pid = pid;
 	c->ready = c->left = c->leaving = false;
 	c->started_ms = clock_ms();
-	m->running++;
+	c->master->running++;
 	debug(TOPIC_SERVER, DEBUG_TRACE1, "started %s %ld", child_name(c), (long)pid);
+}
+
+enum err spawn(struct child *c, int child_fd, struct why *why)
+{
+	pid_t parent = getpid(), pid = fork_quietly();
+
+	if (pid == 0)
+		child_run(c, child_fd, parent);
+	if (pid < 0)
+		return fail_errno(why, ERR_TEMP, "fork");
+	started(c, pid);
 	return OK;
+}
+
+enum err spawn_in_nursery(struct child *c, int child_fd, struct why *why)
+{
+	pid_t pid;
+	enum err err = nursery_fork(c->master, c, child_fd, &pid, why);
+
+	if (err == OK)
+		started(c, pid);
+	return err;
 }

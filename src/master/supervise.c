@@ -101,7 +101,7 @@ static void on_child_signal(struct ev_loop *loop, ev_signal *w, int revents)
 		pid_t pid = ended.si_pid;
 		struct hold *program = externals_find(m, pid);
 		struct child *c = program ? NULL : child_find(m, pid);
-		bool reader = pid == m->apop.pid;
+		bool reader = pid == m->apop.pid, nursery = pid == m->nursery.pid;
 
 		if (program)
 			externals_kill_group(program);
@@ -113,6 +113,8 @@ static void on_child_signal(struct ev_loop *loop, ev_signal *w, int revents)
 			child_ended(c, status);
 		else if (reader)
 			apop_ended(m, status);
+		else if (nursery)
+			spares_nursery_ended(m, status);
 		ended = (siginfo_t){0};
 	}
 }
@@ -176,9 +178,10 @@ static void log_opened(void *arg)
 	struct master *m = arg;
 	struct chan_out out = {.fds = {log_current()->fd}, .nfds = 1};
 
+	spares_renew(m);
 	for (enum role r = ROLE_FRONT; r < ROLE_COUNT; r++)
 		for (unsigned i = 0; i < m->pool[r].n; i++)
-			if (child_runs(&m->pool[r].child[i]))
+			if (child_runs(&m->pool[r].child[i]) && !m->pool[r].child[i].spare)
 				(void)chan_send(&m->pool[r].child[i].chan, MSG_LOG, &out); /* a child that ends */
 }
 
@@ -468,6 +471,7 @@ int supervise(struct master *m)
 		return EX_OSERR;
 	}
 	m->child_ops = &child_ops;
+	m->nursery.fd = -1;
 	m->starting = true;
 	watch(m);
 	if (pools_make(m, &why) != OK || shared_make(m, &why) != OK)

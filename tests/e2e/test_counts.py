@@ -35,8 +35,8 @@ class Trace:
         return self
 
     def waits(self, pid):
-        """It sleeps in its loop (a spare worker: it waits for its owner), and no call of its own is being traced."""
-        return re.search("epoll_wait|ep_poll|pipe_read", Path(f"/proc/{pid}/wchan").read_text(encoding="ascii"))
+        """It sleeps in its loop (a spare worker, the nursery: at its channel), and no call of its own is being traced."""
+        return re.search("epoll_wait|ep_poll|poll_schedule_timeout|do_sys_poll|wait_for_more_packets", Path(f"/proc/{pid}/wchan").read_text(encoding="ascii"))
 
     def settle(self):
         """All have done what there was to do."""

@@ -1,7 +1,9 @@
 """System users: passwd and shadow, default chains, many owners, workers that wait ahead."""
 
 import os
+import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -259,16 +261,16 @@ def test_first_login_forks_nothing(daemon):
 
 
 def test_spares_hold_nothing(daemon):
-    """No socket but the channel, no listener, no shared memory but the page-to-be; their end is the daemon's."""
+    """No socket but the channel, no listener, no shared memory but the page-to-be; their end is the daemon's. The nursery has as little."""
     daemon.system_user("bob")
     started(daemon)
-    for pid in daemon.wait_spares():
+    for pid in daemon.wait_spares() | set(daemon.role_pids("pop3d-nursery")):
         fds = holds(pid)
         assert sum(t.startswith("socket:") for t in fds.values()) == 1
         assert not set(fds.values()) & listeners()
-        assert sum(t.startswith("pipe:") for t in fds.values()) == 1
+        assert not [t for t in fds.values() if t.startswith("pipe:")]
         assert not [t for t in fds.values() if "passwd" in t or "shadow" in t]
-        assert {t for t in fds.values() if t.startswith("/")} <= {
+        assert {t for t in fds.values() if t.startswith("/") and not re.fullmatch("/proc/[0-9]+/mountinfo", t)} <= {
             str(daemon.top / "run" / "session"), str(daemon.top / "cache"), str(daemon.top / "state" / "journal"),
             str(daemon.top / "state" / "uidl"), "/memfd:pop3d stores (deleted)"}
         assert "/memfd" not in Path(f"/proc/{pid}/maps").read_text(encoding="ascii")
@@ -287,6 +289,73 @@ def test_spares_die(daemon):
     for user in users:
         daemon.login(user).quit()
     assert not killed & set(daemon.pids())
+
+
+def nursery_of(daemon):
+    assert wait_for(lambda: len(daemon.role_pids("pop3d-nursery")) == 1), daemon.log()
+    return daemon.role_pids("pop3d-nursery")[0]
+
+
+def test_nursery_may_little(daemon):
+    """Root, but with no more rights than it takes to become others and to give them their directories, and none to be got."""
+    started(daemon)
+    daemon.wait_spares()
+    s = status(nursery_of(daemon))
+    assert set(s["Uid"].split()) == {"0"}
+    may = sum(1 << n for n in (0, 1, 6, 7, 24))  # CHOWN, DAC_OVERRIDE, SETGID, SETUID, SYS_RESOURCE
+    assert int(s["CapEff"], 16) & ~may == 0 and int(s["CapPrm"], 16) & ~may == 0
+    assert all(int(s[kind], 16) == 0 for kind in ("CapBnd", "CapInh", "CapAmb")) and s["NoNewPrivs"] == "1"
+
+
+def test_nursery_dies(daemon):
+    """While users log in: nobody notices. Whoever finds no spare has a worker that master forks, with the same walls; another nursery comes."""
+    daemon.alarms_expected = True
+    users = [daemon.system_user() for _ in range(12)]
+    started(daemon)
+    spares, nursery = daemon.wait_spares(), nursery_of(daemon)
+    os.kill(nursery, signal.SIGKILL)
+    clients = [daemon.login(user) for user in users[:6]]
+    workers = {int(status(pid)["Uid"].split()[0]): pid for pid in daemon.role_pids("pop3d-store")}
+    assert set(workers) == {user.uid for user in users[:6]} and set(workers.values()) - spares
+    for uid, pid in workers.items():
+        s = status(pid)
+        assert set(s["Uid"].split()) == set(s["Gid"].split()) == {str(uid)} and s["Groups"].strip() == ""
+        assert all(int(s[kind], 16) == 0 for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"))
+        assert s["NoNewPrivs"] == "1" and s["Seccomp"] == "2" and s["PPid"] == str(daemon.role_pids("pop3d-master")[0])
+    assert wait_for(lambda: nursery_of(daemon) != nursery)
+    clients += [daemon.login(user) for user in users[6:]]
+    assert daemon.wait_spares() - spares
+    for c in clients:
+        c.quit()
+
+
+def test_nursery_hangs(daemon):
+    """It is killed, and who came meanwhile is served all the same."""
+    daemon.alarms_expected = True
+    users = [daemon.system_user() for _ in range(6)]
+    started(daemon)
+    daemon.wait_spares()
+    nursery = nursery_of(daemon)
+    os.kill(nursery, signal.SIGSTOP)
+    for user in users:
+        daemon.login(user).quit()
+    assert "the nursery was ended by signal 9" in daemon.log()
+    assert wait_for(lambda: nursery_of(daemon) != nursery)
+
+
+def test_mounted_later(daemon):
+    """What is mounted in a directory at the top when the daemon runs is no less a place of mail."""
+    user = daemon.user()
+    passwd = daemon.domains / "example.test"
+    passwd.write_text(passwd.read_text(encoding="utf-8").replace(str(user.home), "/srv/home"), encoding="utf-8")
+    started(daemon, "")
+    daemon.wait_spares()
+    there = ["nsenter", "--mount", f"--target={daemon.process.pid}"]
+    subprocess.run([*there, "mount", "-t", "tmpfs", "none", "/srv"], check=True)
+    subprocess.run([*there, "mkdir", "-p", *(f"/srv/home/INBOX/{name}" for name in ("cur", "new", "tmp"))], check=True)
+    subprocess.run([*there, "sh", "-c", f"echo 'Subject: a' > /srv/home/INBOX/new/1.a.b; chown -R {user.uid}:{user.uid} /srv/home"], check=True)
+    with daemon.login(user) as c:
+        assert c.stat()[0] == 1
 
 
 @pytest.mark.long
