@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "ipc/handover.h"
 #include "store/index_form.h"
 
 static const int64_t settle_ns = 2 * 1000000000LL; /* a change this short before a look may have been missed by it */
@@ -51,6 +52,19 @@ static bool is_settled(int64_t taken_ns, int64_t changed_ns)
 bool index_is_calm(const struct stamp *s, int64_t now_ns)
 {
 	return is_settled(now_ns, s->mtime_ns) && is_settled(now_ns, s->ctime_ns);
+}
+
+void index_find_out(struct index *ix)
+{
+	if (ix->count > INDEX_INLINE)
+		ix->handover = (uint8_t)(1 + handover_kind(ix->fd));
+}
+
+bool index_is_handed_over(const struct index *ix)
+{
+	enum handover kind = ix->handover > 0 ? (enum handover)(ix->handover - 1) : handover_kind(ix->fd);
+
+	return ix->count > INDEX_INLINE && kind != HANDOVER_NOT;
 }
 
 bool index_first_again(const struct index *ix, struct index_first *first)

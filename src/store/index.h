@@ -78,6 +78,7 @@ struct index {
 	bool settled;     /* all of them */
 	uint32_t oldest; /* as in the head */
 	bool unwritten, flagged;
+	uint8_t handover; /* 1 + enum handover of fd; 0: it is not known yet */
 };
 
 /* Where an index lies. */
@@ -98,6 +99,10 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 
 /* Of an index of at most INDEX_INLINE messages that was opened earlier: its records, into *first. False: they cannot be read, or are damaged. */
 bool index_first_again(const struct index *ix, struct index_first *first);
+
+/* Whether front may read the file of a large one itself (ipc/handover.h). Found out once, by index_find_out, or with each call. */
+void index_find_out(struct index *ix);
+bool index_is_handed_over(const struct index *ix);
 
 /* At `now_ns' (wall clock), what has these times had last changed so long before that whatever changes it from now on gets other ones. */
 bool index_is_calm(const struct stamp *s, int64_t now_ns);

@@ -125,6 +125,8 @@ void maildrop_note(struct maildrop *md, const struct index_first *first)
 	free(md->records);
 	md->records = NULL;
 	md->keepable = md->url && index_is_calm(&md->index.file, clock_wall_ns());
+	if (md->keepable)
+		index_find_out(&md->index);
 	if (md->keepable && md->index.count > 0 && md->index.count <= RECORDS_KEPT)
 		md->records = malloc(octets);
 	if (md->records)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ipc/handover.h"
 #include "ipc/old_line.h"
 
 enum {
@@ -185,8 +184,7 @@ static void send_scan(const struct session *s)
 				.login_delay_s = s->login_delay_s,
 				.uid = s->store->uid,
 				.name_len = s->user_len};
-	struct chan_out out = {
-		.payload = &scan, .fds = {ix->fd}, .nfds = !inlined && handover_kind(ix->fd) != HANDOVER_NOT};
+	struct chan_out out = {.payload = &scan, .fds = {ix->fd}, .nfds = !inlined && index_is_handed_over(ix)};
 
 	memcpy(scan.source, s->source, sizeof scan.source);
 	out.bulk[0] = session_user(s);
