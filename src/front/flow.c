@@ -171,12 +171,18 @@ static void send_failed(struct session *s)
 		session_drop(s, "connection lost");
 }
 
+/* What the last words are sent with: they leave with the end of the connection, which say_goodbye gives them at once, as one packet. */
+static int with_end(const struct session *s, size_t sent)
+{
+	return s->closing && sent == s->out.len ? MSG_MORE : 0;
+}
+
 static void send_some(struct session *s, size_t end)
 {
 	const char *p = s->out.p + s->out_sent;
 	size_t left = end - s->out_sent;
-	ssize_t n =
-		tls_is_on(&s->tls) ? tls_write(&s->tls, p, left) : send(s->io.fd, p, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = tls_is_on(&s->tls) ? tls_write(&s->tls, p, left)
+				       : send(s->io.fd, p, left, MSG_DONTWAIT | MSG_NOSIGNAL | with_end(s, end));
 
 	if (n < 0) {
 		send_failed(s);
@@ -193,7 +199,7 @@ static void send_records(struct session *s)
 {
 	if (s->closing && s->out_sent == s->out.len)
 		tls_goodbye(&s->tls);
-	if (!s->blocked && !s->over && !tls_is_flushed(&s->tls) && !tls_flush(&s->tls))
+	if (!s->blocked && !s->over && !tls_is_flushed(&s->tls) && !tls_flush(&s->tls, with_end(s, s->out_sent)))
 		send_failed(s);
 }
 

@@ -45,7 +45,7 @@ static void records_drop(struct tls *t)
 
 static bool records_have_room(struct tls *t, size_t octets)
 {
-	if (t->out.p && t->out.cap - t->out.len < octets && !tls_flush(t))
+	if (t->out.p && t->out.cap - t->out.len < octets && !tls_flush(t, 0))
 		return false;
 	if (records_take(t))
 		return true;
@@ -335,10 +335,11 @@ ssize_t tls_write(struct tls *t, const char *p, size_t n)
 	return -1;
 }
 
-bool tls_flush(struct tls *t)
+bool tls_flush(struct tls *t, int flags)
 {
 	while (t->out_sent < t->out.len) {
-		ssize_t n = send(t->fd, t->out.p + t->out_sent, t->out.len - t->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(t->fd, t->out.p + t->out_sent, t->out.len - t->out_sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL | flags);
 
 		if (n < 0 && errno != EINTR)
 			return false;

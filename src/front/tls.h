@@ -59,8 +59,8 @@ enum tls_state tls_handshake(struct tls *t);
 ssize_t tls_read(struct tls *t, char *p, size_t n);
 ssize_t tls_write(struct tls *t, const char *p, size_t n);
 
-/* Sends what was gathered. False with errno: EAGAIN, the socket takes no more; or the connection is lost. */
-bool tls_flush(struct tls *t);
+/* Sends what was gathered, with these flags of send(2), too. False with errno: EAGAIN, the socket takes no more; or the connection is lost. */
+bool tls_flush(struct tls *t, int flags);
 bool tls_is_flushed(const struct tls *t);
 
 /* Says that nothing follows (close_notify), behind all else; once. To be flushed. */

@@ -137,6 +137,21 @@ def test_warm_login_is_three_messages(mailed):
         t.polls(20, daemon, user)
     sent = {role: t.count(role, "sendmsg") for role in ("front", "auth", "store", "master", "hash")}
     assert sent == {"front": 40, "auth": 20, "store": 20, "master": 0, "hash": 0}
+    # Received by one call each; that there is no other is asked now and then.
+    received = {role: t.count(role, "recvmsg") for role in ("front", "auth", "store")}
+    assert received["front"] <= 25 and received["auth"] <= 25 and received["store"] <= 50, received
+
+
+def test_last_reply_leaves_with_the_end(mailed):
+    """As one packet: the kernel is told that more follows, and then comes the end."""
+    daemon, user = mailed
+    with Trace(daemon) as t:
+        t.polls(5, daemon, user)
+    said = [(name, text) for role, name, text in t.calls if role == "front" and name in ("sendto", "close")]
+    ends = [i for i, (name, _) in enumerate(said) if name == "close"]
+    assert len(ends) == 5
+    assert [i for i, (_, text) in enumerate(said) if "MSG_MORE" in text] == [i - 1 for i in ends]
+    assert all(re.search(r'"\+OK\\r\\n", ', said[i - 1][1]) for i in ends), said
 
 
 def test_poll_does_not_grow_with_the_maildrop(daemon):
