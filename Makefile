@@ -21,7 +21,7 @@ BUILD_PACKAGES += libldap-dev
 BUILD_PACKAGES += libcurl4-openssl-dev libjansson-dev
 BUILD_PACKAGES += libgsasl-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) curl
-TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev python3 python3-pytest python3-pytest-xdist \
+TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang libclang-rt-dev lld python3 python3-pytest python3-pytest-xdist \
 	python3-pytest-timeout curl iproute2 fetchmail mpop getmail6 neomutt mutt postfix procmail liblockfile-bin openssl mandoc strace netbase mailutils nmh mailutils-pop3d dovecot-pop3d fail2ban \
 	openbsd-inetd systemd procps
 # Other servers, which cannot be installed beside each other: a test unpacks them (dist/unpack) and needs what they are linked with.
