@@ -45,6 +45,7 @@ struct outcome {
 	uint32_t unstamped; /* have no header: that is not worth an error */
 	uint32_t unflagged; /* flags could not be written: nor is that */
 	struct why unstamped_why;
+	bool left; /* what the driver says in `left' is all there is, also if that is nothing */
 };
 
 struct store_driver {

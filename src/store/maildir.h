@@ -18,8 +18,20 @@ enum maildir_there { MAILDIR_THERE, MAILDIR_GONE, MAILDIR_NO_MESSAGE };
 enum err maildir_read_message(int at, const char *file, struct listing_rec *r, struct scan_entry *e,
 			      enum maildir_there *there, struct why *why);
 
+/* A list that shows all there is: one that the next one agrees with. */
+enum err maildir_list_agreed(const struct maildrop *md, struct maildir_list *list, struct why *why);
+
+/* Its name now; false: it is not there. Another file with its stable name is another message. */
+bool maildir_find_path(struct maildir_list *list, const struct message *m, struct maildir_path *path);
+
 /* MESSAGE_MARKED where a name has the flag T, else 0. */
 uint32_t maildir_flags(struct slice name);
+
+/* ---- maildir_commit.c ---- */
+
+/* The driver's commit. */
+enum err maildir_commit(const struct maildrop *md, const struct changes *ch, struct outcome *out, struct scan *left,
+			struct why *why);
 
 /* ---- maildir_marks.c ---- */
 

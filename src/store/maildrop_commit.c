@@ -183,7 +183,7 @@ static enum err commit_locked(struct maildrop *md, const struct changes *ch, str
 	if (deletes)
 		uidl_marks_end(&marks, err == OK && out->failed == 0);
 	tell_unwritten(md, out);
-	if (left.count > 0 && uidl_settle(md, &left, NULL) == OK)
+	if ((left.count > 0 || out->left) && uidl_settle(md, &left, NULL) == OK)
 		(void)maildrop_put_index(md, &left, taken_ns, place, NULL);
 	else if ((ch->stamped || ch->flagged) && md->marks >= 0)
 		index_tried(&md->index, md->marks);
