@@ -152,26 +152,45 @@ static bool deliver(const char *p, size_t n)
 	return false;
 }
 
-/* Printable ASCII as it is, \\ before what is in `quoted`, other octets as \\xNN. What does not fit is cut, and no half of
- * an octet's text is left. */
-static void put_visible(struct buf *b, struct slice text, const char *quoted)
+/* How many octets at the front are shown as they are. */
+static size_t plain_octets(struct slice text, bool quoted)
+{
+	size_t n = 0;
+
+	while (n < text.n && text.p[n] >= 0x20 && text.p[n] < 0x7F &&
+	       !(quoted && (text.p[n] == '"' || text.p[n] == '\\')))
+		n++;
+	return n;
+}
+
+static void put_octet(struct buf *b, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
 
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
+	if (c < 0x20 || c >= 0x7F)
+		buf_put(b, (struct slice){(char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4});
+	else
+		buf_put(b, (struct slice){(char[]){'\\', (char)c}, 2});
+}
+
+/* Printable ASCII as it is, \\ before quotes and \\ where text is quoted, other octets as \\xNN. What does not fit is cut, and no half
+ * of an octet's text is left. */
+static void put_visible(struct buf *b, struct slice text, bool quoted)
+{
+	for (;;) {
+		size_t n = plain_octets(text, quoted), room = b->cap - b->len;
+
+		buf_put(b, (struct slice){text.p, n < room ? n : room});
+		if (n > room || n == text.n)
+			return;
 		size_t before = b->len;
 
-		if (c < 0x20 || c >= 0x7F)
-			buf_put(b, (struct slice){(char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4});
-		else if (strchr(quoted, c))
-			buf_put(b, (struct slice){(char[]){'\\', (char)c}, 2});
-		else
-			buf_char(b, (char)c);
+		put_octet(b, (unsigned char)text.p[n]);
 		if (b->full) {
 			buf_rewind(b, before);
 			return;
 		}
+		text = (struct slice){text.p + n + 1, text.n - n - 1};
 	}
 }
 
@@ -189,7 +208,7 @@ static void emit(int severity, struct slice text)
 			buf_put(&b, (struct slice){note, (size_t)n});
 	}
 	b.cap--; /* for the line's end */
-	put_visible(&b, text, "");
+	put_visible(&b, text, false);
 	b.cap++;
 	if (setup.form == LOG_TO_STDERR)
 		buf_char(&b, '\n');
@@ -245,7 +264,7 @@ void debug_line(const char *file, int line, const char *fmt, ...)
 
 void log_escape(struct buf *b, struct slice text)
 {
-	put_visible(b, text, "\"\\");
+	put_visible(b, text, true);
 }
 
 void event_new(struct event *e, const char *name)

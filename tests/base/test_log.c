@@ -142,6 +142,10 @@ static void test_escape_cuts(void **state)
 
 		log_escape(&b, SLICE("\1\2\3"));
 		check_row(cap, "whole escapes", b.len == cap / 4 * 4);
+		b = (struct buf){.p = text, .cap = cap};
+		log_escape(&b, SLICE("ab\"cd"));
+		check_row(cap, "as far as it fits", b.len == (cap > 6 ? 6 : cap == 3 ? 2 : cap));
+		check(slice_starts(SLICE("ab\\\"cd"), buf_slice(&b)));
 	}
 }
 
