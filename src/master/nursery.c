@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "master/child.h"
 #include "master/fork.h"
+#include "master/pages.h"
 #include "master/spawn.h"
 #include "master/standing.h"
 #include "master/syscalls.h"
@@ -114,6 +115,7 @@ static _Noreturn void nursery_run(struct master *m, int fd, pid_t parent)
 		tell(LOG_ERR, "cannot start the nursery: %s", why.text);
 		_exit(EX_OSERR);
 	}
+	pages_prepare();
 	while (order_take(fd, &order, &child_fd))
 		order_fill(m, &order, child_fd, parent);
 	_exit(EX_OK);

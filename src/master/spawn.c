@@ -29,8 +29,6 @@
 #include "master/spool.h"
 #include "master/tell.h"
 
-enum { KEPT_MOST = SLOTS_MOST + 256 }; /* descriptors that a child keeps, besides its listeners */
-
 static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
 	[ROLE_FRONT] = front_main, [ROLE_AUTH] = auth_main,       [ROLE_HASH] = hash_main,
 	[ROLE_RELAY] = relay_main, [ROLE_LOCKER] = locker_main,   [ROLE_ACCESS] = access_main,
@@ -110,7 +108,7 @@ static enum err env_auth(const struct child *c, struct role_env *env, struct why
 
 static enum err env_store(const struct child *c, struct role_env *env, struct why *why)
 {
-	static char index_dir[PATH_MAX], journal_dir[PATH_MAX], uidl_dir[PATH_MAX]; /* of this process */
+	char dir[PATH_MAX];
 	const struct master *m = c->master;
 	struct why reason = {""};
 	void *page;
@@ -121,18 +119,18 @@ static enum err env_store(const struct child *c, struct role_env *env, struct wh
 	env->session_fd = paths_session_file(&m->paths, c->owner.uid, why);
 	if (env->session_fd < 0)
 		return ERR_TEMP;
-	if (paths_index_dir(&m->paths, &c->owner, index_dir, &reason))
-		env->index_dir = index_dir;
+	if (paths_index_dir(&m->paths, &c->owner, dir, &reason))
+		env->index_dir = strdup(dir);
 	else if (reason.text[0])
 		log_line(LOG_WARNING, "no directory for indexes of uid %u: %s", (unsigned)c->owner.uid, reason.text);
 	reason = (struct why){""};
-	if (paths_journal_dir(&m->paths, &c->owner, journal_dir, &reason))
-		env->journal_dir = journal_dir;
+	if (paths_journal_dir(&m->paths, &c->owner, dir, &reason))
+		env->journal_dir = strdup(dir);
 	else if (reason.text[0])
 		log_line(LOG_WARNING, "no directory for journals of uid %u: %s", (unsigned)c->owner.uid, reason.text);
 	reason = (struct why){""};
-	if (paths_uidl_dir(&m->paths, &c->owner, uidl_dir, &reason))
-		env->uidl_dir = uidl_dir;
+	if (paths_uidl_dir(&m->paths, &c->owner, dir, &reason))
+		env->uidl_dir = strdup(dir);
 	else if (reason.text[0])
 		log_line(LOG_WARNING, "no directory for unique-ids of uid %u: %s", (unsigned)c->owner.uid, reason.text);
 	if (map(&page, &m->slots, true, (size_t)c->slot * STORE_SLOT_OCTETS, STORE_SLOT_OCTETS, why) != OK)
@@ -208,7 +206,7 @@ void spawn_confinement(const struct child *c, const struct role_env *env, struct
 	*out = (struct confinement){.role = c->role, .privs = {.change = m->privileged, .id = m->self}};
 	if (c->role == ROLE_STORE) {
 		out->dirs[0] = env->index_dir;
-		out->dirs[1] = pattern_dir(&m->cf->mailbox, mail) ? mail : NULL;
+		out->dirs[1] = mail[0] || pattern_dir(&m->cf->mailbox, mail) ? mail : NULL;
 		out->dirs[2] = env->journal_dir;
 		out->dirs[3] = env->uidl_dir;
 		out->look = m->cf->mandatory_locking.lock_directory;
@@ -304,22 +302,20 @@ static enum err terminal_leave(const struct child *c, int null, struct why *why)
 static enum err descriptors_leave(const struct child *c, const struct role_env *env, struct why *why)
 {
 	const struct master *m = c->master;
-	size_t n = 0, listeners = c->role == ROLE_FRONT ? m->listeners.n : 0;
-	size_t certs = c->role == ROLE_FRONT ? m->certs.n : 0;
-	int *keep = calloc(KEPT_MOST + listeners + certs, sizeof *keep);
+	size_t n = 0, listeners = m->listeners.n, certs = m->certs.n;
+	int few[] = {STDIN_FILENO,    STDOUT_FILENO,   STDERR_FILENO,  log_current()->fd, env->master_fd,
+		     env->session_fd, env->state_lock, env->confirmed, env->client,       env->kerberos_fd};
+	enum { FEW = sizeof few / sizeof *few };
+
+	if (c->role != ROLE_FRONT)
+		return close_but(few, FEW, why);
+	int *keep = calloc(FEW + SLOTS_MOST + listeners + certs, sizeof *keep);
 
 	if (!keep)
 		return fail(why, ERR_TEMP, "no memory");
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		keep[n++] = fd;
-	keep[n++] = log_current()->fd;
-	keep[n++] = env->master_fd;
-	keep[n++] = env->session_fd;
-	keep[n++] = env->state_lock;
-	keep[n++] = env->confirmed;
-	keep[n++] = env->client;
-	keep[n++] = env->kerberos_fd;
-	for (size_t i = 0; c->role == ROLE_FRONT && i < SLOTS_MOST; i++)
+	for (; n < FEW; n++)
+		keep[n] = few[n];
+	for (size_t i = 0; i < SLOTS_MOST; i++)
 		keep[n++] = env->wake[i];
 	for (size_t i = 0; i < listeners; i++)
 		keep[n++] = env->listeners[i];

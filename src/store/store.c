@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/role_log.h"
@@ -398,11 +396,10 @@ int store_main(const struct role_env *env)
 {
 	struct store *st = &store;
 
-	st->loop = ev_default_loop(EVFLAG_AUTO);
+	st->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV); /* not the default one, which makes ready for children */
 	if (!st->loop)
 		return EXIT_FAILURE;
 	signal(SIGPIPE, SIG_IGN);
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* there is no /etc here */
 	st->env = env;
 	st->uid = geteuid();
 	st->locks.fd = env->session_fd;
