@@ -9,9 +9,9 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -317,19 +317,19 @@ static const struct {
 };
 
 /* abort() ends in a signal to ourselves: that one may be sent, so that the log tells what happened. */
-static enum err abort_add(scmp_filter_ctx filter, struct why *why)
+static enum err abort_add(scmp_filter_ctx filter, pid_t pid, struct why *why)
 {
-	struct row self = {SCMP_SYS(tgkill), ALL, {0, WHOLE, (uint64_t)getpid()}};
+	struct row self = {SCMP_SYS(tgkill), ALL, {0, WHOLE, (uint64_t)pid}};
 
 	return row_add(filter, &self, why);
 }
 
-static enum err filter_fill(scmp_filter_ctx filter, enum role role, struct why *why)
+static enum err filter_fill(scmp_filter_ctx filter, enum role role, pid_t self, struct why *why)
 {
 	for (const struct row *r = allowed; r < allowed + sizeof allowed / sizeof *allowed; r++)
 		if (r->roles & 1U << role && row_add(filter, r, why) != OK)
 			return ERR_TEMP;
-	return abort_add(filter, why);
+	return abort_add(filter, self, why);
 }
 
 static enum err refuse(scmp_filter_ctx filter, int call, int error, const struct when *when, struct why *why)
@@ -352,7 +352,8 @@ static enum err refused_fill(scmp_filter_ctx filter, enum role role, struct why 
 	return err;
 }
 
-static enum err filter_make(enum role role, scmp_filter_ctx *out, struct why *why)
+/* For the process `self`. */
+static enum err filter_make(enum role role, pid_t self, scmp_filter_ctx *out, struct why *why)
 {
 	bool is_foreign = role == ROLE_ACCESS || role == ROLE_BACKEND; /* code that others wrote */
 	scmp_filter_ctx filter = seccomp_init(is_foreign ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
@@ -362,7 +363,7 @@ static enum err filter_make(enum role role, scmp_filter_ctx *out, struct why *wh
 	/* A call of another architecture is an attack. The optimised filter is a tree, not a chain. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	enum err err = is_foreign ? refused_fill(filter, role, why) : filter_fill(filter, role, why);
+	enum err err = is_foreign ? refused_fill(filter, role, why) : filter_fill(filter, role, self, why);
 
 	if (err == OK)
 		*out = filter;
@@ -373,7 +374,16 @@ static enum err filter_make(enum role role, scmp_filter_ctx *out, struct why *wh
 
 /* --- made once, for processes that are started often ------------------------------------------------------------ */
 
-static struct sock_fprog ready; /* of store */
+enum {
+	READY_MOST = 1024, /* instructions */
+	NO_PID =
+		0x7EDCBA98 /* of no process: where it stands, the number of the one that the filter is for will stand */
+};
+
+static struct {
+	struct sock_fprog program;
+	unsigned pid_at;
+} ready; /* of store */
 
 static enum err program_read(int fd, struct sock_fprog *out, struct why *why)
 {
@@ -392,16 +402,26 @@ static enum err program_read(int fd, struct sock_fprog *out, struct why *why)
 	return fail(why, ERR_TEMP, "no memory for the system call filter");
 }
 
-/* Signals may be sent to any process: syscalls_restrict adds whose. */
+/* Where NO_PID is compared with; the program's length: not in one place. */
+static unsigned pid_find(const struct sock_fprog *program)
+{
+	unsigned at = program->len, n = 0;
+
+	for (unsigned i = 0; i < program->len; i++)
+		if (program->filter[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && program->filter[i].k == NO_PID) {
+			at = i;
+			n++;
+		}
+	return n == 1 ? at : program->len;
+}
+
 static enum err program_make(scmp_filter_ctx filter, struct sock_fprog *out, struct why *why)
 {
 	int fd = memfd_create("filter", MFD_CLOEXEC);
 
 	if (fd < 0)
 		return fail_errno(why, ERR_TEMP, "make a file for the system call filter");
-	errno = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
-	if (errno == 0)
-		errno = -seccomp_export_bpf(filter, fd);
+	errno = -seccomp_export_bpf(filter, fd);
 	enum err err =
 		errno != 0 ? fail_errno(why, ERR_TEMP, "make the system call filter") : program_read(fd, out, why);
 
@@ -411,51 +431,46 @@ static enum err program_make(scmp_filter_ctx filter, struct sock_fprog *out, str
 
 enum err syscalls_prepare(struct why *why)
 {
+	struct sock_fprog *program = &ready.program;
 	scmp_filter_ctx filter = NULL;
 
-	if (ready.filter)
+	if (program->filter)
 		return OK;
-	enum err err = filter_make(ROLE_STORE, &filter, why);
+	enum err err = filter_make(ROLE_STORE, NO_PID, &filter, why);
 
 	if (err != OK)
 		return err;
-	err = program_make(filter, &ready, why);
+	err = program_make(filter, program, why);
 	seccomp_release(filter);
-	return err;
+	if (err != OK)
+		return err;
+	ready.pid_at = pid_find(program);
+	if (program->len <= READY_MOST && ready.pid_at < program->len)
+		return OK;
+	free(program->filter);
+	program->filter = NULL;
+	return fail(why, ERR_TEMP, "the system call filter has another form than expected");
 }
 
-static enum err program_load(const struct sock_fprog *program, struct why *why)
-{
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0
-		       ? fail_errno(why, ERR_TEMP, "load the system call filter")
-		       : OK;
-}
-
-/* Of two filters the stricter answer counts: this one refuses signals to others. */
 static enum err ready_load(struct why *why)
 {
-	enum { LOW = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0 };
-	struct sock_filter only_self[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + LOW),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog self = {sizeof only_self / sizeof *only_self, only_self};
-	enum err err = program_load(&self, why);
+	struct sock_filter own[READY_MOST];
+	struct sock_fprog program = {ready.program.len, own};
 
-	return err == OK ? program_load(&ready, why) : err;
+	memcpy(own, ready.program.filter, program.len * sizeof *own);
+	own[ready.pid_at].k = (uint32_t)getpid();
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0
+		       ? fail_errno(why, ERR_TEMP, "load the system call filter")
+		       : OK;
 }
 
 enum err syscalls_restrict(enum role role, struct why *why)
 {
 	scmp_filter_ctx filter = NULL;
 
-	if (role == ROLE_STORE && ready.filter)
+	if (role == ROLE_STORE && ready.program.filter)
 		return ready_load(why);
-	enum err err = filter_make(role, &filter, why);
+	enum err err = filter_make(role, getpid(), &filter, why);
 
 	if (err != OK)
 		return err;
