@@ -13,6 +13,7 @@ from server import Mbox, wait_for
 from slowed import Slowed
 from test_inetd import Inetd
 from test_locks import MESSAGES, SpoolUser, attempt, fcntl_lock, touch
+from test_uidl_import import ids, ours, popctl
 
 DOTLOCK = "dotlock.mailutils"
 
@@ -389,3 +390,18 @@ def test_mailbox_that_grew(daemon):
     assert c.stat()[0] == len(MESSAGES) + 1
     c.quit()
     assert locker.settled(user, 2)
+
+
+@pytest.mark.needs_root
+def test_popctl(daemon):
+    """It has no master that would start the program, and locks as the program does: what that has locked it leaves alone, and tells."""
+    user = make_user(daemon)
+    locker = Locker(daemon)
+    assert dotlock(user) == 0
+    assert popctl(daemon, "list", user.path, code=75) == ""
+    assert dotlock(user, "-u") == 0
+    shown = popctl(daemon, "list", user.path)
+    assert len(ids(shown)) == len(MESSAGES) and not user.lock.exists() and locker.calls() == []
+    daemon.start()
+    assert ours(daemon, user) == shown
+    assert locker.settled(user, 1)
