@@ -188,7 +188,7 @@ struct conf_mailbox {
 	enum mbox_quoting mbox_quoting;
 	int autodetect_accuracy; /* ACCURACY_..., or another number; what MU_AUTODETECT_ACCURACY says where it is auto */
 	bool mh_backup, update_flags, session_takeover;
-	struct seconds session_lock_wait;
+	struct seconds session_lock_wait, session_idle_worker;
 };
 
 /* The names of mailboxes have a + before them (or a =): they lie in the users' folders. */

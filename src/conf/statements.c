@@ -338,6 +338,12 @@ const struct statement statements[] = {
 	 "process "
 	 "lets go of what a client has been told is closed.",
 	 HONOURED, "e2e/test_clients.py::test_session_lock_is_waited_for", RANGE(0, 600)},
+	{"mailbox", "session-idle-worker", TOP(mailbox.session_idle_worker), "time", "30",
+	 "How long a session does nothing before the process that has its mail open ends; another one goes on when it "
+	 "is "
+	 "needed. "
+	 "0: it stays.",
+	 HONOURED, "e2e/test_parked.py::test_idle_sessions_have_no_workers", RANGE(0, 86400)},
 
 	{"locking", "type", TOP_AS(KIND_WORD, locking.type), "type", "default",
 	 "How deliverers are kept out of a mailbox in one file: NAME.lock and fcntl, or (external) a program and "

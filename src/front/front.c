@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "front/parked.h"
 #include "front/session.h"
 #include "ipc/role_log.h"
 
@@ -32,6 +33,12 @@ static enum err on_peer(struct chan *c, struct msg *m, struct why *why)
 static enum err on_deny(struct chan *c, struct msg *m, struct why *why)
 {
 	return peers_on_deny(c->owner, NULL, m, why);
+}
+
+static enum err on_parked(struct chan *c, struct msg *m, struct why *why)
+{
+	(void)why;
+	return parked_on_parked(c->owner, m);
 }
 
 /* Who is not in the state that lets him stay. */
@@ -88,7 +95,11 @@ static void on_master_closed(struct chan *c, const char *reason)
 }
 
 static const struct chan_ops master_ops = {
-	.on = {[MSG_PEER] = on_peer, [MSG_DENY] = on_deny, [MSG_LOG] = role_log_on_log, [MSG_LEAVE] = on_leave},
+	.on = {[MSG_PEER] = on_peer,
+	       [MSG_DENY] = on_deny,
+	       [MSG_PARKED] = on_parked,
+	       [MSG_LOG] = role_log_on_log,
+	       [MSG_LEAVE] = on_leave},
 	.closed = on_master_closed,
 };
 

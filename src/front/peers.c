@@ -7,10 +7,11 @@
 #include "base/log.h"
 #include "front/commands.h"
 #include "front/front.h"
+#include "front/parked.h"
 #include "front/sasl.h"
 #include "front/session.h"
 
-static void leave_peer(struct session *s)
+void peers_part(struct session *s)
 {
 	if (!s->peer)
 		return;
@@ -22,17 +23,18 @@ static void leave_peer(struct session *s)
 	s->peer = NULL;
 }
 
-static void join_peer(struct session *s, struct peer *p)
+void peers_join(struct session *s, struct peer *p)
 {
 	s->peer = p;
 	s->peer_next = p->sessions;
 	s->peer_at = &p->sessions;
+	s->requests = 0;
 	if (s->peer_next)
 		s->peer_next->peer_at = &s->peer_next;
 	p->sessions = s;
 }
 
-static void send_close(struct peer *store, uint64_t sid, uint32_t taken)
+void peers_close(struct peer *store, uint64_t sid, uint32_t taken)
 {
 	struct msg_close m = {.sid = sid, .taken = taken};
 
@@ -48,16 +50,20 @@ static void send_over(struct peer *auth, uint64_t sid)
 
 bool peers_send(struct session *s, enum msg_type type, const struct chan_out *out)
 {
+	if (s->parked)
+		return parked_ask(s, type, out);
+	s->requests++;
 	return s->peer && chan_send(&s->peer->chan, type, out);
 }
 
 void peers_leave(struct session *s, bool tell)
 {
 	if (tell && s->peer && s->peer->chan.peer == ROLE_STORE)
-		send_close(s->peer, s->sid, s->taken);
+		peers_close(s->peer, s->sid, s->taken);
 	else if (tell && s->peer && s->sasl != SASL_NONE)
 		send_over(s->peer, s->sid);
-	leave_peer(s);
+	parked_end(s);
+	peers_part(s);
 	if (s->sid != 0)
 		sids_take(&s->front->peers.sids, s);
 }
@@ -112,11 +118,11 @@ static bool ask_auth(struct session *s, enum msg_type type, const struct chan_ou
 	struct peer *auth;
 
 	while ((auth = least_busy(&s->front->peers))) {
-		join_peer(s, auth);
+		peers_join(s, auth);
 		auth->outstanding++;
 		if (chan_send(&auth->chan, type, out))
 			return true;
-		leave_peer(s);
+		peers_part(s);
 	}
 	return false;
 }
@@ -188,12 +194,12 @@ static enum err on_scan(struct chan *c, struct msg *m, struct why *why)
 	if (!sids_was_given(&store->front->peers.sids, scan->sid))
 		return fail(why, ERR_PERM, "a scan listing for a login that there never was");
 	if (!s || s->wait != WAIT_LOGIN) {
-		send_close(store, scan->sid, 0);
+		peers_close(store, scan->sid, 0);
 		return OK;
 	}
 	log_session(s->log_id);
-	leave_peer(s);
-	join_peer(s, store);
+	peers_part(s);
+	peers_join(s, store);
 	enum err err = login_open(s, m, why);
 
 	session_run(s);
@@ -237,6 +243,8 @@ enum err peers_on_deny(struct front *f, const struct peer *from, const struct ms
 		login_denied(s, (enum err)deny->err, reason);
 	else if (s->sasl != SASL_NONE)
 		sasl_lost(s);
+	else if (parked_denied(s, from))
+		ended_by_store(s, (enum err)deny->err, "the maildrop could not be opened again");
 	else if (from && s->peer == from)
 		ended_by_store(s, (enum err)deny->err,
 			       deny->err == ERR_IN_USE ? "taken over" : "store ended the session");
@@ -320,6 +328,11 @@ static enum err on_done(struct chan *c, struct msg *m, struct why *why)
 	return OK;
 }
 
+static enum err on_awake(struct chan *c, struct msg *m, struct why *why)
+{
+	return parked_on_awake(c->owner, m, why);
+}
+
 static void peer_free(struct peer *p)
 {
 	p->front->peers.channels--;
@@ -333,7 +346,7 @@ static void peer_free(struct peer *p)
 static void lose_peer(struct session *s, enum role role)
 {
 	log_session(s->log_id);
-	leave_peer(s);
+	peers_part(s);
 	if (role == ROLE_AUTH && s->wait == WAIT_NOTHING)
 		sasl_lost(s);
 	else if (role == ROLE_AUTH)
@@ -364,7 +377,8 @@ static const struct chan_ops store_ops = {
 	       [MSG_DENY] = on_deny,
 	       [MSG_BODY] = on_body,
 	       [MSG_BYTES] = on_bytes,
-	       [MSG_DONE] = on_done},
+	       [MSG_DONE] = on_done,
+	       [MSG_AWAKE] = on_awake},
 	.closed = on_closed,
 };
 

@@ -48,8 +48,15 @@ bool peers_sasl_step(struct session *s, struct slice octets);
 /* An answer to a login; for the messages of master, too. */
 enum err peers_on_deny(struct front *f, const struct peer *from, const struct msg *m, struct why *why);
 
-/* Sends to the store worker of the session. False: it is gone, or going. */
+/* The session depends on this peer from here on; on none. */
+void peers_join(struct session *s, struct peer *p);
+void peers_part(struct session *s);
+
+/* Sends to the store worker of the session, as soon as it has one. False: it is gone, or going. */
 bool peers_send(struct session *s, enum msg_type type, const struct chan_out *out);
+
+/* Tells a store worker to delete nothing of this session. */
+void peers_close(struct peer *store, uint64_t sid, uint32_t taken);
 
 /* The session has no login any more; store, where it has it, is told to delete nothing if `tell`; auth
  * is told that an exchange of AUTH has ended. */

@@ -99,7 +99,10 @@ struct session {
 	struct session *sid_next;
 	struct peer *peer; /* auth while it has the login, then store; NULL: neither */
 	struct session *peer_next, **peer_at;
-	double login_at; /* ev_now: when PASS came, or what the client said last within AUTH */
+	uint32_t requests;         /* to this store worker */
+	bool parked;               /* master has it, and no peer ... */
+	struct kept_request *kept; /* ... and waits with this; owned; NULL: for nothing */
+	double login_at;           /* ev_now: when PASS came, or what the client said last within AUTH */
 	enum sasl_turn sasl;
 	uint32_t login_delay_s; /* in a session: this user's; 0: none */
 	uint32_t failures;      /* logins of this connection */

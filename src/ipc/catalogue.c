@@ -17,6 +17,7 @@
 
 enum {
 	GRANT_BULK = NAME_MOST + 2 * URL_MOST,
+	PARK_BULK = NAME_MOST + URL_MOST,
 	LOGIN_BULK = NAME_MOST + 1024 + STAMP_MOST,
 	SASL_BULK = BINDING_MOST + NAME_MOST + SASL_RESPONSE_MOST,
 	HASH_BULK = 1024 + 1024,
@@ -71,6 +72,12 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_COMMIT] =   {"commit",   F,             S,             0, 1, PAYLOAD(msg_commit), MSG_BULK_MOST, 0},
 	[MSG_DONE] =     {"done",     S,             F,             0, 0, PAYLOAD(msg_done),   0,             0},
 	[MSG_CLOSE] =    {"close",    F,             S,             0, 0, PAYLOAD(msg_close),  0,             0},
+
+	[MSG_PARK] =     {"park",     S | M,         M | S,         1, 1, PAYLOAD(msg_park),   PARK_BULK,     0},
+	[MSG_PARKED] =   {"parked",   M,             F,             0, 0, PAYLOAD(msg_parked), 0,             0},
+	[MSG_REST] =     {"rest",     F,             S,             0, 0, PAYLOAD(msg_rest),   0,             0},
+	[MSG_WAKE] =     {"wake",     F,             M,             0, 0, PAYLOAD(msg_wake),   0,             0},
+	[MSG_AWAKE] =    {"awake",    S,             F,             0, 0, PAYLOAD(msg_awake),  0,             0},
 
 	[MSG_SPOOL] =    {"spool",    S,             L,             0, 0, PAYLOAD(msg_spool),  SPOOL_NAME_MOST, 0},
 	[MSG_SPOOLED] =  {"spooled",  L,             S,             0, 1, PAYLOAD(msg_spooled), REASON_BULK,  0},

@@ -75,6 +75,12 @@ enum msg_type {
 	MSG_COMMIT, /* front to store: QUIT with these changes */
 	MSG_DONE,   /* they are durable, or not */
 	MSG_CLOSE,  /* front to store: the session ended, delete nothing; not answered */
+	/* a session that does nothing, and gives up its store worker (master/parked.h) */
+	MSG_PARK,   /* store to master: keep this session. Master to store: go on with it */
+	MSG_PARKED, /* master to front: that store worker has asked for it */
+	MSG_REST,   /* the answer, front to store: forget it, or it stays with you */
+	MSG_WAKE,   /* front to master: what is to become of it */
+	MSG_AWAKE,  /* store to front: the session is here from now on */
 	/* a mailbox in the spool */
 	MSG_SPOOL,   /* store to locker: do this beside this mailbox; store waits for the answer */
 	MSG_SPOOLED, /* it is done, or not; perhaps the descriptor of a new file */
@@ -402,6 +408,54 @@ struct msg_close {
 	uint64_t sid;
 	uint32_t taken; /* as in msg_fetch */
 	uint32_t pad;
+};
+
+/* Bulk: the user's name, the mailbox URL. One descriptor: the open file that has the session lock. */
+struct msg_park {
+	uint64_t sid;
+	uint64_t log_id;
+	uint64_t key;            /* of the maildrop, and so of its session lock */
+	uint64_t octets, sum;    /* of the scan listing: of its messages, of their checksums ... */
+	uint32_t count;          /* ... and messages */
+	uint32_t requests;       /* that store has had from front for this session */
+	uint32_t fetched, ahead; /* msgno that was fetched last, and how many were sent behind it; */
+	uint32_t preview;        /* 1: as in the fetch */
+	uint32_t marks;          /* 1: it matters which of them were retrieved */
+	uint32_t over;           /* from master: the session has ended ... */
+	uint32_t taken;          /* ... and so many of those were retrieved */
+	uint16_t name_len, mailbox_len, pad;
+	uint16_t pad2;
+};
+
+struct msg_parked {
+	uint64_t sid;
+	uint32_t worker;   /* serial of the store worker */
+	uint32_t requests; /* as in msg_park: if front has sent more, the session is not idle */
+	uint32_t kept;     /* 1: master has it; 0: it cannot */
+	uint32_t pad;
+};
+
+struct msg_rest {
+	uint64_t sid;
+	uint32_t rests; /* 1: master has the session; 0: it stays where it is */
+	uint32_t pad;
+};
+
+enum wake_how {
+	WAKE_WANTED, /* a store worker is to go on with it */
+	WAKE_STAYS,  /* the one that it was with does: forget it */
+	WAKE_OVER,   /* it has ended, nothing is to be deleted */
+	WAKE_WAYS
+};
+
+struct msg_wake {
+	uint64_t sid;
+	uint32_t how;   /* enum wake_how */
+	uint32_t taken; /* WAKE_OVER: as in msg_fetch */
+};
+
+struct msg_awake {
+	uint64_t sid;
 };
 
 /* What locker does beside the mailbox NAME; see store/spool.h. */

@@ -279,5 +279,6 @@ void child_end(struct child *c, int status)
 	c->master->owners.retiring -= c->leaving;
 	c->ready = c->left = c->leaving = false;
 	c->denials = 0;
+	c->parks = false;
 	c->master->running--;
 }

@@ -15,8 +15,7 @@ enum {
 	DENIALS_MOST = 64,  /* that master passes on for one worker: so it can guess no number of another's login */
 };
 
-/* NULL: it has ended. */
-static struct child *front_find(const struct master *m, uint32_t serial)
+struct child *front_find(const struct master *m, uint32_t serial)
 {
 	const struct pool *fronts = &m->pool[ROLE_FRONT];
 
@@ -242,6 +241,24 @@ enum err on_deny(struct chan *ch, struct msg *msg, struct why *why)
 	deny(store->master, front, d->sid, ERR_TEMP, SLICE("the store process has no channel to front"));
 	child_retire(store);
 	return OK;
+}
+
+bool worker_wake(struct master *m, struct identity owner, const struct chan_out *out)
+{
+	const struct msg_park *p = out->payload;
+	const uint32_t front = (uint32_t)(p->sid >> 32);
+	struct why reason = {"its worker is ending"};
+
+	log_session(p->log_id);
+	struct child *worker = m->stopping ? NULL : worker_get(m, owner, &reason);
+
+	if (worker && chan_send(&worker->chan, MSG_PARK, out)) {
+		granted_note(&worker->granted, front, p->sid, 0);
+		return true;
+	}
+	log_line(LOG_ERR, "no worker for a session that was idle, of uid %u: %s", (unsigned)owner.uid, reason.text);
+	deny(m, front, p->sid, ERR_TEMP, slice_str(reason.text));
+	return false;
 }
 
 struct child *worker_replay(struct master *m, struct identity owner, struct why *why)

@@ -20,6 +20,7 @@
 #include "master/log_again.h"
 #include "master/nursery.h"
 #include "master/owners.h"
+#include "master/parked.h"
 #include "master/paths.h"
 #include "master/privs.h"
 #include "master/sockets.h"
@@ -46,6 +47,7 @@ struct child {
 	struct child *next;     /* store: of the same list of owners, or of free places */
 	struct granted granted; /* store: what master passed on to it */
 	unsigned denials;       /* store: what it denied through master */
+	bool parks;             /* store: it has asked master to keep a session, and front has not said yet whether */
 	uint64_t started_ms;
 	unsigned early;    /* how often in a row it ended soon after its start */
 	uint64_t again_ms; /* not started again before */
@@ -83,6 +85,7 @@ struct master {
 	struct pool pool[ROLE_COUNT];
 	struct owners owners;
 	struct externals externals;
+	struct parkeds parkeds;
 	struct spares spares;
 	struct nursery nursery;
 	const struct chan_ops *child_ops; /* of the channels to all of them */

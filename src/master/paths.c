@@ -234,6 +234,18 @@ int paths_session_file(const struct paths *p, uid_t uid, struct why *why)
 	return fd;
 }
 
+bool paths_is_session_file(const struct paths *p, uid_t uid, int fd)
+{
+	struct statx is, named;
+	char name[16];
+
+	(void)snprintf(name, sizeof name, "%u", (unsigned)uid);
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &is) == 0 &&
+	       statx(p->session_dir, name, AT_SYMLINK_NOFOLLOW, STATX_INO, &named) == 0 &&
+	       is.stx_ino == named.stx_ino && is.stx_dev_major == named.stx_dev_major &&
+	       is.stx_dev_minor == named.stx_dev_minor;
+}
+
 int paths_state_lock(const struct paths *p, struct why *why)
 {
 	int fd = openat(p->session_dir, "logins", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, MODE_LOCKS);

@@ -39,6 +39,9 @@ size_t paths_descriptors(const struct paths *p, int fds[static PATHS_FDS]);
 /* This owner's file of session locks, opened anew, so that its locks are the caller's own; -1 after an error. */
 int paths_session_file(const struct paths *p, uid_t uid, struct why *why);
 
+/* `fd' is that file. Nothing is asked of the file system that it may lie in instead. */
+bool paths_is_session_file(const struct paths *p, uid_t uid, int fd);
+
 /* The file that processes of state lock (session/logins), opened anew; -1 after an error. */
 int paths_state_lock(const struct paths *p, struct why *why);
 

@@ -61,8 +61,10 @@ static void child_ended(struct child *c, int status)
 		recovered(m);
 	if (c->role == ROLE_STORE && died && !m->starting && !m->stopping)
 		recover_owner(m, owner);
-	if (c->role == ROLE_FRONT)
+	if (c->role == ROLE_FRONT) {
 		commons_clear(m->commons, m->first + c->slot);
+		parked_front_ended(m, c->serial);
+	}
 	if (m->stopping) {
 		externals_leave(m);
 	} else if (m->starting && c->role != ROLE_STORE && !was_ready) {
@@ -231,6 +233,8 @@ static const struct chan_ops child_ops = {
 			[MSG_GRANT] = on_grant,
 			[MSG_DENY] = on_deny,
 			[MSG_LOCK] = on_lock,
+			[MSG_PARK] = on_park,
+			[MSG_WAKE] = on_wake,
 			[MSG_STUCK] = backends_on_stuck,
 		},
 	.closed = on_child_closed,

@@ -51,7 +51,35 @@ enum err lock_take(struct locks *ls, struct lock *l, uint64_t key, struct why *w
 		return fail(why, ERR_TEMP, "session lock: no memory");
 	}
 	l->held = true;
+	l->fd = -1;
 	return OK;
+}
+
+enum err lock_adopt(struct locks *ls, struct lock *l, uint64_t key, int fd, struct why *why)
+{
+	if (set(fd, F_WRLCK, key) == 0 && table_add(&ls->held, &l->item, key)) {
+		l->held = true;
+		l->fd = fd;
+		return OK;
+	}
+	(void)set(fd, F_UNLCK, key); /* cannot fail */
+	close(fd);
+	return fail(why, ERR_TEMP, "the session lock cannot be taken over");
+}
+
+void lock_leave(struct locks *ls, struct lock *l)
+{
+	if (!l->held)
+		return;
+	table_remove(&ls->held, &l->item);
+	if (l->fd >= 0)
+		close(l->fd);
+	l->held = false;
+}
+
+int lock_fd(const struct locks *ls, const struct lock *l)
+{
+	return l->fd >= 0 ? l->fd : ls->fd;
 }
 
 void lock_ask(const struct locks *ls, uint64_t key)
@@ -89,7 +117,6 @@ void lock_release(struct locks *ls, struct lock *l)
 {
 	if (!l->held)
 		return;
-	table_remove(&ls->held, &l->item);
-	set(ls->fd, F_UNLCK, l->item.key);
-	l->held = false;
+	set(lock_fd(ls, l), F_UNLCK, l->item.key);
+	lock_leave(ls, l);
 }

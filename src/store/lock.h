@@ -22,6 +22,7 @@ struct locks {
 struct lock {
 	struct table_item item;
 	bool held;
+	int fd; /* of the open file that has it, where that is another one than the process's: owned; only while it is held */
 };
 
 /* Offset of the lock of what stat(2) calls (dev, ino). */
@@ -32,6 +33,16 @@ uint64_t lock_key_named(uint64_t dev, uint64_t ino, struct slice name);
 
 /* ERR_IN_USE: another session has it. */
 enum err lock_take(struct locks *ls, struct lock *l, uint64_t key, struct why *why);
+
+/* Takes over what another process has taken through `fd', of which nothing else is locked. Owns fd in any case; ERR_TEMP: it is not taken over, and
+ * nobody has it. */
+enum err lock_adopt(struct locks *ls, struct lock *l, uint64_t key, int fd, struct why *why);
+
+/* It stays locked, for whoever else has the open file. */
+void lock_leave(struct locks *ls, struct lock *l);
+
+/* The open file that has it. */
+int lock_fd(const struct locks *ls, const struct lock *l);
 
 /* Asks the process that has it to let go, until lock_unask; to be repeated. */
 void lock_ask(const struct locks *ls, uint64_t key);

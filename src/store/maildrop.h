@@ -108,6 +108,19 @@ enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_
 enum retrieved { RETRIEVED_STAMP = 1, RETRIEVED_SEEN = 2 };
 void maildrop_retrieved(struct maildrop *md, uint32_t msgno, uint32_t n, unsigned what);
 
+/* It can be closed, and found and opened again by maildrop_resume: nothing of the session is in our memory alone. */
+bool maildrop_can_rest(const struct maildrop *md);
+
+/* Under the session lock: finds it, and opens it with the listing that has these sums, whatever has come since. On failure there is nothing to
+ * close; ERR_TEMP: it is another one. */
+struct listing_sums {
+	uint64_t key; /* of the maildrop */
+	uint64_t octets, sum;
+	uint32_t count;
+};
+enum err maildrop_resume(struct maildrop *md, struct slice url, const struct maildrop_setup *setup,
+			 const struct listing_sums *was, struct index_first *first, struct why *why);
+
 /* From when on QUIT has something to do, whatever the client has deleted: seconds since 1970; UINT64_MAX: never. Costs nothing. */
 uint64_t maildrop_due(const struct maildrop *md);
 

@@ -161,8 +161,8 @@ static void deny(struct peer *front, uint64_t sid, enum err err)
 		store_answer(front, MSG_DENY, &(struct chan_out){.payload = &deny});
 }
 
-/* Where the front lives, only master can tell it, and that another worker is needed. */
-static void deny_lost(struct store *st, uint64_t sid)
+/* And that another worker is needed. */
+void session_deny_lost(struct store *st, uint64_t sid)
 {
 	struct msg_deny deny = {.sid = sid, .err = ERR_TEMP};
 
@@ -200,8 +200,7 @@ static void confirm(struct session *s)
 	s->reservation = 0;
 }
 
-/* It does not come to be. */
-static void refuse(struct session *s, struct slice maildrop, enum err err, const struct why *why)
+void session_refuse(struct session *s, struct slice maildrop, enum err err, const struct why *why)
 {
 	bool in_use = err == ERR_IN_USE || s->store->external.refused;
 
@@ -223,7 +222,7 @@ bool session_lose(struct session *s)
 		return false; /* it ends by itself, and its client is told what became of it */
 	log_session(s->log_id);
 	if (!was_open) {
-		refuse(s, slice_str(s->md.path), ERR_IN_USE, &why);
+		session_refuse(s, slice_str(s->md.path), ERR_IN_USE, &why);
 		return true;
 	}
 	session_log_failure(s, "session-taken-over", LOG_INFO, &why);
@@ -360,7 +359,7 @@ static void session_try(struct session *s)
 		send_scan(s);
 		return;
 	}
-	refuse(s, slice_str(s->md.path), err, &why);
+	session_refuse(s, slice_str(s->md.path), err, &why);
 }
 
 static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
@@ -377,8 +376,7 @@ static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
 	log_session(0);
 }
 
-/* NULL: no memory, or the id is in use. */
-static struct session *session_new(struct store *st, const struct msg_grant *g, struct slice user, struct slice home)
+struct session *session_make(struct store *st, const struct msg_grant *g, struct slice user, struct slice home)
 {
 	struct session *s = calloc(1, sizeof *s + user.n + home.n + 1);
 
@@ -423,7 +421,7 @@ struct words {
 
 static void session_start(struct store *st, const struct msg_grant *g, const struct words *w)
 {
-	struct session *s = session_new(st, g, w->user, st->bulletins.source.url ? w->home : SLICE(""));
+	struct session *s = session_make(st, g, w->user, st->bulletins.source.url ? w->home : SLICE(""));
 	struct slice mailbox = w->mailbox;
 	struct why why = {""};
 
@@ -440,7 +438,7 @@ static void session_start(struct store *st, const struct msg_grant *g, const str
 	enum err err = maildrop_find(&s->md, mailbox, &st->setup, &why);
 
 	if (err != OK) {
-		refuse(s, mailbox, err, &why);
+		session_refuse(s, mailbox, err, &why);
 		return;
 	}
 	start_waiting(s, retry_s);
@@ -460,6 +458,7 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 	struct slice user = {m->bulk.p, g->name_len};
 
 	log_session(g->log_id);
+	st->asked_at = ev_now(st->loop);
 	if ((size_t)g->name_len + g->mailbox_len + g->home_len != m->bulk.n || g->sid >> 32 != g->front)
 		return fail(why, ERR_PERM, "a grant that contradicts itself");
 	if (table_find(&st->sessions, g->sid))
@@ -479,7 +478,7 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 	}
 	if (store_front_is_lost(st, g->front)) {
 		store_settle(st, g->reservation, SETTLE_RELEASE);
-		deny_lost(st, g->sid);
+		session_deny_lost(st, g->sid);
 	} else {
 		session_start(st, g,
 			      &(struct words){user,
@@ -500,6 +499,8 @@ struct session *session_of(const struct chan *c, uint64_t sid, bool *late)
 	*late = ours && s->ended;
 	if (!ours || !s->open)
 		return NULL;
+	s->requests++;
+	s->store->asked_at = ev_now(s->store->loop);
 	log_session(s->log_id);
 	return s;
 }
@@ -526,7 +527,9 @@ static void end_one(struct table_item *item, void *front)
 	if (front && s->front != front)
 		return;
 	if (front && !s->open && !s->deleted && !s->ended) /* a login that waits */
-		deny_lost(s->store, s->item.key);
+		session_deny_lost(s->store, s->item.key);
+	if (s->offered) /* what becomes of it, and of its lock, is between front and master */
+		lock_leave(&s->store->locks, &s->lock);
 	session_end(s);
 }
 

@@ -24,5 +24,13 @@ bool session_on_locked(struct store *st, uint64_t job);
 /* Those that wait try again from the loop: there is a new front. */
 void session_retry(struct store *st);
 
+/* The other side of master/parked.h. Gives the only session to master if it has done nothing for so long and can go on elsewhere, and this process
+ * gets no more grants; asks for that first. To be called by a timer, and when the last auth has gone. */
+void session_rest_all(struct store *st);
+enum err session_on_rest(struct chan *c, struct msg *m, struct why *why);
+
+/* Goes on with a session that master has kept. */
+enum err session_on_park(struct store *st, struct msg *m, struct why *why);
+
 /* Ends the sessions of a front, or all where it is NULL. Deletes no mail. */
 void session_end_all(struct store *st, const struct peer *front);

@@ -1,6 +1,7 @@
 /* store/session_state.h - a session, for the files of store/session.h alone
  *
- * session.c begins and ends it, session_body.c answers what front asks, session_commit.c does what QUIT asks for. */
+ * session.c begins and ends it, session_body.c answers what front asks, session_commit.c does what QUIT asks for, session_rest.c gives away
+ * one that does nothing. */
 #pragma once
 #include "base/log.h"
 #include "store/session.h"
@@ -32,6 +33,8 @@ struct session {
 	uint8_t *deleted;       /* what QUIT asked for, while it waits to be done; owned */
 	uint32_t asked;         /* messages of it that the client has marked */
 	uint32_t expired;       /* those that go besides */
+	uint32_t requests;      /* of front for it, as in msg_park */
+	bool offered;           /* master was asked to keep it, and front has not said yet what it does */
 	struct session *next_waiting;
 	bool brought; /* it has the bulletins that there are, or gets none this time */
 	uint16_t user_len;
@@ -53,8 +56,17 @@ bool session_waits_for_mailbox(struct session *s, enum err err);
 /* Tries, or tries again, what QUIT asked for. */
 void session_commit_try(struct session *s);
 
+/* A session for this grant, which waits for nothing yet. NULL: no memory, or the id is in use. */
+struct session *session_make(struct store *st, const struct msg_grant *g, struct slice user, struct slice home);
+
+/* The front of a login that was given to us has had a channel, and has none any more: master tells it. */
+void session_deny_lost(struct store *st, uint64_t sid);
+
 /* Frees it. */
 void session_end(struct session *s);
+
+/* It does not come to be, or not again: front is told, a line is logged, and it is freed. */
+void session_refuse(struct session *s, struct slice maildrop, enum err err, const struct why *why);
 
 /* Another session of the user has come: this one's front is told, and the maildrop left alone. False: it is being changed. */
 bool session_lose(struct session *s);

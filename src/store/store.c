@@ -60,6 +60,10 @@ void store_count(struct store *st)
 	else if (st->setup.mandatory && !ev_is_active(&st->touch))
 		ev_timer_again(st->loop, &st->touch);
 	if (idle)
+		ev_timer_stop(st->loop, &st->rest);
+	else if (st->rest_s > 0 && !ev_is_active(&st->rest))
+		ev_timer_again(st->loop, &st->rest);
+	if (idle)
 		ev_timer_stop(st->loop, &st->takeover);
 	else if (st->env->conf->mailbox.session_takeover && !ev_is_active(&st->takeover))
 		ev_timer_again(st->loop, &st->takeover);
@@ -86,6 +90,17 @@ static void on_touch(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	session_touch_locks(w->data);
+}
+
+static void on_rest(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct store *st = w->data;
+	double left = st->asked_at + st->rest_s - ev_now(loop);
+
+	(void)revents;
+	session_rest_all(st);
+	w->repeat = left > 0 ? left : st->rest_s;
+	ev_timer_again(loop, w);
 }
 
 static void on_takeover(struct ev_loop *loop, ev_timer *w, int revents)
@@ -157,6 +172,7 @@ static void on_auth_closed(struct chan *c, const char *reason)
 	chan_done(c);
 	free(p);
 	store_count(st);
+	session_rest_all(st);
 }
 
 static void on_master_closed(struct chan *c, const char *reason)
@@ -177,6 +193,11 @@ static enum err on_auth_grant(struct chan *c, struct msg *m, struct why *why)
 static enum err on_master_grant(struct chan *c, struct msg *m, struct why *why)
 {
 	return session_on_grant(c->owner, m, why);
+}
+
+static enum err on_master_park(struct chan *c, struct msg *m, struct why *why)
+{
+	return session_on_park(c->owner, m, why);
 }
 
 static void on_state_closed(struct chan *c, const char *reason)
@@ -220,6 +241,7 @@ static const struct chan_ops front_ops = {
 			[MSG_READ] = session_on_read,
 			[MSG_COMMIT] = session_on_commit,
 			[MSG_CLOSE] = session_on_close,
+			[MSG_REST] = session_on_rest,
 		},
 	.closed = on_front_closed,
 };
@@ -295,6 +317,7 @@ static const struct chan_ops master_ops = {
 			[MSG_IDLE] = on_go,
 			[MSG_GRANT] = on_master_grant,
 			[MSG_LOCKED] = on_locked,
+			[MSG_PARK] = on_master_park,
 		},
 	.closed = on_master_closed,
 };
@@ -377,6 +400,14 @@ static void set_up_uidls(struct store *st)
 		log_line(LOG_ERR, "no files of unique-ids in %s: %s", dir, strerror(errno));
 }
 
+/* 0: never. Whoever wants a maildrop that rests could not be heard; under inetd there is one client. */
+static double rest_s(const struct conf *cf)
+{
+	bool stays = cf->mailbox.session_takeover || cf->mandatory_locking.enable || cf->mode == MODE_INETD;
+
+	return stays ? 0 : (double)cf->mailbox.session_idle_worker.n;
+}
+
 static void set_up_loop(struct store *st)
 {
 	ev_prepare_init(&st->before_wait, on_before_wait);
@@ -385,9 +416,12 @@ static void set_up_loop(struct store *st)
 	st->idle.repeat = idle_s;
 	ev_init(&st->takeover, on_takeover);
 	st->takeover.repeat = takeover_s;
+	ev_init(&st->rest, on_rest);
+	st->rest.repeat = st->rest_s = rest_s(st->env->conf);
 	ev_init(&st->touch, on_touch);
 	st->touch.repeat = touch_s;
-	st->before_wait.data = st->behind_wait.data = st->idle.data = st->takeover.data = st->touch.data = st;
+	st->before_wait.data = st->behind_wait.data = st->idle.data = st->takeover.data = st->touch.data =
+		st->rest.data = st;
 	ev_prepare_start(st->loop, &st->before_wait);
 	ev_check_start(st->loop, &st->behind_wait);
 }

@@ -30,17 +30,18 @@ static const struct {
 } may_send[] = {
 	{ROLE_MASTER, BIT(MSG_PEER) | BIT(MSG_FORGET) | BIT(MSG_LOG) | BIT(MSG_IDLE) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
 			      BIT(MSG_READY) | BIT(MSG_LEAVE) | BIT(MSG_LEFT) | BIT(MSG_FAILED) | BIT(MSG_LOCKED) |
-			      BIT(MSG_SETTLE) | BIT(MSG_SECRETS) | BIT(MSG_COUNTS)},
+			      BIT(MSG_SETTLE) | BIT(MSG_SECRETS) | BIT(MSG_COUNTS) | BIT(MSG_PARK) | BIT(MSG_PARKED)},
 	{ROLE_FRONT, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_LEFT) | BIT(MSG_WANTED) | BIT(MSG_LOGIN) |
 			     BIT(MSG_FETCH) | BIT(MSG_READ) | BIT(MSG_COMMIT) | BIT(MSG_CLOSE) | BIT(MSG_ASK) |
-			     BIT(MSG_WITHDRAW) | BIT(MSG_SASL_START) | BIT(MSG_SASL_STEP)},
+			     BIT(MSG_WITHDRAW) | BIT(MSG_SASL_START) | BIT(MSG_SASL_STEP) | BIT(MSG_REST) |
+			     BIT(MSG_WAKE)},
 	{ROLE_AUTH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
 			    BIT(MSG_RESERVE) | BIT(MSG_SETTLE) | BIT(MSG_SECRETS_WANTED) | BIT(MSG_LOOK) |
 			    BIT(MSG_STUCK) | BIT(MSG_SASL_CHALLENGE) | BIT(MSG_SASL_NAMED)},
 	{ROLE_HASH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASHED)},
 	{ROLE_STORE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_IDLE) | BIT(MSG_DENY) | BIT(MSG_SCAN) |
 			     BIT(MSG_BODY) | BIT(MSG_BYTES) | BIT(MSG_DONE) | BIT(MSG_SPOOL) | BIT(MSG_LOCK) |
-			     BIT(MSG_SETTLE) | BIT(MSG_ADVANCE)},
+			     BIT(MSG_SETTLE) | BIT(MSG_ADVANCE) | BIT(MSG_PARK) | BIT(MSG_AWAKE)},
 	{ROLE_ACCESS, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_VERDICT)},
 	{ROLE_STATE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_RESERVED)},
 	{ROLE_BACKEND, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_LOOKED)},
@@ -71,14 +72,15 @@ static void test_secrets_and_grants(void **state)
 	check(msg_rule[MSG_LOGIN].to == 1 << ROLE_AUTH && msg_rule[MSG_HASH].to == 1 << ROLE_HASH);
 	check(msg_rule[MSG_GRANT].from == (1 << ROLE_AUTH | 1 << ROLE_MASTER));
 	check(msg_rule[MSG_PEER].from == 1 << ROLE_MASTER && msg_rule[MSG_FORGET].from == 1 << ROLE_MASTER);
-	/* No descriptor reaches auth, hash or master from anybody but master, nor locker, access, state or backend. */
+	/* No descriptor reaches auth, hash or master from anybody but master, nor locker, access, state or backend; but the owner's file of
+	 * session locks reaches master, which looks whether it is that. */
 	for (unsigned type = 0; type < MSG_COUNT; type++) {
 		unsigned inner = 1 << ROLE_AUTH | 1 << ROLE_HASH | 1 << ROLE_LOCKER | 1 << ROLE_ACCESS |
 				 1 << ROLE_STATE | 1 << ROLE_BACKEND | 1 << ROLE_MASTER;
 
 		check_row(type, msg_rule[type].name,
 			  !(msg_rule[type].to & inner) || msg_rule[type].fds_most == 0 ||
-				  msg_rule[type].from == 1 << ROLE_MASTER);
+				  msg_rule[type].from == 1 << ROLE_MASTER || type == MSG_PARK);
 	}
 }
 

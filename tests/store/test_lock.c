@@ -46,6 +46,50 @@ static void test_one_process(void **state)
 	locks_done(&ls);
 }
 
+/* One process takes it, another goes on with it, and lets go; nobody else can have it between. */
+static void test_handed_over(void **state)
+{
+	struct locks a = locks_new(), b = locks_new(), c = locks_new();
+	struct lock first = {.held = false}, second = first, other = first;
+	struct why why;
+
+	(void)state;
+	check(lock_take(&a, &first, 1, &why) == OK);
+	int fd = fcntl(lock_fd(&a, &first), F_DUPFD_CLOEXEC, 0);
+
+	lock_leave(&a, &first);
+	lock_leave(&a, &first); /* not held */
+	locks_done(&a);
+	check(!first.held && lock_take(&c, &other, 1, &why) == ERR_IN_USE);
+	check(lock_adopt(&b, &second, 1, fd, &why) == OK && lock_fd(&b, &second) == fd);
+	check(lock_take(&b, &first, 1, &why) == ERR_IN_USE && lock_take(&c, &other, 1, &why) == ERR_IN_USE);
+	check(lock_take(&b, &first, 2, &why) == OK); /* in a file of its own */
+	lock_release(&b, &second);
+	check(fcntl(fd, F_GETFD) < 0 && lock_take(&c, &other, 1, &why) == OK);
+	lock_release(&b, &first);
+	lock_release(&c, &other);
+	locks_done(&b);
+	locks_done(&c);
+}
+
+/* What somebody else has by now is not taken over, and the descriptor is closed. */
+static void test_not_handed_over(void **state)
+{
+	struct locks a = locks_new(), b = locks_new();
+	struct lock first = {.held = false}, second = first;
+	struct why why;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	check(lock_take(&a, &first, 1, &why) == OK);
+	check(lock_adopt(&b, &second, 1, fd, &why) == ERR_TEMP && !second.held && fcntl(fd, F_GETFD) < 0);
+	lock_release(&a, &first);
+	check(lock_take(&b, &second, 1, &why) == OK);
+	lock_release(&b, &second);
+	locks_done(&a);
+	locks_done(&b);
+}
+
 /* Another process takes the lock, says so, and waits to be killed. */
 static pid_t holder(uint64_t key)
 {
@@ -146,6 +190,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_process),
+		cmocka_unit_test(test_handed_over),
+		cmocka_unit_test(test_not_handed_over),
 		cmocka_unit_test(test_other_process),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_table),

@@ -1,0 +1,135 @@
+/* master/parked.c - see parked.h */
+#include "master/parked.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "master/child.h"
+#include "master/grant.h"
+
+struct parked {
+	struct parked *next; /* of its list */
+	struct identity owner;
+	uint32_t slot, worker; /* of the worker that has asked: its place, its serial */
+	int lock_fd;           /* owned */
+	struct msg_park park;
+	char text[]; /* its bulk */
+};
+
+static struct parked **at(struct parkeds *p, uint64_t sid)
+{
+	struct parked **here = &p->list[sid * UINT64_C(0x9E3779B97F4A7C15) >> 54];
+
+	while (*here && (*here)->park.sid != sid)
+		here = &(*here)->next;
+	return here;
+}
+_Static_assert(PARKED_LISTS == 1 << (64 - 54), "at() takes as many bits as there are lists");
+
+static void forget(struct master *m, struct parked **here)
+{
+	struct parked *p = *here;
+	struct child *c = &m->pool[ROLE_STORE].child[p->slot];
+
+	if (c->serial == p->worker)
+		c->parks = false;
+	*here = p->next;
+	close(p->lock_fd);
+	free(p);
+}
+
+/* Others may have the maildrop. The worker may still have the same open file, so closing it is not enough. */
+static void release(struct master *m, struct parked **here)
+{
+	struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)(*here)->park.key, .l_len = 1};
+
+	(void)fcntl((*here)->lock_fd, F_OFD_SETLK, &all); /* cannot fail */
+	forget(m, here);
+}
+
+/* NULL: no memory, or it is not to be kept. */
+static struct parked *keep(struct child *c, struct msg *msg)
+{
+	struct master *m = c->master;
+	const struct msg_park *q = msg->payload;
+	struct parked **here = at(&m->parkeds, q->sid);
+	bool may = !*here && !c->parks && !m->stopping && paths_is_session_file(&m->paths, c->owner.uid, msg->fds[0]);
+	struct parked *p = may ? malloc(sizeof *p + msg->bulk.n) : NULL;
+
+	if (!p)
+		return NULL;
+	*p = (struct parked){.owner = c->owner, .slot = c->slot, .worker = c->serial, .park = *q};
+	memcpy(p->text, msg->bulk.p, msg->bulk.n);
+	p->lock_fd = msg_take_fd(msg, 0);
+	*here = p;
+	c->parks = true;
+	return p;
+}
+
+enum err on_park(struct chan *ch, struct msg *msg, struct why *why)
+{
+	struct child *c = ch->owner;
+	const struct msg_park *q = msg->payload;
+	struct child *front = front_find(c->master, (uint32_t)(q->sid >> 32));
+	struct msg_parked parked = {.sid = q->sid, .worker = c->serial, .requests = q->requests};
+
+	if (msg->bulk.n != (size_t)q->name_len + q->mailbox_len)
+		return fail(why, ERR_PERM, "a session with lengths that do not add up");
+	if (!front)
+		return OK; /* it will see so itself */
+	parked.kept = keep(c, msg) != NULL;
+	(void)chan_send(&front->chan, MSG_PARKED, &(struct chan_out){.payload = &parked});
+	return OK;
+}
+
+/* To a worker, with which it goes on. */
+static void wake(struct master *m, struct parked **here)
+{
+	const struct parked *p = *here;
+	struct chan_out out = {.payload = &p->park,
+			       .bulk = {{p->text, (size_t)p->park.name_len + p->park.mailbox_len}},
+			       .fds = {p->lock_fd},
+			       .nfds = 1};
+
+	if (worker_wake(m, p->owner, &out))
+		forget(m, here);
+	else
+		release(m, here);
+}
+
+/* Comes from the least trusted process, and is about its own sessions alone. One that is not kept has been denied, or goes on. */
+enum err on_wake(struct chan *ch, struct msg *msg, struct why *why)
+{
+	struct child *front = ch->owner;
+	struct master *m = front->master;
+	const struct msg_wake *q = msg->payload;
+	struct parked **here = at(&m->parkeds, q->sid);
+
+	if (q->sid >> 32 != front->serial || q->how >= WAKE_WAYS)
+		return fail(why, ERR_PERM, "it wakes a session of another front, or in a way that nobody knows");
+	if (!*here)
+		return OK;
+	if (q->how == WAKE_STAYS) {
+		forget(m, here);
+	} else if (q->how == WAKE_OVER && (q->taken == 0 || (*here)->park.marks == 0)) {
+		release(m, here);
+	} else {
+		(*here)->park.over = q->how == WAKE_OVER;
+		(*here)->park.taken = q->taken;
+		wake(m, here);
+	}
+	return OK;
+}
+
+void parked_front_ended(struct master *m, uint32_t front)
+{
+	for (size_t i = 0; i < PARKED_LISTS; i++)
+		for (struct parked **here = &m->parkeds.list[i]; *here;)
+			if ((*here)->park.sid >> 32 == front)
+				release(m, here);
+			else
+				here = &(*here)->next;
+}

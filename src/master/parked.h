@@ -1,0 +1,28 @@
+/* master/parked.h - sessions that do nothing, and have no store worker
+ *
+ * A worker whose only session has been idle for `session-idle-worker' asks master to keep it (MSG_PARK): what a grant said, and the
+ * open file that has the session lock, which so stays locked. Front decides (MSG_PARKED): it alone knows whether it has asked for something
+ * meanwhile. What it agrees to it tells the worker (MSG_REST), which ends; what it does not, it tells master (WAKE_STAYS). Until
+ * then both have the session, and neither lets go of the lock on its own.
+ *
+ * When front wants something of it (WAKE_WANTED) some worker of the owner gets all of that back, opens the maildrop with the same listing, and
+ * says so to front (MSG_AWAKE), or denies. When the session ends, or its front does, the lock goes. */
+#pragma once
+#include "ipc/chan.h"
+#include "master/privs.h"
+
+struct master;
+struct parked;
+
+enum { PARKED_LISTS = 1024 };
+
+struct parkeds {
+	struct parked *list[PARKED_LISTS]; /* by session id */
+};
+
+/* Handlers: of a store worker, and of a front. */
+enum err on_park(struct chan *ch, struct msg *m, struct why *why);
+enum err on_wake(struct chan *ch, struct msg *m, struct why *why);
+
+/* This front has ended, and its sessions with it. */
+void parked_front_ended(struct master *m, uint32_t front);
