@@ -3,6 +3,7 @@ import os
 import random
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,11 +95,20 @@ def workers(running: servers.Running) -> dict:
     return {"workers": len(sizes), "worker_kib": sum(sizes) / len(sizes) if sizes else None}
 
 
+def wait_until_let_go(running: servers.Running) -> None:
+    """Until no process of a user is left, or for twice the time after which ours are to have gone (session-idle-worker)."""
+    until = time.monotonic() + 60
+    while owned(running) and time.monotonic() < until:
+        time.sleep(0.5)
+
+
 def held(scene: acts.Scene, running: servers.Running, users: int) -> dict:
-    """All users are logged in and say nothing."""
+    """All users are logged in and say nothing, for a while."""
     command = scene.load.command(running, "idle", "", users, "--clients=4" if scene.smoke else "--clients=16", acts.PATIENCE)
     client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = client.stdout.readline()
+    if not scene.smoke:
+        wait_until_let_go(running)
     accounting.settled_cpu(running.account)
     fact = workers(running) | {"server": running.server.name, "case": "all logged in and idle", "round": 0, "cpu_ms": None,
                                "mib": accounting.pss_kib(running.account) / 1024}
