@@ -64,6 +64,10 @@ bool kept_take(struct maildrop *md, struct slice url, const struct maildrop_setu
 {
 	struct slot **at = kept.count > 0 ? find(url, setup) : NULL;
 
+	if (at && !maildrop_is_in_place(&(*at)->md)) {
+		let_go(at);
+		at = NULL;
+	}
 	if (!at)
 		return false;
 	*md = (*at)->md;

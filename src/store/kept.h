@@ -20,7 +20,7 @@ enum {
 /* From now on, with a timer of this loop while there are any. */
 void kept_begin(struct ev_loop *loop);
 
-/* Fills in *md, which is warm then. False: there is none of this name and setup. */
+/* Fills in *md, which is warm then. False: there is none of this name and setup, or its name says something else by now. */
 bool kept_take(struct maildrop *md, struct slice url, const struct maildrop_setup *setup);
 
 /* It becomes ours, and *md is closed. False: nothing is kept in this process. */

@@ -345,12 +345,7 @@ enum err maildrop_find_cold(struct maildrop *md, struct slice text, const struct
 
 enum err maildrop_find(struct maildrop *md, struct slice text, const struct maildrop_setup *setup, struct why *why)
 {
-	if (kept_take(md, text, setup)) {
-		if (maildrop_is_in_place(md))
-			return OK;
-		maildrop_drop(md);
-	}
-	return maildrop_find_cold(md, text, setup, why);
+	return kept_take(md, text, setup) ? OK : maildrop_find_cold(md, text, setup, why);
 }
 
 void maildrop_drop(struct maildrop *md)
