@@ -183,7 +183,8 @@ def test_what_came_ahead_is_marked(daemon):
         for n in 1, 2, 3:
             c.retr(n)
         assert wait_for(lambda user=user: not workers(daemon, user))
-        c.quit()
+        c.close()  # QUIT would have something to do
+        assert wait_for(lambda user=user: workers(daemon, user))
         wait_free(daemon, user, 3)
         assert all(b"X-Expire-Timestamp:" in text for text in user.inbox.contents())
 
