@@ -6,7 +6,13 @@
 
 #include "master/child.h"
 
-enum { RETIRED_AT_ONCE = 16 }; /* so that not every login looks for one */
+enum {
+	RETIRED_AT_ONCE = 16,     /* so that not every login looks for one */
+	LOOK_MS = 1000,           /* nor where all have sessions */
+	IDLE_OCTETS = 256 * 1024, /* of memory, a worker without a session: rather more than it has */
+	MEMORY_PART = 16,         /* of the machine's, for all of them */
+	MOST_LEAST = 64,          /* on a small machine */
+};
 
 bool owner_same(struct identity a, struct identity b)
 {
@@ -105,7 +111,7 @@ void place_give(struct master *m, struct child *c)
 	o->used--;
 }
 
-/* --- when they run out --- */
+/* --- when there are too many --- */
 
 /* Since when a worker has had no session; 0: it has some. */
 static uint64_t idle_since(const struct child *c)
@@ -135,12 +141,23 @@ static void idler_put(struct idler list[static RETIRED_AT_ONCE], struct idler ne
 		}
 }
 
+unsigned owners_most(unsigned places)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	uint64_t room = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / MEMORY_PART / IDLE_OCTETS : 0;
+
+	room = room < MOST_LEAST ? MOST_LEAST : room;
+	return room < places - OWNERS_RESERVE ? (unsigned)room : places - OWNERS_RESERVE;
+}
+
 void owners_retire(struct master *m)
 {
 	const struct pool *stores = &m->pool[ROLE_STORE];
+	struct owners *o = &m->owners;
 	struct idler list[RETIRED_AT_ONCE] = {{0}};
+	uint64_t now = clock_ms();
 
-	if (stores->most - m->owners.used + m->owners.retiring >= OWNERS_RESERVE)
+	if (o->used - o->retiring <= o->most || now < o->look_ms)
 		return;
 	for (unsigned i = 0; i < stores->n; i++) {
 		struct child *c = &stores->child[i];
@@ -149,6 +166,7 @@ void owners_retire(struct master *m)
 		if (since > 0)
 			idler_put(list, (struct idler){c, since});
 	}
+	o->look_ms = list[RETIRED_AT_ONCE - 1].child ? now : now + LOOK_MS;
 	for (size_t i = 0; i < RETIRED_AT_ONCE && list[i].child; i++)
 		child_retire(list[i].child);
 }

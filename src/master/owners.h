@@ -20,6 +20,8 @@ struct owners {
 	struct child *free;
 	unsigned used;     /* places that are not free */
 	unsigned retiring; /* workers that were asked to go */
+	unsigned most;     /* with more than these, workers without a session go */
+	uint64_t look_ms;  /* clock_ms: before that there is none to be asked, or there was none a moment ago */
 };
 
 bool owner_same(struct identity a, struct identity b);
@@ -36,5 +38,8 @@ void owners_remove(struct owners *o, struct child *c);
 struct child *place_take(struct master *m);
 void place_give(struct master *m, struct child *c);
 
-/* Where few places are left: the workers that have been without a session for the longest time are asked to go. */
+/* How many workers there may be before those without a session go: as many as have room in a part of the machine's memory, and in the places. */
+unsigned owners_most(unsigned places);
+
+/* Where there are more: the workers that have been without a session for the longest time are asked to go. */
 void owners_retire(struct master *m);

@@ -392,6 +392,7 @@ static enum err pools_make(struct master *m, struct why *why)
 		while (r != ROLE_STORE && place_add(m, r))
 			continue;
 	}
+	m->owners.most = owners_most(STORES_MOST);
 	backends_settle(m);
 	return OK;
 }

@@ -19,7 +19,8 @@
 
 static const double touch_s = 60;   /* between two touches of the locks of sessions */
 static const double takeover_s = 1; /* between two looks whether another process wants a maildrop of ours */
-static const double idle_s = 60;    /* without a session, before a worker asks whether it may go */
+static const double idle_s =
+	600; /* without a session, before a worker asks whether it may go: clients come every few minutes */
 
 struct peer *store_front(const struct store *st, uint32_t serial)
 {
@@ -45,6 +46,14 @@ void store_answer(struct peer *front, enum msg_type type, const struct chan_out 
 	}
 }
 
+static void timer_runs(struct store *st, ev_timer *timer, bool wanted)
+{
+	if (!wanted)
+		ev_timer_stop(st->loop, timer);
+	else if (!ev_is_active(timer))
+		ev_timer_again(st->loop, timer);
+}
+
 /* Gone when master, asked, has taken us out of all auths, and the last session has ended. */
 void store_count(struct store *st)
 {
@@ -55,24 +64,13 @@ void store_count(struct store *st)
 	atomic_store_explicit(&slot->sessions, (uint32_t)st->sessions.count, memory_order_relaxed);
 	if (idle != was_idle)
 		atomic_store_explicit(&slot->idle_since_ms, idle ? clock_ms() : 0, memory_order_relaxed);
-	if (idle)
-		ev_timer_stop(st->loop, &st->touch);
-	else if (st->setup.mandatory && !ev_is_active(&st->touch))
-		ev_timer_again(st->loop, &st->touch);
-	if (idle)
-		ev_timer_stop(st->loop, &st->rest);
-	else if (st->rest_s > 0 && !ev_is_active(&st->rest))
-		ev_timer_again(st->loop, &st->rest);
-	if (idle)
-		ev_timer_stop(st->loop, &st->takeover);
-	else if (st->env->conf->mailbox.session_takeover && !ev_is_active(&st->takeover))
-		ev_timer_again(st->loop, &st->takeover);
-	if (st->sessions.count > 0)
-		ev_timer_stop(st->loop, &st->idle);
-	else if (st->leaving && !st->auths)
+	timer_runs(st, &st->touch, !idle && st->setup.mandatory);
+	timer_runs(st, &st->rest, !idle && st->rest_s > 0);
+	timer_runs(st, &st->takeover, !idle && st->env->conf->mailbox.session_takeover);
+	if (idle && st->leaving && !st->auths)
 		ev_break(st->loop, EVBREAK_ALL);
-	else if (!ev_is_active(&st->idle))
-		ev_timer_again(st->loop, &st->idle);
+	else
+		timer_runs(st, &st->idle, idle);
 }
 
 static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)

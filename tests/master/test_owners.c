@@ -56,6 +56,7 @@ static int setup(void **state)
 	m.loop = ev_loop_new(EVFLAG_AUTO);
 	m.pool[ROLE_STORE] = (struct pool){.child = calloc(MOST, sizeof(struct child)), .most = MOST};
 	check(m.pool[ROLE_STORE].child);
+	m.owners.most = owners_most(MOST);
 	check(region_new(&m.slots, "test", (size_t)MOST * STORE_SLOT_OCTETS, NULL) == OK);
 	return 0;
 }
@@ -145,6 +146,25 @@ static bool is_told(const struct child *c)
 	return read(peer[c->slot], octets, sizeof octets) > 0;
 }
 
+/* Memory may be what is short; and where all have sessions, nobody looks again at once. */
+static void test_few_may_be_idle(void **state)
+{
+	(void)state;
+	check(m.owners.most == MOST - OWNERS_RESERVE);
+	m.owners.most = 2;
+	for (unsigned i = 0; i < 3; i++)
+		(void)worker(1000 + i, 0);
+	owners_retire(&m);
+	check(m.owners.retiring == 0 && m.owners.look_ms > clock_ms());
+	struct child *idler = worker(2000, 1);
+
+	owners_retire(&m);
+	check(!is_told(idler));
+	m.owners.look_ms = 0;
+	owners_retire(&m);
+	check(is_told(idler) && m.owners.retiring == 1);
+}
+
 static void test_longest_idle_go(void **state)
 {
 	struct child *idler[IDLERS];
@@ -178,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_by_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_places, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_few_may_be_idle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_longest_idle_go, setup, teardown),
 	};
 
