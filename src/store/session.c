@@ -211,60 +211,11 @@ void session_refuse(struct session *s, struct slice maildrop, enum err err, cons
 	session_end(s);
 }
 
-/* ---- session-takeover ---- */
-
-bool session_lose(struct session *s)
+void session_taken_away(struct session *s)
 {
-	const struct why why = {"a new session of the user has taken its place"};
-	bool was_open = s->open;
-
-	if (s->deleted)
-		return false; /* it ends by itself, and its client is told what became of it */
-	log_session(s->log_id);
-	if (!was_open) {
-		session_refuse(s, slice_str(s->md.path), ERR_IN_USE, &why);
-		return true;
-	}
-	session_log_failure(s, "session-taken-over", LOG_INFO, &why);
 	deny(s->front, s->item.key, ERR_IN_USE);
 	let_go(s);
 	s->ended = true;
-	return true;
-}
-
-/* Who has the lock is asked to let go: by us, or by its own process. True: it has. */
-static bool take_over(struct session *s)
-{
-	struct store *st = s->store;
-	struct lock *held = (struct lock *)table_find(&st->locks.held, s->md.key);
-
-	if (!st->env->conf->mailbox.session_takeover)
-		return false;
-	if (held) {
-		bool lost = session_lose((struct session *)((char *)held - offsetof(struct session, lock)));
-
-		log_session(s->log_id);
-		return lost;
-	}
-	lock_ask(&st->locks, s->md.key);
-	s->asks = true;
-	return false;
-}
-
-static void lose_asked(struct table_item *item, void *store)
-{
-	struct session *s = (struct session *)item;
-	const struct store *st = store;
-
-	if (s->lock.held && lock_is_asked(&st->locks, s->md.key))
-		(void)session_lose(s);
-}
-
-void session_look_for_takeover(struct store *st)
-{
-	if (lock_rung(&st->locks))
-		table_each(&st->sessions, lose_asked, st);
-	log_session(0);
 }
 
 static void touch(struct table_item *item, void *store)
@@ -286,7 +237,7 @@ static enum err take_lock(struct session *s, struct why *why)
 	enum err err = lock_take(locks, &s->lock, s->md.key, why);
 
 	s->lock_attempts++;
-	if (err == ERR_IN_USE && take_over(s))
+	if (err == ERR_IN_USE && session_takes_over(s))
 		err = lock_take(locks, &s->lock, s->md.key, why);
 	if (err == OK)
 		stop_asking(s);

@@ -1,6 +1,6 @@
 /* store/session_state.h - a session, for the files of store/session.h alone
  *
- * session.c begins and ends it, session_body.c answers what front asks, session_commit.c does what QUIT asks for, session_rest.c gives away
+ * session.c begins and ends it, session_takeover.c ends it for another one, session_body.c answers what front asks, session_commit.c does what QUIT asks for, session_rest.c gives away
  * one that does nothing. */
 #pragma once
 #include "base/log.h"
@@ -68,7 +68,10 @@ void session_end(struct session *s);
 /* It does not come to be, or not again: front is told, a line is logged, and it is freed. */
 void session_refuse(struct session *s, struct slice maildrop, enum err err, const struct why *why);
 
-/* Another session of the user has come: this one's front is told, and the maildrop left alone. False: it is being changed. */
-bool session_lose(struct session *s);
+/* session-takeover: who has its session lock is asked to let go, by us or by its own process. True: it has. */
+bool session_takes_over(struct session *s);
+
+/* Another one has taken its place: front is told, and the maildrop let go. */
+void session_taken_away(struct session *s);
 
 void session_log_failure(const struct session *s, const char *event, int severity, const struct why *why);
