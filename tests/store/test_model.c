@@ -44,14 +44,16 @@ static const struct sequence *running;
 /* Where indexes are believed, what they are believed for must change with each change. */
 static void let_time_pass(void)
 {
+	const struct timespec pause = {.tv_nsec = 500000};
 	struct timespec from, now;
 
 	if (!running->slow)
 		return;
 	clock_gettime(CLOCK_REALTIME_COARSE, &from);
-	do
+	do {
+		(void)nanosleep(&pause, NULL);
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	while (now.tv_sec == from.tv_sec && now.tv_nsec == from.tv_nsec);
+	} while (now.tv_sec == from.tv_sec && now.tv_nsec == from.tv_nsec);
 }
 
 /* ---- a session ---- */
