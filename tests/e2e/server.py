@@ -535,6 +535,11 @@ def process_name(pid):
         return ""
 
 
+def short_name(pid):
+    """The name that ps shows; of one that has ended an empty one."""
+    return (process_name(pid).split() or [""])[-1]
+
+
 def wait_for(fact, seconds=START_SECONDS):
     """Waits until fact() is true, up to a bound that only a broken program reaches; its last value."""
     deadline = time.monotonic() + seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server import SANITIZED, process_name, wait_for
+from server import SANITIZED, short_name, wait_for
 
 pytestmark = [
     pytest.mark.needs_root,
@@ -22,7 +22,7 @@ class Trace:
 
     def __init__(self, daemon):
         daemon.wait_spares()
-        self.pids = {pid: process_name(pid).split()[-1].removeprefix("pop3d-") for pid in daemon.pids()}
+        self.pids = {pid: short_name(pid).removeprefix("pop3d-") for pid in daemon.pids()}
         self.pids[daemon.process.pid] = "keeper"
         self.file = daemon.top / "trace"
 

@@ -12,7 +12,7 @@ import termios
 import pytest
 
 from pop3 import Pop3
-from server import REPORTS, process_name, session_pids, wait_for
+from server import REPORTS, process_name, session_pids, short_name, wait_for
 
 MESSAGE = "Subject: a\n\nbody\n"
 EX_USAGE, EX_SOFTWARE, EX_IOERR, EX_TEMPFAIL, EX_PROTOCOL, EX_CONFIG = 64, 70, 74, 75, 76, 78
@@ -69,7 +69,7 @@ def inetd(either):
 
 def roles(p):
     """What runs; the locker, which there is where a spool is, left out."""
-    names = {process_name(pid).split()[-1].removeprefix("pop3d-") for pid in session_pids(p.pid)}
+    names = {short_name(pid).removeprefix("pop3d-") for pid in session_pids(p.pid)}
     return sorted(names - {"locker"})
 
 

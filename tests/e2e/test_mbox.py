@@ -215,7 +215,7 @@ def test_unchanged_is_opened_at_a_fixed_cost(daemon):
         for _ in range(100):
             if index.stat().st_ctime_ns - changed > 2_100_000_000:
                 break
-            threading.Event().wait(0.1)
+            threading.Event().wait(0.7)
             poll(daemon, user)
         with Trace(daemon) as t:
             for _ in range(4):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pop3 import Gone, Pop3
-from server import descriptors_of, process_name, wait_for
+from server import descriptors_of, process_name, short_name, wait_for
 from system_log import SystemLog
 
 MESSAGE = "Subject: a\n\nbody\n"
@@ -449,7 +449,7 @@ def test_processes_are_named(daemon):
     """ps shows what each process is."""
     daemon.login(daemon.user())
     daemon.wait_spares()
-    names = {process_name(pid).split()[-1] for pid in daemon.pids()} - {"pop3d-spare", "pop3d-locker"}
+    names = {short_name(pid) for pid in daemon.pids()} - {"pop3d-spare", "pop3d-locker"}
     assert names - {"pop3d-nursery"} == {"pop3d", "pop3d-master", "pop3d-front", "pop3d-auth", "pop3d-hash", "pop3d-store"}
     assert ("pop3d-nursery" in names) == (daemon.privileged and os.getuid() == 0)
 

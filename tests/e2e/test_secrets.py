@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server import SANITIZED, process_name, wait_for
+from server import SANITIZED, short_name, wait_for
 
 pytestmark = [
     pytest.mark.needs_root,
@@ -25,7 +25,7 @@ def memory(pid):
 
 
 def holders(daemon, needle):
-    return {process_name(pid).split()[-1] for pid in daemon.pids() if any(needle in m for m in memory(pid))}
+    return {short_name(pid) for pid in daemon.pids() if any(needle in m for m in memory(pid))}
 
 
 @pytest.mark.parametrize("way", ["clear", "tls"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pop3 import Pop3
-from server import SANITIZED, free_port, process_name, wait_for
+from server import SANITIZED, free_port, short_name, wait_for
 from test_run import reload
 
 UNITS = Path(__file__).resolve().parents[2] / "dist" / "systemd"
@@ -219,7 +219,7 @@ def test_capabilities_of_the_unit_suffice(daemon, unit):
     c.quit()
     assert user.inbox.files() == []
     daemon.login(user).quit()
-    assert {process_name(pid).split()[-1] for pid in daemon.pids()} >= {"pop3d-front", "pop3d-store"}
+    assert {short_name(pid) for pid in daemon.pids()} >= {"pop3d-front", "pop3d-store"}
 
 
 def test_unit_reloads_and_stops_as_the_daemon_has_it():
@@ -247,7 +247,7 @@ def test_system_calls_of_the_unit_suffice(daemon):
     user.deliver(MESSAGE)
     c = daemon.login(user)
     c.ok("DELE 1")
-    keeper, = (pid for pid in daemon.pids() if process_name(pid).split()[-1] == "pop3d")
+    keeper, = (pid for pid in daemon.pids() if short_name(pid) == "pop3d")
     os.kill(keeper, signal.SIGHUP)
     daemon.wait_log("configuration reloaded")
     c.quit()
