@@ -22,7 +22,7 @@ def pytest_configure():
 
 
 def pytest_addoption(parser):
-    parser.addoption("--short", action="store_true", help="each fifth test that is not marked long, and of one with many parameters the first")
+    parser.addoption("--short", action="store_true", help="each sixth test that is not marked long, and of one with many parameters the first")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -47,7 +47,7 @@ def in_short(items):
     for item in items:
         if not item.get_closest_marker("long"):
             of.setdefault(item.nodeid.split("[")[0] if item.originalname != "test_dialogue" else item.nodeid, []).append(item)
-    return {same[0] for n, same in enumerate(of.values()) if n % 5 == 0 or same[0].originalname == "test_dialogue"}
+    return {same[0] for n, same in enumerate(of.values()) if n % 6 == 0 or same[0].originalname == "test_dialogue"}
 
 
 @pytest.fixture

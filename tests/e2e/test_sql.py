@@ -14,7 +14,7 @@ from test_auth import try_login
 from test_inetd import Inetd
 from test_run import reload
 
-pytestmark = pytest.mark.needs_root
+pytestmark = [pytest.mark.needs_root, pytest.mark.long]
 
 SERVICES = Path(__file__).parents[1] / "services"
 AUTH, TEMP, PERM, OK = b"-ERR [AUTH]", b"-ERR [SYS/TEMP]", b"-ERR [SYS/PERM]", b"+OK"
