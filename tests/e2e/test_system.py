@@ -344,7 +344,7 @@ def test_nursery_hangs(daemon):
     os.kill(nursery, signal.SIGSTOP)
     for user in users:
         daemon.login(user).quit()
-    assert "the nursery was ended by signal 9" in daemon.log()
+    daemon.wait_log("the nursery was ended by signal 9")
     assert wait_for(lambda: nursery_of(daemon) != nursery)
 
 
