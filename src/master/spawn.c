@@ -288,10 +288,7 @@ static enum err close_but(int *keep, size_t n, struct why *why)
 static enum err terminal_leave(const struct child *c, int null, struct why *why)
 {
 	const struct master *m = c->master;
-	int last = null < 0                               ? -1
-		   : !m->cf->foreground                   ? STDERR_FILENO
-		   : m->is_inetd && c->role != ROLE_RELAY ? STDOUT_FILENO
-							  : -1;
+	int last = !m->cf->foreground ? STDERR_FILENO : m->is_inetd && c->role != ROLE_RELAY ? STDOUT_FILENO : -1;
 
 	for (int fd = STDIN_FILENO; fd <= last; fd++)
 		if (dup2(null, fd) < 0)
@@ -375,11 +372,13 @@ static struct role_env env_empty(const struct child *c, int master_fd)
 
 static enum err walls_make(const struct child *c, const struct role_env *env, pid_t parent, struct why *why)
 {
+	bool has_left = c->master->nursery.is_self; /* the terminal, before it was forked */
+	int null = has_left ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct confinement con;
-	int null = c->master->nursery.is_self ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	spawn_confinement(c, env, &con);
-	if (confine(&con, why) != OK || terminal_leave(c, null, why) != OK || descriptors_leave(c, env, why) != OK)
+	if (confine(&con, why) != OK || (!has_left && terminal_leave(c, null, why) != OK) ||
+	    descriptors_leave(c, env, why) != OK)
 		return ERR_TEMP;
 	return confine_finish(con.free ? ROLE_MASTER : c->role, parent, why);
 }
