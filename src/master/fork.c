@@ -2,6 +2,7 @@
 #include "master/fork.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -46,4 +47,12 @@ void fork_leave(struct ev_loop *loop, ev_signal *watchers, size_t n)
 	log_on_lost(NULL); /* what the parent does then needs its loop */
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void fork_batch(void)
+{
+	const struct sched_param param = {0};
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)sched_setscheduler(0, SCHED_BATCH, &param);
 }

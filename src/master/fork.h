@@ -13,3 +13,6 @@ int fork_wait(pid_t pid);
 /* In the child: lets go of the parent's loop and its watchers. Ignores the signals that a terminal, or whoever stops a service,
  * sends to all processes at once: who ends when, is the parent's to say. */
 void fork_leave(struct ev_loop *loop, ev_signal *watchers, size_t n);
+
+/* This process does not take the processor from the one that wakes it. What somebody has chosen for the daemon stays. */
+void fork_batch(void);

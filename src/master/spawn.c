@@ -383,12 +383,19 @@ static enum err walls_make(const struct child *c, const struct role_env *env, pi
 	return confine_finish(con.free ? ROLE_MASTER : c->role, parent, why);
 }
 
+static bool is_of_session(enum role r)
+{
+	return r == ROLE_FRONT || r == ROLE_AUTH || r == ROLE_STORE || r == ROLE_STATE;
+}
+
 static _Noreturn void role_begin(struct child *c, int master_fd, pid_t parent)
 {
 	struct role_env env = env_empty(c, master_fd);
 	struct why why = {""};
 
 	name_set(child_name(c));
+	if (is_of_session(c->role))
+		fork_batch();
 	if (env_fill(c, &env, &why) != OK || (c->role == ROLE_AUTH && auth_kerberos_load(&env, &why) != OK) ||
 	    walls_make(c, &env, parent, &why) != OK)
 		give_up(c, &why);

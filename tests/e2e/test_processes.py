@@ -454,6 +454,15 @@ def test_processes_are_named(daemon):
     assert ("pop3d-nursery" in names) == (daemon.privileged and os.getuid() == 0)
 
 
+def test_processes_of_sessions_do_not_preempt(daemon):
+    """Those that a session passes through let whoever woke them go on; those that may compute for long are as others."""
+    daemon.login(daemon.user())
+    for role, policy in {"front": os.SCHED_BATCH, "auth": os.SCHED_BATCH, "store": os.SCHED_BATCH, "hash": os.SCHED_OTHER,
+                         "master": os.SCHED_OTHER}.items():
+        pids = daemon.role_pids("pop3d-" + role)
+        assert pids and {os.sched_getscheduler(pid) for pid in pids} == {policy}, role
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
 def test_signals_to_all_processes(daemon, sig):
     """A terminal, and a service manager, signals every process: what is under way is finished, master alone decides."""
