@@ -3,7 +3,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from .tables import number, ratios, select, table
+from .tables import ended, number, ratios, select, table
 
 OURS, DOVECOT = "poplar", "dovecot-tuned"
 
@@ -78,14 +78,15 @@ def with_shares(facts: list[dict]) -> list[dict]:
 
 
 def judged(facts: dict, row: Row) -> list[str] | None:
-    figures = with_shares([f for f in facts[row.kind] if all(f.get(k) == v for k, v in row.facts.items()) and f["server"] == OURS])
+    figures = ended([f for f in facts[row.kind] if all(f.get(k) == v for k, v in row.facts.items()) and f["server"] == OURS])
+    figures = with_shares(figures)
     values = [f[row.key] for f in figures if f.get(row.key) is not None]
     if not values:
         return None
     own, beside, ratio, judge = f"{number(median(values))} {row.unit}", "", "", median(values)
     if row.peer:
         of = [f for f in facts[row.kind] if all(f.get(k) == v for k, v in (row.peer_facts or row.facts).items())]
-        of = [f for f in select(of, server=row.peer) if f.get(row.key)]
+        of = [f for f in ended(select(of, server=row.peer)) if f.get(row.key)]
         if not of:
             return None
         judge = median(ratios(figures, of, row.key))

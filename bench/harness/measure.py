@@ -9,6 +9,7 @@ from .servers import Running
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
+LIMIT_SECONDS = 600  # for a load; whose server is not through with it by then is not waited for
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,27 @@ def parse(output: str) -> dict[str, float]:
     return {k: float(v) for k, _, v in (line.partition("=") for line in output.splitlines())}
 
 
-def cost(running: Running, command: list[str]) -> dict:
+def client(command: list[str], limit: float = LIMIT_SECONDS) -> tuple[str, list[str]]:
+    """What a load prints, and what it finds wrong. It is ended after LIMIT seconds, and that is wrong."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
+    except subprocess.TimeoutExpired:
+        return "", [f"not through after {limit:.0f} s"]
+    return done.stdout, done.stderr.splitlines()
+
+
+def cost(running: Running, command: list[str], limit: float = LIMIT_SECONDS) -> dict:
     """Figures of a load and of the server meanwhile; `complaints` holds what the client found wrong."""
     cpu, system = accounting.settled_cpu(running.account)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    output, complaints = client(command, limit)
     cpu_after, system_after = accounting.settled_cpu(running.account)
-    figures = parse(done.stdout) or {"sessions": 0, "errors": 1}
+    figures = parse(output) or {"sessions": 0, "errors": 1}
     sessions = max(figures["sessions"], 1)
     return figures | {
         "server": running.server.name,
         "cpu_ms": (cpu_after - cpu) * 1000 / sessions,
         "system_ms": (system_after - system) * 1000 / sessions,
-        "complaints": done.stderr.splitlines(),
+        "complaints": complaints,
     }
 
 
@@ -100,7 +110,7 @@ def warm_up(load: Load, running: Running, users: int, domain: str = "cheap.test"
     """Every user once. LIST before UIDL: Mailutils writes unique-ids into the messages when it is first asked for them, and
     its sizes then no longer agree with what STAT said."""
     command = load.command(running, "visit", domain, users, "--once", "--clients=16", "--errors=1000000")
-    return subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+    return client(command)[1]
 
 
 def hold(load: Load, running: Running, stage: Stage, sessions: int) -> dict:

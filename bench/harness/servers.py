@@ -32,6 +32,7 @@ class Server:
     ours: bool = False
     unpacked: bool = False  # its package cannot be installed beside others; PROGRAM is below the place where it is unpacked
     port: int = 0  # the only one that it serves; it has a network of its own then
+    polls_most: int = 1 << 30  # before it shuts its door to an address for a while
 
     def serves(self, scenario: str, clients: int) -> bool:
         return clients <= self.idle_most and (not self.scenarios or scenario in self.scenarios)
@@ -55,7 +56,8 @@ SERVERS = (
 
 # Those that take part only where their kind of users and load is: their own acts name them.
 GUESTS = (
-    Server("popa3d", "popa3d", "usr/sbin/popa3d", ("-D",), package="popa3d", version=("-V",), unpacked=True, port=110),
+    Server("popa3d", "popa3d", "usr/sbin/popa3d", ("-D",), package="popa3d", version=("-V",), unpacked=True, port=110,
+           idle_most=4, polls_most=40),  # a backlog of 5, beyond which clients wait for ever; and 50 sessions in ten seconds
     Server("bare-sendfile", "bare sendfile", "@POPLOAD@", ("bulk", "--port=@PORT@", "--file=@DIR@/wire", "--messages=@MESSAGES@"),
            version=()),
     Server("bare-copy", "bare pread and write, or TLS", "@POPLOAD@",
@@ -175,15 +177,15 @@ def template(server: Server, by_system: bool) -> str:
     return (PEERS / server.template).read_text().replace(USERS, (PEERS / "users" / f"{program}-{kind}.conf").read_text().rstrip())
 
 
-def start(server: Server, directory: Path, own: dict[str, str], by_system: bool = False) -> Running:
-    """by_system: its users are those of a passwd and shadow of its own, DIR/etc, and their mail is in DIR/spool."""
+def start(server: Server, directory: Path, own: dict[str, str], by_system: bool = False, statements: str = "") -> Running:
+    """by_system: its users are those of a passwd and shadow of its own, DIR/etc, and their mail is in DIR/spool. Statements: of our configuration."""
     port, tls_port = server.port or free_port(), free_port()
     conf = directory / "conf"
     facts = {"@DIR@": str(directory), "@PORT@": str(port), "@TLSPORT@": str(tls_port), "@CONF@": str(conf),
              "@DOMAINS@": str(directory / "domains"), "@CERT@": str(directory.parent / CERTIFICATE),
              "@KEY@": str(directory.parent / KEY), "@SERVICE_COUNT@": "1" if by_system else "0", **own}
     if server.template:
-        conf.write_text(fill(template(server, by_system), facts))
+        conf.write_text(fill(template(server, by_system), facts) + (statements if server.ours else ""))
     account = accounting.account(server.name)
     argv = [program_of(server, own)] + [fill(a, facts) for a in server.argv]
     if by_system:
