@@ -11,6 +11,8 @@
 #include "front/sasl.h"
 #include "front/session.h"
 
+enum { LOGINS_FEW = 2 }; /* under way, with which an auth process is not busy */
+
 void peers_part(struct session *s)
 {
 	if (!s->peer)
@@ -68,12 +70,12 @@ void peers_leave(struct session *s, bool tell)
 		sids_take(&s->front->peers.sids, s);
 }
 
-/* Of those that are not about to go. */
+/* Of those that are not about to go. Few logins are all the first one's, the same for all fronts: it wakes for several of them. */
 static struct peer *least_busy(const struct peers *p)
 {
 	struct peer *best = NULL;
 
-	for (struct peer *a = p->auths; a; a = a->next)
+	for (struct peer *a = p->auths; a && !(best && best->outstanding < LOGINS_FEW); a = a->next)
 		if (!a->chan.shut && !a->chan.lost && (!best || a->outstanding < best->outstanding))
 			best = a;
 	return best;

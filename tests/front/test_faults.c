@@ -205,6 +205,32 @@ static void test_one_auth_of_two_dies(void **state)
 	end(fd);
 }
 
+/* Few at once: one auth process finds them all when it wakes. More than that: whoever has fewest. */
+static void test_logins_are_spread(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t one, other; /* logins under way */
+	} rows[] = {{"the first", 1, 0}, {"few", 2, 0}, {"not few", 2, 1}, {"and more", 2, 2}};
+	int fd[TABLE_ROWS(rows)];
+
+	(void)state;
+	stage_open();
+	stage_add_auth();
+	stage.mute = true;
+	for (size_t i = 0; i < TABLE_ROWS(rows); i++) {
+		fd[i] = stage_client();
+		check(strstr(answer(fd[i], LOGIN), "+OK\r\n"));
+		const struct peer *one = stage.front.peers.auths;
+
+		check_row(i, rows[i].text,
+			  one->outstanding == rows[i].one && one->next->outstanding == rows[i].other);
+	}
+	for (size_t i = 0; i < TABLE_ROWS(rows); i++)
+		close(fd[i]);
+	stage_close();
+}
+
 /* A store worker that was taken over answers logins that it knows nothing of. */
 static void test_store_guesses(void **state)
 {
@@ -429,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_auth_dies),
 		cmocka_unit_test(test_auth_has_died),
 		cmocka_unit_test(test_one_auth_of_two_dies),
+		cmocka_unit_test(test_logins_are_spread),
 		cmocka_unit_test(test_store_guesses),
 		cmocka_unit_test(test_input_is_wiped),
 		cmocka_unit_test(test_update_fails),
