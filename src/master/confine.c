@@ -20,7 +20,9 @@
 #include "master/standing.h"
 #include "master/syscalls.h"
 
-enum { PROCESSES_MOST = 1024 }; /* of programs of access lists, and what they start; and threads of libraries */
+enum {
+	PROCESSES_MOST = 1024
+}; /* of programs of access lists, and what they start; threads of libraries, and of an owner's workers */
 
 /* A name ends with * where the beginning is enough. */
 static const char *const system_dirs[] = {"bin", "boot", "dev", "etc", "lib*", "proc", "run", "sbin", "sys", "usr"};
@@ -227,14 +229,16 @@ static enum err root_enter(const char *root, struct why *why)
 	return chdir("/") < 0 ? fail_errno(why, ERR_TEMP, "go to /") : OK;
 }
 
-/* Passwords and mail in memory never become a file; no role starts processes but access, and no library has threads but those of backends. Their
- * user is ours where we are root (else the limit would count processes that are none of ours). */
+/* Passwords and mail in memory never become a file; no role starts processes but access, none has threads but store, and no library but those of backends.
+ * Their user is ours where we are root (else the limit would count processes that are none of ours); an owner of mail may have others: where they are too
+ * many, store does without threads. */
 static enum err limits_set(const struct confinement *c, struct why *why)
 {
 	static const struct rlimit none = {0, 0}, some = {PROCESSES_MOST, PROCESSES_MOST};
 	bool is_many = c->role == ROLE_ACCESS || c->role == ROLE_BACKEND, limits = !is_many || c->privs.change;
+	const struct rlimit *most = is_many || c->role == ROLE_STORE ? &some : &none;
 
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || (limits && setrlimit(RLIMIT_NPROC, is_many ? &some : &none) < 0))
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || (limits && setrlimit(RLIMIT_NPROC, most) < 0))
 		return fail_errno(why, ERR_TEMP, "set limits");
 	return OK;
 }

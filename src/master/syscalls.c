@@ -66,6 +66,13 @@ struct when {
 		3, AT_EMPTY_PATH, AT_EMPTY_PATH                                                                        \
 	}
 
+/* As pthread_create(3) of any C library makes it: no process, no name space. */
+#define A_THREAD                                                                                                       \
+	{                                                                                                              \
+		0, UINT32_MAX & ~(uint64_t)CLONE_DETACHED,                                                             \
+			CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |             \
+				CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID                              \
+	}
 #define NO_SIGNAL                                                                                                      \
 	{                                                                                                              \
 		1, WHOLE, 0                                                                                            \
@@ -212,6 +219,10 @@ static const struct row allowed[] = {
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_GETLK)},
 	{SCMP_SYS(fcntl), L | S, COMMAND(F_OFD_SETLK)},
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLKW)},
+	/* threads of a scan (store/crew.h), and what each says of itself when it begins; see clone3_refuse */
+	{SCMP_SYS(clone), S, A_THREAD},
+	{SCMP_SYS(set_robust_list), S, ANY},
+	{SCMP_SYS(rseq), S, ANY},
 #ifdef SANITIZED
 	/* only in builds with AddressSanitizer, for its run time: */
 	{SCMP_SYS(sigaltstack), ALL, ANY},
@@ -269,7 +280,6 @@ static const struct {
 	{SCMP_SYS(unshare), EPERM, ANY},
 	{SCMP_SYS(setns), EPERM, ANY},
 	{SCMP_SYS(clone), EPERM, {0, CLONE_NEWUSER, CLONE_NEWUSER}}, /* without it the others need rights */
-	{SCMP_SYS(clone3), ENOSYS, ANY}, /* whose flags cannot be seen: then clone is used */
 	/* parts of the kernel that no such program needs */
 	{SCMP_SYS(bpf), EPERM, ANY},
 	{SCMP_SYS(perf_event_open), EPERM, ANY},
@@ -324,14 +334,6 @@ static enum err abort_add(scmp_filter_ctx filter, pid_t pid, struct why *why)
 	return row_add(filter, &self, why);
 }
 
-static enum err filter_fill(scmp_filter_ctx filter, enum role role, pid_t self, struct why *why)
-{
-	for (const struct row *r = allowed; r < allowed + sizeof allowed / sizeof *allowed; r++)
-		if (r->roles & 1U << role && row_add(filter, r, why) != OK)
-			return ERR_TEMP;
-	return abort_add(filter, self, why);
-}
-
 static enum err refuse(scmp_filter_ctx filter, int call, int error, const struct when *when, struct why *why)
 {
 	struct scmp_arg_cmp cmp = SCMP_CMP64(when->arg, SCMP_CMP_MASKED_EQ, when->mask, when->value);
@@ -340,12 +342,32 @@ static enum err refuse(scmp_filter_ctx filter, int call, int error, const struct
 	return errno != 0 ? fail_errno(why, ERR_TEMP, "refuse system call %d", call) : OK;
 }
 
+/* Whose flags cannot be seen: C libraries then make their threads by clone. */
+static enum err clone3_refuse(scmp_filter_ctx filter, struct why *why)
+{
+	static const struct when any = ANY;
+
+	return refuse(filter, SCMP_SYS(clone3), ENOSYS, &any, why);
+}
+
+static enum err filter_fill(scmp_filter_ctx filter, enum role role, pid_t self, struct why *why)
+{
+	for (const struct row *r = allowed; r < allowed + sizeof allowed / sizeof *allowed; r++)
+		if (r->roles & 1U << role && row_add(filter, r, why) != OK)
+			return ERR_TEMP;
+	if (role == ROLE_STORE && clone3_refuse(filter, why) != OK)
+		return ERR_TEMP;
+	return abort_add(filter, self, why);
+}
+
 static enum err refused_fill(scmp_filter_ctx filter, enum role role, struct why *why)
 {
 	enum err err = OK;
 
 	for (size_t i = 0; err == OK && i < sizeof refused / sizeof *refused; i++)
 		err = refuse(filter, refused[i].call, refused[i].error, &refused[i].when, why);
+	if (err == OK)
+		err = clone3_refuse(filter, why);
 	for (size_t i = 0; err == OK && role == ROLE_BACKEND && i < sizeof refused_backend / sizeof *refused_backend;
 	     i++)
 		err = refuse(filter, refused_backend[i].call, EPERM, &refused_backend[i].when, why);

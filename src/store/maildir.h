@@ -1,12 +1,16 @@
 /* store/maildir.h - what the parts of the Maildir driver share */
 #pragma once
 #include "mail/wire.h"
+#include "store/crew.h"
 #include "store/maildir_list.h"
 
 enum {
 	MAILDIR_PASSES_MOST = 32, /* readings of directories that change all the time */
 	MAILDIR_RULES = WIRE_HIDE_UIDL,
+	MAILDIR_PIECE = 128 * 1024, /* octets of a message that are read at a time */
 };
+
+/* ---- maildir_read.c ---- */
 
 /* For reading, and never through a link; -1 with errno set. The caller owns it. */
 int maildir_open_message(int at, const char *file);
@@ -17,6 +21,35 @@ enum maildir_there { MAILDIR_THERE, MAILDIR_GONE, MAILDIR_NO_MESSAGE };
  * that is no error. */
 enum err maildir_read_message(int at, const char *file, struct listing_rec *r, struct scan_entry *e,
 			      enum maildir_there *there, struct why *why);
+
+/* The same, with memory of the caller's, and without maildir_check_claims, which writes to the log: for threads. */
+enum err maildir_read_in(char piece[MAILDIR_PIECE], int at, const char *file, struct listing_rec *r,
+			 struct scan_entry *e, enum maildir_there *there, struct why *why);
+void maildir_check_claims(const char *file, const struct listing_rec *r);
+
+/* ---- maildir_ahead.c ---- */
+
+/* Reads the files that a scan does not know, where these are many several at a time (store/crew.h), before they are asked for. */
+struct maildir_ahead {
+	const struct found *(*next)(void *arg); /* the files that will be asked for, in that order; NULL: no more */
+	void *arg;
+	const int *dir; /* open directories, DIRS of them */
+	/* private to maildir_ahead.c */
+	const struct maildir_list *list;
+	struct crew *crew;
+	struct maildir_batch *batch; /* what the next one asked for is in */
+	bool all;                    /* `next` has no more */
+};
+
+/* Of the list, so many may be asked for. */
+void maildir_ahead_begin(struct maildir_ahead *a, const struct maildir_list *list, size_t files);
+
+/* As maildir_read_message: `file` is the name of f. */
+enum err maildir_ahead_read(struct maildir_ahead *a, const struct found *f, const char *file, struct listing_rec *r,
+			    struct scan_entry *e, enum maildir_there *there, struct why *why);
+void maildir_ahead_end(struct maildir_ahead *a);
+
+/* ---- maildir.c ---- */
 
 /* A list that shows all there is: one that the next one agrees with. */
 enum err maildir_list_agreed(const struct maildrop *md, struct maildir_list *list, struct why *why);

@@ -1,4 +1,4 @@
-/* store/maildir_scan.c - the Maildir driver: reading messages, and the scan that reads only those that are not known */
+/* store/maildir_scan.c - the Maildir driver: the scan, which reads only messages that are not known */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,85 +11,22 @@
 #include "store/stamp.h"
 #include "store/uidl.h"
 
-/* ---- reading a message ---- */
+/* ---- what is known and what is found are in the same order, and are merged ---- */
 
-int maildir_open_message(int at, const char *file)
-{
-	return openat(at, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
+/* All with one stable name: mostly one that was found and one or none that is known. */
+struct group {
+	const struct found *f, *f_end;
+	uint32_t known, known_end;
+	uint32_t first; /* of the group in `now` */
+};
 
-/* Sizes, lines and checksum of what `fd` holds, all from the octets themselves. */
-static enum err count_message(int fd, struct listing_rec *r, struct why *why)
-{
-	static char piece[128 * 1024];
-	struct wire w;
-	ssize_t n;
-
-	wire_init(&w, MAILDIR_RULES, WIRE_ALL_LINES);
-	do {
-		n = read(fd, piece, sizeof piece);
-		if (n < 0)
-			return fail_errno(why, storage_err(errno), "read a message");
-		if (r->raw == 0) /* the header; what is behind so much of it is not seen */
-			stamp_find(r, (struct slice){piece, (size_t)n});
-		r->crc = listing_crc(r->crc, (struct slice){piece, (size_t)n});
-		wire_count(&w, (struct slice){piece, (size_t)n});
-		r->raw += (uint64_t)n;
-	} while ((size_t)n == sizeof piece); /* a short read is the end of a regular file */
-	wire_count_end(&w);
-	r->octets = w.octets;
-	r->lines = w.lines < UINT32_MAX ? (uint32_t)w.lines : UINT32_MAX;
-	return OK;
-}
-
-/* Some deliverers count in another way, or compress: nothing is built on what a name claims. */
-static void check_claims(struct slice name, const struct listing_rec *r)
-{
-	struct maildir_name n;
-	struct event e;
-
-	if (!log_wants(LOG_DEBUG))
-		return;
-	maildir_name_parse(&n, name);
-	if ((n.stored == CLAIM_NONE || n.stored == r->raw) && (n.wire == CLAIM_NONE || n.wire == r->octets))
-		return;
-	event_new(&e, "claimed-size-differs");
-	event_kv(&e, "file", name);
-	event_u64(&e, "stored", r->raw);
-	event_u64(&e, "octets", r->octets);
-	event_log(&e, LOG_DEBUG);
-}
-
-enum err maildir_read_message(int at, const char *file, struct listing_rec *r, struct scan_entry *e,
-			      enum maildir_there *there, struct why *why)
-{
-	int fd = maildir_open_message(at, file);
-	struct stat st = {0};
-	enum err err = OK;
-
-	if (fd < 0 && (errno == ENOENT || errno == ELOOP)) { /* a symbolic link is no message */
-		*there = errno == ENOENT ? MAILDIR_GONE : MAILDIR_NO_MESSAGE;
-		return OK;
-	}
-	if (fd < 0 || fstat(fd, &st) < 0)
-		err = fail_errno(why, storage_err(errno), "open a message");
-	*there = S_ISREG(st.st_mode) ? MAILDIR_THERE : MAILDIR_NO_MESSAGE;
-	if (err == OK && *there == MAILDIR_THERE)
-		err = count_message(fd, r, why);
-	if (fd >= 0)
-		close(fd);
-	if (err == OK && *there == MAILDIR_THERE) {
-		const char *slash = strrchr(file, '/');
-		struct slice name = slice_str(slash ? slash + 1 : file);
-
-		check_claims(name, r);
-		stamp_came(r, maildir_name_number(name));
-	}
-	e->at = storage_ns(st.st_mtim);
-	return err;
-}
-
-/* ---- a scan: what is known and what is found are in the same order, and are merged ---- */
+/* Goes through the groups. */
+struct walk {
+	struct group g;
+	struct maildir_name name; /* of known message number `parsed` */
+	uint32_t parsed;
+	bool missing; /* a message that is known was not found */
+};
 
 struct merge {
 	const struct maildrop *md;
@@ -97,18 +34,12 @@ struct merge {
 	struct scan *now;
 	const struct maildir_list *list;
 	int dir[DIRS];            /* O_PATH: each message has one component less to walk */
-	struct maildir_name name; /* of known message number `parsed` */
-	uint32_t parsed;
+	struct walk walk, before; /* what is merged, and what is read ahead of it */
+	const struct found *next; /* of the latter, in its group */
+	struct maildir_ahead ahead;
 	bool vanished; /* a message that was found could not be opened */
 	bool missing;  /* a message that is known was not found */
 	struct why *why;
-};
-
-/* All with one stable name: mostly one that was found and one or none that is known. */
-struct group {
-	const struct found *f, *f_end;
-	uint32_t known, known_end;
-	uint32_t first; /* of the group in `now` */
 };
 
 static const struct found *claimed_by(const struct merge *m, const struct group *g, uint32_t known)
@@ -175,7 +106,7 @@ static enum err add_new(struct merge *m, const struct group *g, const struct fou
 	enum maildir_there there;
 
 	(void)slice_cstr(name, file, sizeof file);
-	enum err err = maildir_read_message(m->dir[f->dir], file, &r, &e, &there, &reason);
+	enum err err = maildir_ahead_read(&m->ahead, f, file, &r, &e, &there, &reason);
 
 	if (err != OK)
 		return fail(m->why, err, "%.80s: %s/%s", reason.text, maildir_dirs[f->dir], file);
@@ -200,15 +131,23 @@ static enum err add_known(struct merge *m, const struct found *f, uint32_t known
 	return scan_add(m->now, &r, &e, name, m->why);
 }
 
+/* The known message of the group that is this file; or known_end. */
+static uint32_t known_of(const struct merge *m, const struct group *g, const struct found *f)
+{
+	uint32_t k = g->known;
+
+	while (k < g->known_end && m->known->entry[k].id != f->ino)
+		k++;
+	return k;
+}
+
 static enum err merge_group(struct merge *m, const struct group *g)
 {
 	enum err err = OK;
 
 	for (const struct found *f = g->f; f < g->f_end && err == OK; f++) {
-		uint32_t k = g->known;
+		uint32_t k = known_of(m, g, f);
 
-		while (k < g->known_end && m->known->entry[k].id != f->ino)
-			k++;
 		err = k < g->known_end ? add_known(m, f, k) : add_new(m, g, f);
 	}
 	for (uint32_t k = g->known; k < g->known_end; k++)
@@ -216,32 +155,76 @@ static enum err merge_group(struct merge *m, const struct group *g)
 	return err;
 }
 
-static int compare_known(struct merge *m, const struct found *f, uint32_t known)
+/* ---- from group to group ---- */
+
+static int compare_known(const struct merge *m, struct walk *w, uint32_t known)
 {
-	if (m->parsed != known)
-		maildir_name_parse(&m->name, scan_name(m->known, known));
-	m->parsed = known;
-	return maildir_list_compare(m->list, f, &m->name);
+	if (w->parsed != known)
+		maildir_name_parse(&w->name, scan_name(m->known, known));
+	w->parsed = known;
+	return maildir_list_compare(m->list, w->g.f, &w->name);
+}
+
+static void walk_begin(const struct merge *m, struct walk *w)
+{
+	*w = (struct walk){.g = {.f_end = m->list->found}, .parsed = UINT32_MAX};
+}
+
+/* False: there are no more. */
+static bool walk_next(const struct merge *m, struct walk *w)
+{
+	const struct found *end = m->list->count > 0 ? m->list->found + m->list->count : NULL;
+	struct group *g = &w->g;
+
+	g->f = g->f_end;
+	g->known = g->known_end;
+	if (g->f == end) {
+		w->missing |= g->known < m->known->count;
+		return false;
+	}
+	for (g->f_end = g->f + 1;
+	     g->f_end < end && slice_eq(maildir_list_stable(m->list, g->f), maildir_list_stable(m->list, g->f_end));)
+		g->f_end++;
+	for (; g->known < m->known->count && compare_known(m, w, g->known) > 0; g->known++)
+		w->missing = true;
+	for (g->known_end = g->known; g->known_end < m->known->count && compare_known(m, w, g->known_end) == 0;)
+		g->known_end++;
+	return true;
+}
+
+/* For struct maildir_ahead. */
+static const struct found *next_new(void *merge)
+{
+	struct merge *m = merge;
+
+	for (;;) {
+		while (m->next < m->before.g.f_end) {
+			const struct found *f = m->next++;
+
+			if (known_of(m, &m->before.g, f) == m->before.g.known_end)
+				return f;
+		}
+		if (!walk_next(m, &m->before))
+			return NULL;
+		m->next = m->before.g.f;
+	}
 }
 
 static enum err merge_all(struct merge *m)
 {
-	const struct found *first = m->list->found, *end = first ? first + m->list->count : NULL;
-	struct group g = {.f = first};
 	enum err err = OK;
 
-	for (; g.f < end && err == OK; g.f = g.f_end, g.known = g.known_end) {
-		for (g.f_end = g.f + 1; g.f_end < end && slice_eq(maildir_list_stable(m->list, g.f),
-								  maildir_list_stable(m->list, g.f_end));)
-			g.f_end++;
-		for (; g.known < m->known->count && compare_known(m, g.f, g.known) > 0; g.known++)
-			m->missing = true;
-		for (g.known_end = g.known; g.known_end < m->known->count && compare_known(m, g.f, g.known_end) == 0;)
-			g.known_end++;
-		g.first = m->now->count;
-		err = merge_group(m, &g);
+	walk_begin(m, &m->walk);
+	walk_begin(m, &m->before);
+	m->next = m->list->found;
+	maildir_ahead_begin(&m->ahead, m->list,
+			    m->list->count > m->known->count ? m->list->count - m->known->count : 0);
+	while (err == OK && walk_next(m, &m->walk)) {
+		m->walk.g.first = m->now->count;
+		err = merge_group(m, &m->walk.g);
 	}
-	m->missing |= g.known < m->known->count;
+	maildir_ahead_end(&m->ahead);
+	m->missing |= m->walk.missing;
 	return err;
 }
 
@@ -303,7 +286,7 @@ enum err maildir_scan(const struct maildrop *md, const struct scan *known, struc
 				  .known = pass > 0 ? &carried : known,
 				  .now = now,
 				  .list = &list,
-				  .parsed = UINT32_MAX,
+				  .ahead = {.next = next_new, .arg = &m, .dir = m.dir},
 				  .why = why};
 
 		scan_collect(now);

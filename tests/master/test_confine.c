@@ -11,6 +11,7 @@
 #include <linux/openat2.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
@@ -129,7 +130,9 @@ static const struct {
 	{"execve",                      X,     SYS_execve,        {P("/nothing/of/this/name"), P(no_words), P(no_words)}},
 	{"execveat",                    X,     SYS_execveat,      {-1, P("x"), P(no_words), P(no_words), 0}},
 	{"clone",                       X,     SYS_clone,         {CLONE_SIGHAND, 0, 0, 0, 0}},
-	{"clone3",                      X|B,     SYS_clone3,        {0, 0}},
+	{"clone3",                      S|X|B,   SYS_clone3,        {0, 0}}, /* it is not there, these are told */
+	{"a thread without signals",    X|B,     SYS_clone,         {CLONE_THREAD, 0, 0, 0, 0}},
+	{"a thread elsewhere",          0,     SYS_clone,         {CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_NEWUSER, 0, 0, 0, 0}},
 	{"ptrace",                      0,     SYS_ptrace,        {-1}},
 	{"read another's memory",       0,     SYS_process_vm_readv, {PARENT, 0, 0, 0, 0, 0}},
 	{"signal the parent",           0,     SYS_kill,          {PARENT, SIGCONT}},
@@ -433,6 +436,45 @@ static void test_abort(void **state)
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
+/* A scan of store may have threads; they are no way to a process. */
+static void *run_thread(void *ran)
+{
+	*(bool *)ran = true;
+	return NULL;
+}
+
+static bool may_have_threads(enum role role, pid_t parent)
+{
+	struct confinement c = walls(role, geteuid() == 0);
+	struct why why;
+	pthread_t thread;
+	bool ran = false;
+
+	if (confine(&c, &why) != OK || confine_finish(role, parent, &why) != OK)
+		_exit(2);
+	bool made = pthread_create(&thread, NULL, run_thread, &ran) == 0 && pthread_join(thread, NULL) == 0;
+
+	if (fork() >= 0 || errno != EPERM)
+		_exit(3);
+	return made && ran;
+}
+
+static void test_threads(void **state)
+{
+	static const enum role roles[] = {ROLE_STORE, ROLE_FRONT, ROLE_AUTH, ROLE_HASH};
+
+	(void)state;
+	for (size_t i = 0; i < TABLE_ROWS(roles); i++) {
+		pid_t parent = getpid(), pid = fork();
+		int status;
+
+		if (pid == 0)
+			_exit(may_have_threads(roles[i], parent) ? 1 : 0);
+		check(waitpid(pid, &status, 0) == pid);
+		check_row(i, role_name(roles[i]), WIFEXITED(status) && WEXITSTATUS(status) == (roles[i] == ROLE_STORE));
+	}
+}
+
 static void file_make(const char *path, mode_t mode, uid_t owner)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -633,15 +675,11 @@ static int world_remove(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_walls),
-		cmocka_unit_test(test_as_root),
-		cmocka_unit_test(test_as_user),
-		cmocka_unit_test(test_prepared),
-		cmocka_unit_test(test_kernel_agrees),
-		cmocka_unit_test(test_abort),
-		cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_users),
-		cmocka_unit_test(test_auth_of_system_users),
+		cmocka_unit_test(test_no_walls),      cmocka_unit_test(test_as_root),
+		cmocka_unit_test(test_as_user),       cmocka_unit_test(test_prepared),
+		cmocka_unit_test(test_kernel_agrees), cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_threads),       cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_users),         cmocka_unit_test(test_auth_of_system_users),
 		cmocka_unit_test(test_system_dirs),
 	};
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "check.h"
 #include "mail/wire.h"
+#include "store/crew.h"
 #include "store/kept.h"
 #include "store/mh.h"
 
@@ -66,13 +67,15 @@ void box_in_memory(void)
 	check(atexit(remove_parent) == 0);
 }
 
-/* POP3D_ROWS=3: all that is done some rows at a time is done three rows at a time (store/room.h). */
+/* POP3D_ROWS=3: all that is done some rows at a time is done three rows at a time (store/room.h), and three messages are many (store/crew.h). */
 static void set_rows(void)
 {
 	const char *rows = getenv("POP3D_ROWS");
 
-	if (rows)
+	if (rows) {
 		room_set_rows((uint32_t)atoi(rows));
+		crew_set_many((uint64_t)atoi(rows));
+	}
 }
 
 /* POP3D_KEPT=1: as in a process that serves sessions, what is closed is kept for the next opening (store/kept.h). */
