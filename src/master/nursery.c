@@ -64,8 +64,7 @@ static bool order_take(int fd, struct order *order, int *child_fd)
 /* As fork(2), but the child is our parent's. There is one thread here and nothing is done behind a fork, so the C library need not know. */
 static pid_t fork_sibling(void)
 {
-	struct clone_args args = {.flags = CLONE_PARENT};
-	long pid = syscall(SYS_clone3, &args, sizeof args);
+	long pid = syscall(SYS_clone, CLONE_PARENT, NULL, NULL, NULL, NULL);
 
 	return pid < 0 ? (pid_t)-errno : (pid_t)pid;
 }
@@ -101,7 +100,9 @@ static enum err set_up(struct master *m, pid_t parent, struct why *why)
 		return ERR_TEMP;
 	if (privs_limit(needed, why) != OK)
 		return ERR_TEMP;
-	return confine_finish(ROLE_MASTER, parent, why);
+	enum err err = confine_finish(ROLE_MASTER, parent, why);
+
+	return err == OK ? syscalls_restrict_nursery(why) : err;
 }
 
 static _Noreturn void nursery_run(struct master *m, int fd, pid_t parent)

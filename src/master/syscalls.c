@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@ enum {
 	T = 1 << ROLE_STATE,
 	S = 1 << ROLE_STORE, /* access and backend have a list of their own */
 	ALL = F | A | H | R | L | T | S,
+	NURSERY = ROLE_COUNT, /* no role, but a process with a list: that of store, whose workers it makes, and */
+	N = 1 << NURSERY,
 };
 
 /* A condition on one argument: (argument & mask) == value. Mask 0: none. */
@@ -36,47 +39,6 @@ struct when {
 	unsigned arg;
 	uint64_t mask, value;
 };
-#define WHOLE UINT32_MAX
-#define ANY                                                                                                            \
-	{                                                                                                              \
-		0, 0, 0                                                                                                \
-	}
-#define NOT_EXECUTABLE                                                                                                 \
-	{                                                                                                              \
-		2, PROT_EXEC, 0                                                                                        \
-	}
-#define COMMAND(n)                                                                                                     \
-	{                                                                                                              \
-		1, WHOLE, (n)                                                                                          \
-	}
-#define READING                                                                                                        \
-	{                                                                                                              \
-		2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, O_RDONLY                                                    \
-	}
-#define OF_TCP                                                                                                         \
-	{                                                                                                              \
-		1, WHOLE, IPPROTO_TCP                                                                                  \
-	}
-#define TO_ITS_PEER                                                                                                    \
-	{                                                                                                              \
-		4, UINT64_MAX, 0                                                                                       \
-	}
-#define OF_DESCRIPTOR                                                                                                  \
-	{                                                                                                              \
-		3, AT_EMPTY_PATH, AT_EMPTY_PATH                                                                        \
-	}
-
-/* As pthread_create(3) of any C library makes it: no process, no name space. */
-#define A_THREAD                                                                                                       \
-	{                                                                                                              \
-		0, UINT32_MAX & ~(uint64_t)CLONE_DETACHED,                                                             \
-			CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |             \
-				CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID                              \
-	}
-#define NO_SIGNAL                                                                                                      \
-	{                                                                                                              \
-		1, WHOLE, 0                                                                                            \
-	}
 
 struct row {
 	int call;
@@ -85,6 +47,20 @@ struct row {
 };
 
 /* clang-format off */
+#define WHOLE UINT32_MAX
+#define ANY {0, 0, 0}
+#define NOT_EXECUTABLE {2, PROT_EXEC, 0}
+#define COMMAND(n) {1, WHOLE, (n)}
+#define READING {2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, O_RDONLY}
+#define OF_TCP {1, WHOLE, IPPROTO_TCP}
+#define TO_ITS_PEER {4, UINT64_MAX, 0}
+#define OF_DESCRIPTOR {3, AT_EMPTY_PATH, AT_EMPTY_PATH}
+#define NO_SIGNAL {1, WHOLE, 0}
+#define AS_FORK {0, UINT64_MAX, CLONE_PARENT}
+/* As pthread_create(3) of any C library makes it: no process, no name space. */
+#define A_THREAD {0, WHOLE & ~(uint64_t)CLONE_DETACHED, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | \
+		CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID}
+
 static const struct row allowed[] = {
 	/* memory: never executable */
 	{SCMP_SYS(brk), ALL, ANY},
@@ -223,6 +199,28 @@ static const struct row allowed[] = {
 	{SCMP_SYS(clone), S, A_THREAD},
 	{SCMP_SYS(set_robust_list), S, ANY},
 	{SCMP_SYS(rseq), S, ANY},
+	/* the nursery: a process, which is made a worker of store */
+	{SCMP_SYS(clone), N, AS_FORK},
+	{SCMP_SYS(sendto), N, TO_ITS_PEER},
+	{SCMP_SYS(prctl), N, ANY},
+	{SCMP_SYS(prlimit64), N, {0, WHOLE, 0}},
+	{SCMP_SYS(sched_getscheduler), N, ANY},
+	{SCMP_SYS(sched_setscheduler), N, ANY},
+	{SCMP_SYS(close_range), N, ANY},
+	{SCMP_SYS(chdir), N, ANY},
+	{SCMP_SYS(setgroups), N, ANY},
+	{SCMP_SYS(getgroups), N, ANY},
+	{SCMP_SYS(setresgid), N, ANY},
+	{SCMP_SYS(getresgid), N, ANY},
+	{SCMP_SYS(setresuid), N, ANY},
+	{SCMP_SYS(getresuid), N, ANY},
+	{SCMP_SYS(capget), N, ANY},
+	{SCMP_SYS(capset), N, ANY},
+	{SCMP_SYS(landlock_create_ruleset), N, ANY},
+	{SCMP_SYS(landlock_add_rule), N, ANY},
+	{SCMP_SYS(landlock_restrict_self), N, ANY},
+	{SCMP_SYS(seccomp), N, ANY},
+	{SCMP_SYS(tgkill), N, {2, WHOLE, SIGABRT}}, /* each worker's number is its own: its own filter knows it */
 #ifdef SANITIZED
 	/* only in builds with AddressSanitizer, for its run time: */
 	{SCMP_SYS(sigaltstack), ALL, ANY},
@@ -350,17 +348,19 @@ static enum err clone3_refuse(scmp_filter_ctx filter, struct why *why)
 	return refuse(filter, SCMP_SYS(clone3), ENOSYS, &any, why);
 }
 
-static enum err filter_fill(scmp_filter_ctx filter, enum role role, pid_t self, struct why *why)
+static enum err filter_fill(scmp_filter_ctx filter, unsigned list, pid_t self, struct why *why)
 {
+	unsigned lists = list == NURSERY ? N | S : 1U << list;
+
 	for (const struct row *r = allowed; r < allowed + sizeof allowed / sizeof *allowed; r++)
-		if (r->roles & 1U << role && row_add(filter, r, why) != OK)
+		if (r->roles & lists && row_add(filter, r, why) != OK)
 			return ERR_TEMP;
-	if (role == ROLE_STORE && clone3_refuse(filter, why) != OK)
+	if (lists & S && clone3_refuse(filter, why) != OK)
 		return ERR_TEMP;
 	return abort_add(filter, self, why);
 }
 
-static enum err refused_fill(scmp_filter_ctx filter, enum role role, struct why *why)
+static enum err refused_fill(scmp_filter_ctx filter, unsigned role, struct why *why)
 {
 	enum err err = OK;
 
@@ -375,7 +375,7 @@ static enum err refused_fill(scmp_filter_ctx filter, enum role role, struct why 
 }
 
 /* For the process `self`. */
-static enum err filter_make(enum role role, pid_t self, scmp_filter_ctx *out, struct why *why)
+static enum err filter_make(unsigned role, pid_t self, scmp_filter_ctx *out, struct why *why)
 {
 	bool is_foreign = role == ROLE_ACCESS || role == ROLE_BACKEND; /* code that others wrote */
 	scmp_filter_ctx filter = seccomp_init(is_foreign ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
@@ -486,12 +486,9 @@ static enum err ready_load(struct why *why)
 		       : OK;
 }
 
-enum err syscalls_restrict(enum role role, struct why *why)
+static enum err load(unsigned role, struct why *why)
 {
 	scmp_filter_ctx filter = NULL;
-
-	if (role == ROLE_STORE && ready.program.filter)
-		return ready_load(why);
 	enum err err = filter_make(role, getpid(), &filter, why);
 
 	if (err != OK)
@@ -501,4 +498,14 @@ enum err syscalls_restrict(enum role role, struct why *why)
 		err = fail_errno(why, ERR_TEMP, "load the system call filter");
 	seccomp_release(filter);
 	return err;
+}
+
+enum err syscalls_restrict(enum role role, struct why *why)
+{
+	return role == ROLE_STORE && ready.program.filter ? ready_load(why) : load(role, why);
+}
+
+enum err syscalls_restrict_nursery(struct why *why)
+{
+	return load(NURSERY, why);
 }

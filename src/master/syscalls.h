@@ -11,5 +11,9 @@
 /* For this process, for good. Needs no_new_privs. */
 enum err syscalls_restrict(enum role role, struct why *why);
 
+/* The same for the nursery: what store may, and what it takes to fork its workers and to make them what they are. Their own filter comes behind this
+ * one, which they keep. */
+enum err syscalls_restrict_nursery(struct why *why);
+
 /* Makes the filter of store's workers once, for those that this process forks from here on: they are started often. */
 enum err syscalls_prepare(struct why *why);

@@ -302,14 +302,20 @@ def nursery_of(daemon):
 
 
 def test_nursery_may_little(daemon):
-    """Root, but with no more rights than it takes to become others and to give them their directories, and none to be got."""
+    """Root, but with no more rights than it takes to become others and to give them their directories, and none to be got; and with a filter of
+    system calls, behind which its workers have theirs."""
+    user = daemon.system_user()
     started(daemon)
     daemon.wait_spares()
+    with daemon.login(user):
+        worker = next(s for s in map(status, daemon.role_pids("pop3d-store")) if s["Uid"].split()[0] == str(user.uid))
+        assert worker["Seccomp"] == worker["Seccomp_filters"] == "2"
     s = status(nursery_of(daemon))
     assert set(s["Uid"].split()) == {"0"}
     may = sum(1 << n for n in (0, 1, 6, 7, 24))  # CHOWN, DAC_OVERRIDE, SETGID, SETUID, SYS_RESOURCE
     assert int(s["CapEff"], 16) & ~may == 0 and int(s["CapPrm"], 16) & ~may == 0
     assert all(int(s[kind], 16) == 0 for kind in ("CapBnd", "CapInh", "CapAmb")) and s["NoNewPrivs"] == "1"
+    assert s["Seccomp"] == "2" and s["Seccomp_filters"] == "1"
 
 
 def test_nursery_dies(daemon):

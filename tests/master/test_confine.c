@@ -417,6 +417,37 @@ static void test_kernel_agrees(void **state)
 		check_row(i, facts[i].line, strstr(status[facts[i].role], facts[i].line));
 }
 
+/* The nursery, and in it workers before they have their own filter. A row's number, from 1, is the child's exit status where it went otherwise. */
+static void test_nursery(void **state)
+{
+	static const struct {
+		long call;
+		bool refused;
+	} row[] = {
+		{SYS_execve, true},   {SYS_socket, true},     {SYS_connect, true}, {SYS_ptrace, true},
+		{SYS_mount, true},    {SYS_chroot, true},     {SYS_unshare, true}, {SYS_bpf, true},
+		{SYS_tkill, true},    {SYS_pidfd_open, true}, {SYS_kill, true},    {SYS_clone, true},
+		{SYS_setuid, true},   {SYS_clone3, false},    {SYS_capset, false}, {SYS_seccomp, false},
+		{SYS_openat2, false}, {SYS_mkdirat, false},
+	};
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		struct why why;
+
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscalls_restrict_nursery(&why) != OK)
+			_exit(UINT8_MAX);
+		for (size_t i = 0; i < TABLE_ROWS(row); i++)
+			if ((syscall(row[i].call, -1, -1, -1, -1, -1, -1) < 0 && errno == EPERM) != row[i].refused)
+				_exit((int)i + 1);
+		_exit(syscalls_restrict(ROLE_STORE, &why) == OK ? 0 : UINT8_MAX);
+	}
+	check(waitpid(pid, &status, 0) == pid);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* A failed assertion must be told from a kill in the log. */
 static void test_abort(void **state)
 {
@@ -675,11 +706,17 @@ static int world_remove(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_walls),      cmocka_unit_test(test_as_root),
-		cmocka_unit_test(test_as_user),       cmocka_unit_test(test_prepared),
-		cmocka_unit_test(test_kernel_agrees), cmocka_unit_test(test_abort),
-		cmocka_unit_test(test_threads),       cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_users),         cmocka_unit_test(test_auth_of_system_users),
+		cmocka_unit_test(test_no_walls),
+		cmocka_unit_test(test_as_root),
+		cmocka_unit_test(test_as_user),
+		cmocka_unit_test(test_prepared),
+		cmocka_unit_test(test_kernel_agrees),
+		cmocka_unit_test(test_nursery),
+		cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_auth_of_system_users),
 		cmocka_unit_test(test_system_dirs),
 	};
 
