@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pop3 import Gone
-from server import Daemon, Maildir, Mbox, wait_for
+from server import Daemon, Dotmail, Maildir, Mbox, Mh, wait_for
 from test_run import reload
 
 IDLE = "mailbox { session-idle-worker 1; session-lock-wait 0; }\nexpire 30;\n"
@@ -225,6 +225,61 @@ def test_processes_die(other):
         return False
 
     assert all(wait_for(lambda user=user: served(user)) for user in users)
+
+
+def test_master_dies(other):
+    """Who is at rest is told by the end of his connection, nothing is deleted, and the next master lets in whoever comes."""
+    users = list(other.user_of.values())
+    clients = rest(other, *users)
+    for c in clients:
+        c.ok("DELE 1")
+    os.kill(other.role_pids("pop3d-master")[0], signal.SIGKILL)
+    assert all(c.at_end() for c in clients)
+    for user in users:
+        wait_free(other, user, 3)
+
+
+def test_told_to_end(other):
+    """Until shutdown-timeout whoever is at rest can have what he marked deleted; behind it nothing is."""
+    busy, silent = other.user_of.values()
+    other.restart(extra=IDLE + "shutdown-timeout 2;\n")
+    quits, stays = rest(other, busy, silent)
+    for c in quits, stays:
+        c.ok("DELE 1")
+    os.kill(other.process.pid, signal.SIGTERM)
+    assert wait_for(lambda: not other.role_pids("pop3d-spare"))
+    quits.quit()
+    assert stays.line().startswith(b"-ERR") and stays.at_end()
+    other.stop()
+    assert len(busy.inbox.contents()) == 2 and len(silent.inbox.contents()) == 3
+
+
+@pytest.mark.parametrize("kind, name", [(Mh, "mh"), (Dotmail, "dotmail")])
+def test_other_formats(make_daemon, kind, name):
+    d = make_daemon()
+    user = with_mail(d, kind)
+    d.start(extra=IDLE.replace("session-lock-wait", f"mailbox-type {name}; session-lock-wait"))
+    (c,) = rest(d, user)
+    user.deliver("Subject: new\n\nnew\n")
+    assert c.stat()[0] == 3 and in_use(d, user) and b"Subject: two" in c.retr(2) and workers(d, user)
+    assert wait_for(lambda: not workers(d, user))
+    c.ok("DELE 1")
+    c.quit()
+    wait_free(d, user, 3)
+
+
+def test_without_root(unprivileged):
+    """One worker has the mail of all: it goes when there is one session, and that does nothing."""
+    users = [with_mail(unprivileged, kind) for kind in KINDS.values()]
+    unprivileged.start(extra=IDLE)
+    first, second = (unprivileged.login(user) for user in users)
+    before = workers(unprivileged, users[0])
+    second.quit()
+    assert before and wait_for(lambda: not workers(unprivileged, users[0]))
+    assert first.stat()[0] == 3 and in_use(unprivileged, users[0])
+    first.ok("DELE 2")
+    first.quit()
+    wait_free(unprivileged, users[0], 2)
 
 
 def test_reload_and_end(other):
