@@ -11,48 +11,7 @@
 #include "ipc/handover.h"
 #include "store/index_form.h"
 
-static const int64_t settle_ns = 2 * 1000000000LL; /* a change this short before a look may have been missed by it */
-static const int64_t boot_slack_ns = 60 * 1000000000LL;
-
 /* ---- reading ---- */
-
-static bool has_our_form(const struct index_head *h, size_t got, const struct store_driver *driver)
-{
-	struct index_head want;
-
-	index_head_begin(&want, driver);
-	return got >= sizeof *h && memcmp(h, &want, offsetof(struct index_head, count)) == 0 &&
-	       h->head_crc == index_head_crc(h) && h->block >= INDEX_BLOCK_LEAST && h->block <= INDEX_BLOCK_MOST &&
-	       (h->block & (h->block - 1)) == 0 && h->room <= INDEX_ROOM_MOST && h->room % INDEX_ROOM_STEP == 0;
-}
-
-/* Small listings go to front as they are: nothing of them is left to chance. */
-static bool is_first_sane(const struct index_first *first, size_t got)
-{
-	size_t n = (got - sizeof first->head) / sizeof *first->rec;
-	uint64_t octets = 0;
-
-	if (n > first->head.count)
-		n = first->head.count;
-	for (size_t i = 0; i < n; i++) {
-		if (!listing_is_sane(&first->rec[i]))
-			return false;
-		octets += first->rec[i].octets;
-	}
-	return n < first->head.count || octets == first->head.octets;
-}
-
-static bool is_settled(int64_t taken_ns, int64_t changed_ns)
-{
-	int64_t since;
-
-	return !__builtin_sub_overflow(taken_ns, changed_ns, &since) && since > settle_ns;
-}
-
-bool index_is_calm(const struct stamp *s, int64_t now_ns)
-{
-	return is_settled(now_ns, s->mtime_ns) && is_settled(now_ns, s->ctime_ns);
-}
 
 void index_find_out(struct index *ix)
 {
@@ -74,7 +33,7 @@ bool index_first_again(const struct index *ix, struct index_first *first)
 	first->head.count = ix->count;
 	first->head.octets = ix->octets;
 	return ix->count <= INDEX_INLINE && index_read_at(ix->fd, first->rec, n, ix->records.at) &&
-	       is_first_sane(first, sizeof first->head + n);
+	       index_first_is_sane(first, sizeof first->head + n);
 }
 
 static void from_head(struct index *ix, int fd, const struct index_head *h)
@@ -237,22 +196,10 @@ enum err index_ids(const struct index *ix, void (*each)(void *arg, uint64_t id),
 
 /* ---- opening ---- */
 
-static uint64_t end_of(const struct index *ix)
-{
-	if (ix->count == 0)
-		return ix->records.at;
-	return ix->room > 0 ? index_name_at(ix, ix->count - 1) + ix->room
-			    : index_entry_at(ix, ix->count - 1) + sizeof(struct index_entry);
-}
-
 /* What was written before a crash of the machine may have holes. Checked once, which its mtime then shows. */
 static bool survived_boot(const struct index *ix, const struct stat *st)
 {
-	struct timespec up;
-
-	if (clock_gettime(CLOCK_BOOTTIME, &up) < 0)
-		return false;
-	if (storage_ns(st->st_mtim) > clock_wall_ns() - storage_ns(up) + boot_slack_ns)
+	if (index_is_of_this_boot(storage_ns(st->st_mtim)))
 		return true;
 	if (!walk(ix, NULL, NULL))
 		return false;
@@ -265,14 +212,14 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 {
 	struct stat st;
 	ssize_t got = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? pread(fd, first, sizeof *first, 0) : -1;
-	bool sane = got >= 0 && st.st_uid == geteuid() && has_our_form(&first->head, (size_t)got, driver) &&
-		    is_first_sane(first, (size_t)got);
+	bool sane = got >= 0 && st.st_uid == geteuid() && index_head_is_ours(&first->head, (size_t)got, driver->name) &&
+		    index_first_is_sane(first, (size_t)got);
 
 	*ix = (struct index){.fd = fd};
 	if (sane) {
 		from_head(ix, fd, &first->head);
 		ix->file = storage_stamp(&st);
-		sane = end_of(ix) <= (uint64_t)st.st_size && survived_boot(ix, &st);
+		sane = index_end(ix->count, ix->records.block, ix->room) <= (uint64_t)st.st_size && survived_boot(ix, &st);
 	}
 	if (!sane) {
 		index_close(ix);

@@ -10,33 +10,10 @@
  * first used. Where others can write the directory, too, it is used only if it is ours; and nothing in it is
  * used before it was checked, for our own user may be hostile. Each message has a checksum, which also says which message-number it has. */
 #pragma once
+#include "mail/index_head.h"
 #include "store/driver.h"
 
-enum {
-	INDEX_INLINE = 16 * 1024 / sizeof(struct listing_rec), /* records that are read together with the head */
-	INDEX_WINDOW = 64,                                     /* messages that are read at once */
-};
-
-struct index_head {
-	char magic[8];
-	uint32_t version;
-	uint32_t order; /* of octets in a number */
-	char driver[16];
-	uint32_t count;
-	uint32_t block; /* messages: a power of two */
-	uint32_t room;  /* octets of a name */
-	uint32_t
-		marks; /* 1, and 1 for each message with MESSAGE_MARKED; 0: not known, it was written before they were looked for */
-	uint64_t octets;  /* of all messages, on the wire */
-	int64_t taken_ns; /* wall clock, before the maildrop was looked at */
-	struct stamp stamp[STAMPS];
-	uint64_t notes[NOTES];
-	uint64_t sum;       /* of the checksums of all messages */
-	uint32_t oldest;    /* stamp: no message has an older one; 0: none has any */
-	uint32_t unwritten; /* 1: there may be a stamp that no header has */
-	uint32_t flagged;   /* 1: no message has flags that are to be written (flags_pending of store/flags.h) */
-	uint32_t head_crc;  /* of the head before this */
-};
+enum { INDEX_WINDOW = 64 }; /* messages that are read at once */
 
 /* When a message was first retrieved (store/stamp.h), and what was told of it (store/flags.h). It changes while the rest stays, so it has a checksum of its own, begun with the message's
  * position, of it before `check' and of the message's id. One that is torn is none. */
@@ -55,12 +32,6 @@ struct index_entry {
 	uint16_t dir;
 	struct index_mark mark;
 	uint32_t pad;
-};
-
-/* What one read gets of a file. */
-struct index_first {
-	struct index_head head;
-	struct listing_rec rec[INDEX_INLINE];
 };
 
 /* An open index. */
@@ -103,9 +74,6 @@ bool index_first_again(const struct index *ix, struct index_first *first);
 /* Whether front may read the file of a large one itself (ipc/handover.h). Found out once, by index_find_out, or with each call. */
 void index_find_out(struct index *ix);
 bool index_is_handed_over(const struct index *ix);
-
-/* At `now_ns' (wall clock), what has these times had last changed so long before that whatever changes it from now on gets other ones. */
-bool index_is_calm(const struct stamp *s, int64_t now_ns);
 
 /* All of it, into an empty scan. */
 enum err index_load(const struct index *ix, struct scan *out, struct why *why);

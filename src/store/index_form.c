@@ -10,24 +10,10 @@
 #include "store/flags.h"
 #include "store/stamp.h"
 
-enum { VERSION = 3, ORDER = 0x01020304 };
-static const char magic[8] = "pop3idx";
-
-static_assert(sizeof(struct index_head) == 200, "a head has no padding");
-static_assert(sizeof(struct listing_rec) == 112 && sizeof(struct index_entry) == 40, "nor have records");
-static_assert((int)INDEX_BLOCK_LEAST >= (int)INDEX_INLINE, "a small listing lies together");
+static_assert(sizeof(struct index_entry) == INDEX_ENTRY_OCTETS, "an entry has no padding");
+static_assert((int)INDEX_ROOM_MOST == (int)NAME_OCTETS + 1, "there is room for any name");
 
 /* ---- where things are ---- */
-
-static uint32_t block_octets(uint32_t block, uint32_t room)
-{
-	return block * (uint32_t)(sizeof(struct listing_rec) + sizeof(struct index_entry) + room);
-}
-
-struct listing_place index_records_at(uint32_t block, uint32_t room)
-{
-	return (struct listing_place){sizeof(struct index_head), block, block_octets(block, room)};
-}
 
 static uint64_t block_at(const struct index *ix, uint32_t i)
 {
@@ -50,11 +36,6 @@ uint64_t index_name_at(const struct index *ix, uint32_t i)
 }
 
 /* ---- checksums ---- */
-
-uint32_t index_head_crc(const struct index_head *h)
-{
-	return listing_crc(0, (struct slice){(const char *)h, offsetof(struct index_head, head_crc)});
-}
 
 uint32_t index_message_crc(uint32_t i, const struct listing_rec *r, const struct index_entry *e, const char *name,
 			   uint32_t room)
@@ -94,13 +75,6 @@ void index_mark_note(struct index *ix, uint32_t stamp, uint32_t where)
 	if (ix->oldest == 0 || stamp < ix->oldest)
 		ix->oldest = stamp;
 	ix->unwritten = ix->unwritten || !(where & (STAMP_HEADER | STAMP_LEFT));
-}
-
-void index_head_begin(struct index_head *h, const struct store_driver *driver)
-{
-	*h = (struct index_head){.version = VERSION, .order = ORDER};
-	memcpy(h->magic, magic, sizeof magic);
-	strncpy(h->driver, driver->name, sizeof h->driver - 1);
 }
 
 /* ---- octets ---- */

@@ -7,26 +7,15 @@
 #include "store/stamp.h"
 
 enum {
-	INDEX_BLOCK_LEAST = 256,
-	INDEX_BLOCK_MOST = 1024,
-	INDEX_ROOM_STEP = 16,
-	INDEX_ROOM_MOST = NAME_OCTETS + 1,
 	INDEX_MARKED =
 		STAMP_HEADER | STAMP_FOREIGN | STAMP_LEFT | FLAGS_ALL, /* of a record's flags, what is in its mark */
 };
-
-/* Where the records of an index with such blocks are. */
-struct listing_place index_records_at(uint32_t block, uint32_t room);
 
 /* Where the entry, and the name, of the message at position i are. */
 uint64_t index_entry_at(const struct index *ix, uint32_t i);
 uint64_t index_name_at(const struct index *ix, uint32_t i);
 
-/* A head with what says that it is one of ours, and 0 for the rest. */
-void index_head_begin(struct index_head *h, const struct store_driver *driver);
-
-/* The checksums of a head, and of the message at position i, whose name has a room of so many octets. */
-uint32_t index_head_crc(const struct index_head *h);
+/* The checksum of the message at position i, whose name has a room of so many octets. */
 uint32_t index_message_crc(uint32_t i, const struct listing_rec *r, const struct index_entry *e, const char *name,
 			   uint32_t room);
 

@@ -60,7 +60,7 @@ static bool write_messages(struct index *ix, const struct store_driver *driver, 
 		if (!write_run(ix, s, k, n))
 			return false;
 	}
-	index_head_begin(&h, driver);
+	index_head_begin(&h, driver->name);
 	h.count = ix->count;
 	h.block = ix->records.block;
 	h.room = ix->room;

@@ -4,19 +4,12 @@
  * shown, an entry is store's own: where the message is. */
 #pragma once
 #include "base/why.h"
-#include "mail/listing.h"
+#include "mail/index_head.h"
 #include "store/room.h"
 
 enum { NAME_OCTETS = 255 }; /* of a file's name, NAME_MAX */
 
 enum { MESSAGE_MARKED = 16 }; /* of a listing_rec's flags: has a deletion mark (store/marks.h) */
-
-/* What a maildrop looks like from outside: as long as it is the same, so is the maildrop. */
-struct stamp {
-	uint64_t dev, ino, size;
-	int64_t mtime_ns, ctime_ns;
-};
-enum { STAMPS = 2, NOTES = 4 };
 
 struct scan_entry {
 	uint64_t
