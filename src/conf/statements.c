@@ -341,8 +341,8 @@ const struct statement statements[] = {
 	{"mailbox", "session-idle-worker", TOP(mailbox.session_idle_worker), "time", "30",
 	 "How long a session does nothing before the process that has its mail open ends; another one goes on when it "
 	 "is "
-	 "needed. "
-	 "0: it stays.",
+	 "needed. A session of a user who has no such process, and whose mail is as it was, begins without one. "
+	 "0: each has one, and it stays.",
 	 HONOURED, "e2e/test_parked.py::test_idle_sessions_have_no_workers", RANGE(0, 86400)},
 
 	{"locking", "type", TOP_AS(KIND_WORD, locking.type), "type", "default",

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "front/opened.h"
 #include "front/parked.h"
 #include "front/session.h"
 #include "ipc/role_log.h"
@@ -39,6 +40,11 @@ static enum err on_parked(struct chan *c, struct msg *m, struct why *why)
 {
 	(void)why;
 	return parked_on_parked(c->owner, m);
+}
+
+static enum err on_begin(struct chan *c, struct msg *m, struct why *why)
+{
+	return opened_on_begin(c->owner, m, why);
 }
 
 /* Who is not in the state that lets him stay. */
@@ -98,6 +104,7 @@ static const struct chan_ops master_ops = {
 	.on = {[MSG_PEER] = on_peer,
 	       [MSG_DENY] = on_deny,
 	       [MSG_PARKED] = on_parked,
+	       [MSG_BEGIN] = on_begin,
 	       [MSG_LOG] = role_log_on_log,
 	       [MSG_LEAVE] = on_leave},
 	.closed = on_master_closed,

@@ -12,6 +12,7 @@
 #define X (1 << ROLE_ACCESS)
 #define T (1 << ROLE_STATE)
 #define B (1 << ROLE_BACKEND)
+#define O (1 << ROLE_OPENER)
 #define S (1 << ROLE_STORE)
 #define PAYLOAD(name) sizeof(struct name)
 
@@ -30,9 +31,9 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	/*                name        from           to             fds   payload              bulk           secret */
 	[MSG_PEER] =     {"peer",     M,             F | A | H | L | X | T | B | S, 1, 1, PAYLOAD(msg_peer), 0,           0},
 	[MSG_FORGET] =   {"forget",   M,             A,             0, 0, PAYLOAD(msg_forget), 0,             0},
-	[MSG_LOG] =      {"log",      M,             F | A | H | L | X | T | B | S, 1, 1, 0,             0,             0},
-	[MSG_READY] =    {"ready",    M | F | A | H | R | L | X | T | B | S, M, 0, 0, 0,                0,             0},
-	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | X | T | B | S, M,     0, 0, 0,                   0,             0},
+	[MSG_LOG] =      {"log",      M,             F | A | H | L | X | T | B | O | S, 1, 1, 0,             0,             0},
+	[MSG_READY] =    {"ready",    M | F | A | H | R | L | X | T | B | O | S, M, 0, 0, 0,                0,             0},
+	[MSG_LOG_LOST] = {"log-lost", F | A | H | L | X | T | B | O | S, M, 0, 0, 0,                   0,             0},
 	[MSG_IDLE] =     {"idle",     S | M,         M | S,         0, 0, 0,                   0,             0},
 	[MSG_LEAVE] =    {"leave",    M,             M | F,         0, 0, PAYLOAD(msg_leave),  0,             0},
 	[MSG_LEFT] =     {"left",     M | F,         M,             0, 0, 0,                   0,             0},
@@ -79,6 +80,11 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 	[MSG_WAKE] =     {"wake",     F,             M,             0, 0, PAYLOAD(msg_wake),   0,             0},
 	[MSG_AWAKE] =    {"awake",    S,             F,             0, 0, PAYLOAD(msg_awake),  0,             0},
 
+	[MSG_OPEN] =     {"open",     M,             O,             1, 1, PAYLOAD(msg_open),   URL_MOST,      0},
+	[MSG_OPENED] =   {"opened",   O,             M,             0, 1, PAYLOAD(msg_opened), URL_MOST,      0},
+	[MSG_BEGIN] =    {"begin",    M,             F,             1, 1, PAYLOAD(msg_begin),  PARK_BULK,     0},
+	[MSG_BEGUN] =    {"begun",    F,             M,             0, 0, PAYLOAD(msg_begun),  0,             0},
+
 	[MSG_SPOOL] =    {"spool",    S,             L,             0, 0, PAYLOAD(msg_spool),  SPOOL_NAME_MOST, 0},
 	[MSG_SPOOLED] =  {"spooled",  L,             S,             0, 1, PAYLOAD(msg_spooled), REASON_BULK,  0},
 
@@ -89,8 +95,8 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 
 const char *role_name(enum role role)
 {
-	static const char *const names[ROLE_COUNT] = {"master", "front",  "auth",  "hash",    "relay",
-						      "locker", "access", "state", "backend", "store"};
+	static const char *const names[ROLE_COUNT] = {"master", "front", "auth",    "hash",   "relay", "locker",
+						      "access", "state", "backend", "opener", "store"};
 
 	return role < ROLE_COUNT ? names[role] : "unknown";
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/filestamp.h"
 #include "base/why.h"
 
 enum role {
@@ -22,6 +23,7 @@ enum role {
 	ROLE_ACCESS,
 	ROLE_STATE,
 	ROLE_BACKEND,
+	ROLE_OPENER,
 	ROLE_STORE,
 	ROLE_COUNT
 };
@@ -81,6 +83,11 @@ enum msg_type {
 	MSG_REST,   /* the answer, front to store: forget it, or it stays with you */
 	MSG_WAKE,   /* front to master: what is to become of it */
 	MSG_AWAKE,  /* store to front: the session is here from now on */
+	/* a session that begins without a store worker (master/opener.h) */
+	MSG_OPEN,   /* master to opener: look at this mailbox */
+	MSG_OPENED, /* what there is, or that a store worker is needed */
+	MSG_BEGIN,  /* master to front: can this session begin with what the opener has found? */
+	MSG_BEGUN,  /* the answer */
 	/* a mailbox in the spool */
 	MSG_SPOOL,   /* store to locker: do this beside this mailbox; store waits for the answer */
 	MSG_SPOOLED, /* it is done, or not; perhaps the descriptor of a new file */
@@ -456,6 +463,56 @@ struct msg_wake {
 
 struct msg_awake {
 	uint64_t sid;
+};
+
+/* Bulk: the mailbox URL. One descriptor: the owner's file of session locks, opened for this session. */
+struct msg_open {
+	uint64_t job;    /* master's own number */
+	uint64_t log_id; /* as in the grant */
+	uint32_t uid, gid;
+};
+
+/* A maildrop as it looks from outside, under its session lock. */
+struct mail_look {
+	struct stamp stamp[2]; /* as in the head of its index (mail/index_head.h) */
+	char driver[16];       /* the format that it has, if its index says so, too; filled up with NUL */
+	uint32_t rules;        /* enum wire_rule of that */
+	uint32_t
+		samples; /* 1: the first stamp alone is of the mail; of the second, `dev' is not known (store/onefile.h) */
+};
+
+/* Bulk, where it fits: the path. Then, and only then, one descriptor: what may be its index, a regular file that may be handed over (ipc/handover.h). */
+struct msg_opened {
+	uint64_t job;
+	uint64_t key; /* of the session lock, which is taken */
+	struct mail_look look;
+	uint32_t fits; /* 0: nothing is locked, and nothing else is valid */
+	uint32_t pad;
+};
+
+/* Bulk: the user's name, the path. One descriptor: the index. */
+struct msg_begin {
+	uint64_t sid;
+	struct mail_look look;
+	/* as in msg_scan */
+	uint32_t login_delay_s, uid;
+	uint16_t name_len, path_len;
+	uint32_t pad;
+	char source[SOURCE_MOST];
+};
+
+enum begun_how {
+	BEGUN_TAKEN, /* it has: it is as one that is kept */
+	BEGUN_NOT,   /* a store worker is to look */
+	BEGUN_OVER,  /* nobody waits for it any more */
+	BEGUN_WAYS
+};
+
+struct msg_begun {
+	uint64_t sid;
+	uint64_t octets, sum; /* as in msg_park */
+	uint32_t count;
+	uint32_t how; /* enum begun_how */
 };
 
 /* What locker does beside the mailbox NAME; see store/spool.h. */

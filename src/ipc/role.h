@@ -82,6 +82,8 @@ struct role_env {
 	void *pools;      /* of the auth workers: how the back ends are doing; NULL: there are none */
 
 	const char *module; /* backend: the configuration's name of what it does */
+
+	const char *caches, *journals; /* opener: the directories above those of owners; NULL: there is none */
 };
 
 /* Each returns the exit status of the process. */
@@ -93,6 +95,7 @@ int access_main(const struct role_env *env);
 int state_main(const struct role_env *env);
 int backend_main(const struct role_env *env);
 int store_main(const struct role_env *env);
+int opener_main(const struct role_env *env);
 int locker_main(const struct role_env *env); /* its working directory is the spool */
 
 /* Octets of shared memory that the auth workers want for their cache. */

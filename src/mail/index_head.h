@@ -9,7 +9,8 @@
 #include "mail/listing.h"
 
 enum {
-	STAMPS = 2, /* of a maildrop: what it looks like from outside; as long as they are the same, so is the maildrop */
+	STAMPS =
+		2, /* of a maildrop: what it looks like from outside; as long as they are the same, so is the maildrop */
 	NOTES = 4,
 	INDEX_INLINE = 16 * 1024 / sizeof(struct listing_rec), /* records that are read together with the head */
 	INDEX_BLOCK_LEAST = 256,

@@ -4,12 +4,15 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -50,7 +53,7 @@ static bool leads_to_system(const char *path)
 }
 
 /* Mail may lie anywhere but in the system's own directories. */
-static enum err allow_mail(const struct landlock *l, struct why *why)
+static enum err allow_mail(const struct landlock *l, enum landlock_right right, struct why *why)
 {
 	DIR *top = opendir("/");
 	const struct dirent *e;
@@ -66,7 +69,7 @@ static enum err allow_mail(const struct landlock *l, struct why *why)
 			continue;
 		(void)snprintf(path, sizeof path, "/%s", e->d_name);
 		if (!leads_to_system(path))
-			err = landlock_allow(l, path, LANDLOCK_MAIL, why);
+			err = landlock_allow(l, path, right, why);
 	}
 	closedir(top);
 	return err;
@@ -206,7 +209,8 @@ enum err confine_rules(const struct confinement *c, const struct landlock *l, st
 				    : c->role == ROLE_LOCKER ? LANDLOCK_SPOOL
 				    : c->role == ROLE_STATE  ? LANDLOCK_USE
 							     : LANDLOCK_LOOK;
-	enum err err = c->role == ROLE_STORE && l->fd >= 0 ? allow_mail(l, why) : OK;
+	bool mail = c->role == ROLE_STORE || c->role == ROLE_OPENER;
+	enum err err = mail && l->fd >= 0 ? allow_mail(l, right, why) : OK;
 
 	if (c->programs && l->fd >= 0)
 		err = allow_programs(l, c->programs, why);
@@ -254,6 +258,20 @@ static enum err rules_get(const struct confinement *c, struct landlock *l, struc
 	return err == OK ? confine_rules(c, l, why) : err;
 }
 
+/* Nobody but root may signal it or look into it; what it may see of files it never may as root (syscalls.c). */
+static enum err privs_of_opener(const struct confinement *c, struct why *why)
+{
+	const struct identity *id = &c->privs.id;
+
+	if (setgroups(0, NULL) < 0)
+		return fail_errno(why, ERR_TEMP, "set the supplementary groups");
+	(void)setfsgid(id->gid);
+	(void)setfsuid(id->uid);
+	if ((uid_t)setfsuid((uid_t)-1) != id->uid || (gid_t)setfsgid((gid_t)-1) != id->gid)
+		return fail(why, ERR_TEMP, "the user in the file system did not change");
+	return privs_limit(1ULL << CAP_SETUID | 1ULL << CAP_SETGID, why);
+}
+
 enum err confine(const struct confinement *c, struct why *why)
 {
 	struct landlock l;
@@ -272,7 +290,8 @@ enum err confine(const struct confinement *c, struct why *why)
 	/* A capability is only for a process that is kept to one directory, by Landlock or by a root directory of its own. */
 	if ((l.fd < 0 && !c->root) || c->dirs[1])
 		privs.keep = 0;
-	if ((err = root_enter(c->root, why)) == OK && (err = privs_drop(&privs, why)) == OK)
+	if ((err = root_enter(c->root, why)) == OK &&
+	    (err = c->stays && c->privs.change ? privs_of_opener(c, why) : privs_drop(&privs, why)) == OK)
 		err = landlock_enforce(&l, why);
 	landlock_done(&l);
 	return err;

@@ -6,6 +6,7 @@
  *	backend		a user without rights; may read and map what belongs to the system and the files that its block names, connect,
  *			and for a file that is a data base, write beside it; starts no process. That of PAM is free but for dumps of its memory
  *	state		a user without rights, in the group of its data bases; may read and write these files, and nothing else
+ *	opener		root without the rights of root, but for being whoever owns the mail when it looks at files; no system directories, and nothing is written
  *	store		the owner of the mail, no further groups; no system directories, no devices, no programs
  *
  * and the system calls of master/syscalls.h for each. Where the kernel has no Landlock, what it would do is missing; where we
@@ -28,7 +29,8 @@ struct confinement {
 	const char *look;            /* store: where it may only read; NULL: nowhere */
 	const struct conf *backend;  /* backend: its configuration, and which block of it is its own */
 	const char *module;
-	bool free; /* backend: nothing is taken away, but that its memory can be dumped */
+	bool stays; /* opener: the user stays, with the rights to be others in the file system and nothing else */
+	bool free;  /* backend: nothing is taken away, but that its memory can be dumped */
 };
 
 /* Everything but the system calls. Needs /, so it comes before descriptors are closed; after an error the process must end. */

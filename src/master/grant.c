@@ -197,13 +197,25 @@ static const char *owner_refused(const struct master *m, struct identity id)
 	return NULL;
 }
 
+void grant_pass(struct master *m, const struct msg_grant *g, struct slice bulk)
+{
+	struct identity owner = {.uid = g->uid, .gid = g->gid};
+	struct chan_out out = {.payload = g, .bulk = {bulk}};
+	struct why reason = {""};
+	struct child *worker = m->stopping ? NULL : worker_get(m, owner, &reason);
+
+	if (!worker || !chan_send(&worker->chan, MSG_GRANT, &out))
+		refuse(m, g, (struct slice){bulk.p, g->name_len}, ERR_TEMP,
+		       reason.text[0] ? reason.text : "its worker is ending");
+	else
+		granted_note(&worker->granted, g->front, g->sid, g->reservation);
+}
+
 enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
 {
 	const struct child *auth = ch->owner;
 	struct master *m = auth->master;
 	const struct msg_grant *g = msg->payload;
-	struct chan_out out = {.payload = g, .bulk = {msg->bulk}};
-	struct why reason = {""};
 
 	log_session(g->log_id);
 	if (msg->bulk.n != (size_t)g->name_len + g->mailbox_len + g->home_len)
@@ -216,12 +228,8 @@ enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
 		refuse(m, g, name, ERR_PERM, refused);
 		return OK;
 	}
-	struct child *worker = m->stopping ? NULL : worker_get(m, owner, &reason);
-
-	if (!worker || !chan_send(&worker->chan, MSG_GRANT, &out))
-		refuse(m, g, name, ERR_TEMP, reason.text[0] ? reason.text : "its worker is ending");
-	else
-		granted_note(&worker->granted, g->front, g->sid, g->reservation);
+	if (owners_first(&m->owners, owner) || !opener_ask(m, g, msg->bulk))
+		grant_pass(m, g, msg->bulk);
 	return OK;
 }
 

@@ -9,6 +9,9 @@ struct master;
 
 enum err on_grant(struct chan *ch, struct msg *m, struct why *why);
 
+/* Passes a grant, with its bulk, to a worker of its owner, perhaps a new one; where that cannot be, the login is denied. */
+void grant_pass(struct master *m, const struct msg_grant *g, struct slice bulk);
+
 /* A worker has no channel any more to the front of a login that it was given: the login is denied, if that front lives, and the
  * worker gets no more. */
 enum err on_deny(struct chan *ch, struct msg *m, struct why *why);

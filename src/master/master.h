@@ -19,6 +19,7 @@
 #include "master/external.h"
 #include "master/log_again.h"
 #include "master/nursery.h"
+#include "master/opener.h"
 #include "master/owners.h"
 #include "master/parked.h"
 #include "master/paths.h"
@@ -86,6 +87,7 @@ struct master {
 	struct owners owners;
 	struct externals externals;
 	struct parkeds parkeds;
+	struct opener opener;
 	struct spares spares;
 	struct nursery nursery;
 	const struct chan_ops *child_ops; /* of the channels to all of them */

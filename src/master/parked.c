@@ -13,7 +13,7 @@
 struct parked {
 	struct parked *next; /* of its list */
 	struct identity owner;
-	uint32_t slot, worker; /* of the worker that has asked: its place, its serial */
+	uint32_t slot, worker; /* of the worker that has asked: its place, its serial; 0: none has (parked_add) */
 	int lock_fd;           /* owned */
 	struct msg_park park;
 	char text[]; /* its bulk */
@@ -50,23 +50,56 @@ static void release(struct master *m, struct parked **here)
 	forget(m, here);
 }
 
+/* Owns lock_fd, but where it says NULL: no memory, or there is one with this id. */
+static struct parked *put(struct master *m, struct identity owner, const struct msg_park *park, struct slice text,
+			  int lock_fd)
+{
+	struct parked **here = at(&m->parkeds, park->sid);
+	struct parked *p = *here ? NULL : malloc(sizeof *p + text.n);
+
+	if (!p)
+		return NULL;
+	*p = (struct parked){.owner = owner, .lock_fd = lock_fd, .park = *park};
+	memcpy(p->text, text.p, text.n);
+	*here = p;
+	return p;
+}
+
 /* NULL: no memory, or it is not to be kept. */
 static struct parked *keep(struct child *c, struct msg *msg)
 {
 	struct master *m = c->master;
 	const struct msg_park *q = msg->payload;
-	struct parked **here = at(&m->parkeds, q->sid);
-	bool may = !*here && !c->parks && !m->stopping && paths_is_session_file(&m->paths, c->owner.uid, msg->fds[0]);
-	struct parked *p = may ? malloc(sizeof *p + msg->bulk.n) : NULL;
+	bool may = !c->parks && !m->stopping && paths_is_session_file(&m->paths, c->owner.uid, msg->fds[0]);
+	struct parked *p = may ? put(m, c->owner, q, msg->bulk, msg->fds[0]) : NULL;
 
 	if (!p)
 		return NULL;
-	*p = (struct parked){.owner = c->owner, .slot = c->slot, .worker = c->serial, .park = *q};
-	memcpy(p->text, msg->bulk.p, msg->bulk.n);
-	p->lock_fd = msg_take_fd(msg, 0);
-	*here = p;
+	(void)msg_take_fd(msg, 0);
+	p->slot = c->slot;
+	p->worker = c->serial;
 	c->parks = true;
 	return p;
+}
+
+bool parked_add(struct master *m, struct identity owner, const struct msg_park *park, struct slice text, int lock_fd)
+{
+	return put(m, owner, park, text, lock_fd) != NULL;
+}
+
+void parked_begun(struct master *m, const struct msg_begun *how)
+{
+	struct parked **here = at(&m->parkeds, how->sid);
+
+	if (!*here)
+		return;
+	struct msg_park *park = &(*here)->park;
+
+	park->count = how->count;
+	park->octets = how->octets;
+	park->sum = how->sum;
+	if (how->how != BEGUN_TAKEN)
+		release(m, here);
 }
 
 enum err on_park(struct chan *ch, struct msg *msg, struct why *why)

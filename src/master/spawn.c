@@ -32,7 +32,8 @@
 static int (*const role_main[ROLE_COUNT])(const struct role_env *) = {
 	[ROLE_FRONT] = front_main, [ROLE_AUTH] = auth_main,       [ROLE_HASH] = hash_main,
 	[ROLE_RELAY] = relay_main, [ROLE_LOCKER] = locker_main,   [ROLE_ACCESS] = access_main,
-	[ROLE_STATE] = state_main, [ROLE_BACKEND] = backend_main, [ROLE_STORE] = store_main,
+	[ROLE_STATE] = state_main, [ROLE_BACKEND] = backend_main, [ROLE_OPENER] = opener_main,
+	[ROLE_STORE] = store_main,
 };
 
 /* Ends the child: it cannot be made what it must be. */
@@ -167,11 +168,33 @@ static enum err env_backend(const struct child *c, struct role_env *env, struct 
 	return OK;
 }
 
+/* The directories above those of owners; *journal and *uidl, where they are wanted, are written where there are any. */
+static void dirs_above(const struct master *m, const char **cache, const char **journal, const char **uidl)
+{
+	static char journals[PATH_MAX], uidls[PATH_MAX]; /* of this process */
+
+	(void)snprintf(journals, sizeof journals, "%.*s/journal", PATH_MAX - 9, m->paths.state);
+	(void)snprintf(uidls, sizeof uidls, "%.*s/uidl", PATH_MAX - 6, m->paths.state);
+	*cache = m->paths.cache_dir >= 0 ? m->paths.cache : NULL;
+	*journal = m->paths.journal_dir >= 0 ? journals : NULL;
+	*uidl = m->paths.uidl_dir >= 0 ? uidls : NULL;
+}
+
+static enum err env_opener(const struct child *c, struct role_env *env, struct why *why)
+{
+	const char *uidl;
+
+	(void)why;
+	dirs_above(c->master, &env->caches, &env->journals, &uidl);
+	return OK;
+}
+
 static enum err env_fill(const struct child *c, struct role_env *env, struct why *why)
 {
 	static enum err (*const fill[ROLE_COUNT])(const struct child *, struct role_env *, struct why *) = {
 		[ROLE_FRONT] = env_front, [ROLE_AUTH] = env_auth,       [ROLE_RELAY] = env_relay,
-		[ROLE_STATE] = env_state, [ROLE_BACKEND] = env_backend, [ROLE_STORE] = env_store,
+		[ROLE_STATE] = env_state, [ROLE_BACKEND] = env_backend, [ROLE_OPENER] = env_opener,
+		[ROLE_STORE] = env_store,
 	};
 
 	return fill[c->role] ? fill[c->role](c, env, why) : OK;
@@ -212,6 +235,11 @@ void spawn_confinement(const struct child *c, const struct role_env *env, struct
 		out->look = m->cf->mandatory_locking.lock_directory;
 		out->locks = m->cf->mandatory_locking.enable ? out->look : NULL;
 	}
+	if (c->role == ROLE_OPENER) {
+		out->stays = true;
+		out->dirs[0] = env->caches;
+		out->dirs[1] = mail[0] || pattern_dir(&m->cf->mailbox, mail) ? mail : NULL;
+	}
 	if (c->role == ROLE_ACCESS)
 		out->programs = m->cf;
 	if (c->role == ROLE_STATE)
@@ -249,16 +277,10 @@ void spawn_confinement(const struct child *c, const struct role_env *env, struct
 
 void spawn_standing(struct master *m, struct confinement *out)
 {
-	static char journal[PATH_MAX], uidl[PATH_MAX]; /* of this process */
 	const struct child any = {.master = m, .role = ROLE_STORE};
-	const struct role_env env = {
-		.index_dir = m->paths.cache_dir >= 0 ? m->paths.cache : NULL,
-		.journal_dir = m->paths.journal_dir >= 0 ? journal : NULL,
-		.uidl_dir = m->paths.uidl_dir >= 0 ? uidl : NULL,
-	};
+	struct role_env env = {0};
 
-	(void)snprintf(journal, sizeof journal, "%.*s/journal", PATH_MAX - 9, m->paths.state);
-	(void)snprintf(uidl, sizeof uidl, "%.*s/uidl", PATH_MAX - 6, m->paths.state);
+	dirs_above(m, &env.index_dir, &env.journal_dir, &env.uidl_dir);
 	spawn_confinement(&any, &env, out);
 }
 
@@ -385,7 +407,7 @@ static enum err walls_make(const struct child *c, const struct role_env *env, pi
 
 static bool is_of_session(enum role r)
 {
-	return r == ROLE_FRONT || r == ROLE_AUTH || r == ROLE_STORE || r == ROLE_STATE;
+	return r == ROLE_FRONT || r == ROLE_AUTH || r == ROLE_STORE || r == ROLE_STATE || r == ROLE_OPENER;
 }
 
 static _Noreturn void role_begin(struct child *c, int master_fd, pid_t parent)

@@ -63,8 +63,11 @@ static void child_ended(struct child *c, int status)
 		recover_owner(m, owner);
 	if (c->role == ROLE_FRONT) {
 		commons_clear(m->commons, m->first + c->slot);
+		opener_front_ended(m, c->serial);
 		parked_front_ended(m, c->serial);
 	}
+	if (c->role == ROLE_OPENER)
+		opener_ended(m);
 	if (m->stopping) {
 		externals_leave(m);
 	} else if (m->starting && c->role != ROLE_STORE && !was_ready) {
@@ -235,6 +238,8 @@ static const struct chan_ops child_ops = {
 			[MSG_LOCK] = on_lock,
 			[MSG_PARK] = on_park,
 			[MSG_WAKE] = on_wake,
+			[MSG_OPENED] = on_opened,
+			[MSG_BEGUN] = on_begun,
 			[MSG_STUCK] = backends_on_stuck,
 		},
 	.closed = on_child_closed,
@@ -377,6 +382,7 @@ static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
 	size[ROLE_ACCESS] = acl_has_programs(m->cf) ? 1 : 0;
 	size[ROLE_STATE] = conf_keeps_state(m->cf) ? 1 : 0;
 	size[ROLE_BACKEND] = backends_count(m->cf);
+	size[ROLE_OPENER] = m->privileged && opener_is_wanted(m->cf) ? 1 : 0;
 	size[ROLE_STORE] = STORES_MOST;
 }
 
@@ -424,8 +430,9 @@ static enum err roles_start(struct master *m, bool for_login, struct why *why)
 	static const struct {
 		enum role role;
 		bool for_login;
-	} order[] = {{ROLE_LOCKER, true}, {ROLE_HASH, true},    {ROLE_BACKEND, true}, {ROLE_AUTH, true},
-		     {ROLE_RELAY, false}, {ROLE_ACCESS, false}, {ROLE_FRONT, false}}; /* state was first */
+	} order[] = {{ROLE_LOCKER, true},  {ROLE_HASH, true},   {ROLE_BACKEND, true},
+		     {ROLE_AUTH, true},    {ROLE_OPENER, true}, {ROLE_RELAY, false},
+		     {ROLE_ACCESS, false}, {ROLE_FRONT, false}}; /* state was first */
 	enum err err = OK;
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)

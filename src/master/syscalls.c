@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,8 +29,9 @@ enum {
 	R = 1 << ROLE_RELAY,
 	L = 1 << ROLE_LOCKER,
 	T = 1 << ROLE_STATE,
+	O = 1 << ROLE_OPENER,
 	S = 1 << ROLE_STORE, /* access and backend have a list of their own */
-	ALL = F | A | H | R | L | T | S,
+	ALL = F | A | H | R | L | T | O | S,
 	NURSERY = ROLE_COUNT, /* no role, but a process with a list: that of store, whose workers it makes, and */
 	N = 1 << NURSERY,
 };
@@ -52,6 +54,7 @@ struct row {
 #define NOT_EXECUTABLE {2, PROT_EXEC, 0}
 #define COMMAND(n) {1, WHOLE, (n)}
 #define READING {2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, O_RDONLY}
+#define LOOKING {2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY}
 #define OF_TCP {1, WHOLE, IPPROTO_TCP}
 #define TO_ITS_PEER {4, UINT64_MAX, 0}
 #define OF_DESCRIPTOR {3, AT_EMPTY_PATH, AT_EMPTY_PATH}
@@ -119,14 +122,14 @@ static const struct row allowed[] = {
 	{SCMP_SYS(fcntl), ALL, COMMAND(F_GETFD)},
 	{SCMP_SYS(fcntl), ALL, COMMAND(F_SETFD)},
 	{SCMP_SYS(fcntl), ALL, COMMAND(F_GETFL)},
-	{SCMP_SYS(fcntl), F | S, COMMAND(F_GET_SEALS)},
+	{SCMP_SYS(fcntl), F | O | S, COMMAND(F_GET_SEALS)},
 	{SCMP_SYS(fcntl), F | S, COMMAND(F_ADD_SEALS)},
-	{SCMP_SYS(pread64), F | A | L | T | S, ANY},
+	{SCMP_SYS(pread64), F | A | L | T | O | S, ANY},
 	{SCMP_SYS(preadv), F | S, ANY},
 	{SCMP_SYS(preadv2), F | S, ANY},
 	{SCMP_SYS(lseek), T | S, ANY},
-	{SCMP_SYS(fstatfs), F | T | S, ANY},
-	{SCMP_SYS(statx), F, {2, AT_EMPTY_PATH, AT_EMPTY_PATH}}, /* of a descriptor */
+	{SCMP_SYS(fstatfs), F | T | O | S, ANY},
+	{SCMP_SYS(statx), F | O, {2, AT_EMPTY_PATH, AT_EMPTY_PATH}}, /* of a descriptor */
 	{SCMP_SYS(memfd_create), F | S, ANY},
 	{SCMP_SYS(ftruncate), F | L | T | S, ANY},
 	{SCMP_SYS(pwrite64), F | L | T | S, ANY},
@@ -142,7 +145,8 @@ static const struct row allowed[] = {
 	{SCMP_SYS(prlimit64), F, {0, WHOLE, 0}}, /* its own */
 	/* files: which ones, Landlock says */
 	{SCMP_SYS(openat), A, READING},
-	{SCMP_SYS(newfstatat), A | L | T | S, ANY},
+	{SCMP_SYS(openat), O, LOOKING},
+	{SCMP_SYS(newfstatat), A | L | T | O | S, ANY},
 	/* libraries of Kerberos read so: with a lock on the file of keys */
 	{SCMP_SYS(access), A, ANY},
 	{SCMP_SYS(faccessat), A, ANY},
@@ -153,7 +157,7 @@ static const struct row allowed[] = {
 	{SCMP_SYS(openat2), S, ANY},
 	{SCMP_SYS(statx), S, ANY},
 	{SCMP_SYS(faccessat), S, ANY},
-	{SCMP_SYS(faccessat2), S, ANY},
+	{SCMP_SYS(faccessat2), O | S, ANY},
 	{SCMP_SYS(access), S, ANY},
 	{SCMP_SYS(getdents64), S, ANY},
 	{SCMP_SYS(readlink), T | S, ANY},
@@ -193,7 +197,10 @@ static const struct row allowed[] = {
 	{SCMP_SYS(fcntl), T | S, COMMAND(F_SETLK)},
 	{SCMP_SYS(fcntl), S, COMMAND(F_SETLKW)},
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_GETLK)},
-	{SCMP_SYS(fcntl), L | S, COMMAND(F_OFD_SETLK)},
+	{SCMP_SYS(fcntl), L | O | S, COMMAND(F_OFD_SETLK)},
+	/* another one in the file system: whoever owns the mail, see also owners_add */
+	{SCMP_SYS(setfsgid), O, ANY},
+	{SCMP_SYS(prctl), O, {0, WHOLE, PR_SET_PDEATHSIG}},
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLKW)},
 	/* threads of a scan (store/crew.h), and what each says of itself when it begins; see clone3_refuse */
 	{SCMP_SYS(clone), S, A_THREAD},
@@ -332,6 +339,19 @@ static enum err abort_add(scmp_filter_ctx filter, pid_t pid, struct why *why)
 	return row_add(filter, &self, why);
 }
 
+/* Opener is any user but root when it looks at files: of such a uid some bit is set. (What the kernel does not see of the argument counts for nothing.) */
+static enum err owners_add(scmp_filter_ctx filter, struct why *why)
+{
+	enum err err = OK;
+
+	for (unsigned bit = 0; err == OK && bit < 32; bit++) {
+		const struct row owner = {SCMP_SYS(setfsuid), O, {0, UINT64_C(1) << bit, UINT64_C(1) << bit}};
+
+		err = row_add(filter, &owner, why);
+	}
+	return err;
+}
+
 static enum err refuse(scmp_filter_ctx filter, int call, int error, const struct when *when, struct why *why)
 {
 	struct scmp_arg_cmp cmp = SCMP_CMP64(when->arg, SCMP_CMP_MASKED_EQ, when->mask, when->value);
@@ -356,6 +376,8 @@ static enum err filter_fill(scmp_filter_ctx filter, unsigned list, pid_t self, s
 		if (r->roles & lists && row_add(filter, r, why) != OK)
 			return ERR_TEMP;
 	if (lists & S && clone3_refuse(filter, why) != OK)
+		return ERR_TEMP;
+	if (lists & O && owners_add(filter, why) != OK)
 		return ERR_TEMP;
 	return abort_add(filter, self, why);
 }

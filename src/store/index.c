@@ -219,7 +219,8 @@ enum err index_adopt(struct index *ix, int fd, const struct store_driver *driver
 	if (sane) {
 		from_head(ix, fd, &first->head);
 		ix->file = storage_stamp(&st);
-		sane = index_end(ix->count, ix->records.block, ix->room) <= (uint64_t)st.st_size && survived_boot(ix, &st);
+		sane = index_end(ix->count, ix->records.block, ix->room) <= (uint64_t)st.st_size &&
+		       survived_boot(ix, &st);
 	}
 	if (!sane) {
 		index_close(ix);

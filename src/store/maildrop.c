@@ -11,10 +11,30 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/wire.h"
 #include "store/journal.h"
 #include "store/mailutils_lock.h"
 #include "store/replay.h"
 #include "store/uidl_settle.h"
+
+/* ---- what the configuration says ---- */
+
+enum index_mode maildrop_index_mode(const struct conf *cf)
+{
+	const char *index = cf->mailbox.index;
+
+	if (index && strcmp(index, "off") == 0)
+		return INDEX_OFF;
+	return index && strcmp(index, "auto") != 0 ? INDEX_DIR : INDEX_AUTO;
+}
+
+uint32_t maildrop_unquote(const struct conf *cf)
+{
+	static const uint32_t unquote[] = {
+		[QUOTING_MBOXRD] = WIRE_UNQUOTE, [QUOTING_MBOXO] = WIRE_UNQUOTE_ONE, [QUOTING_NONE] = 0};
+
+	return unquote[cf->mailbox.mbox_quoting];
+}
 
 /* ---- the index ---- */
 

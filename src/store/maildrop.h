@@ -8,6 +8,7 @@
  * The file of a maildrop in one file is reached by its name in `parent` alone, and opened anew for whatever is done with it: other
  * programs put new files in its place. md->fd is the one that was opened last. */
 #pragma once
+#include "conf/conf.h"
 #include "store/index.h"
 #include "store/mailbox_lock.h"
 #include "store/stamp.h"
@@ -63,6 +64,10 @@ struct maildrop {
 		retrieved; /* a bit for each message that is to get a header, where the index does not tell, or at QUIT; owned; NULL: none */
 	uint8_t *flagged, *seen; /* likewise, those whose flags are to be written; those that were retrieved */
 };
+
+/* What the configuration says for `index' and `unquote'. */
+enum index_mode maildrop_index_mode(const struct conf *cf);
+uint32_t maildrop_unquote(const struct conf *cf);
 
 #define MAILDROP_CLOSED                                                                                                \
 	((struct maildrop){.fd = -1,                                                                                   \

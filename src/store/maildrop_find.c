@@ -197,6 +197,13 @@ static enum err create(struct maildrop *md, const struct url *url, struct stat *
 	return err;
 }
 
+uint32_t maildrop_rules(const struct maildrop *md)
+{
+	uint32_t rules = md->driver->wire_rules;
+
+	return rules & WIRE_UNQUOTE ? (rules & ~(uint32_t)WIRE_UNQUOTE) | md->setup->unquote : rules;
+}
+
 /* Of the directory, or of the name in its parent: the file that it names is another one after each rewriting. */
 static enum err set_key(struct maildrop *md, const struct stat *st, struct why *why)
 {
@@ -233,9 +240,7 @@ static enum err find(struct maildrop *md, const struct url *url, struct why *why
 		return why->text[0] ? ERR_PERM : fail(why, ERR_PERM, "it has no known mailbox format");
 	if (!is && (err = create(md, url, &st, why)) != OK)
 		return err;
-	md->rules = md->driver->wire_rules;
-	if (md->rules & WIRE_UNQUOTE)
-		md->rules = (md->rules & ~(uint32_t)WIRE_UNQUOTE) | md->setup->unquote;
+	md->rules = maildrop_rules(md);
 	return set_key(md, &st, why);
 }
 
@@ -279,9 +284,7 @@ static enum err find_source(struct maildrop *md, const struct url *url, struct w
 	    (!md->driver || (st.st_size > 0 && !S_ISDIR(st.st_mode)) ||
 	     S_ISDIR(st.st_mode) == (md->driver->in_one_file != NULL)))
 		err = fail(why, ERR_PERM, "it has no known mailbox format");
-	md->rules = md->driver ? md->driver->wire_rules : 0;
-	if (md->rules & WIRE_UNQUOTE)
-		md->rules = (md->rules & ~(uint32_t)WIRE_UNQUOTE) | md->setup->unquote;
+	md->rules = md->driver ? maildrop_rules(md) : 0;
 	return err;
 }
 

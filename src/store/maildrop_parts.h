@@ -31,6 +31,9 @@ bool maildrop_has_marks(const struct maildrop *md, const struct index *ix);
 
 /* ---- maildrop_find.c ---- */
 
+/* How its stored octets become wire octets: its driver's rules, and what the configuration says of quoting. */
+uint32_t maildrop_rules(const struct maildrop *md);
+
 /* maildrop_find, whatever is kept. */
 enum err maildrop_find_cold(struct maildrop *md, struct slice url, const struct maildrop_setup *setup, struct why *why);
 

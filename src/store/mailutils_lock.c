@@ -34,20 +34,26 @@ static void put_name(struct buf *b, const char *mailbox)
 			buf_char(b, *p);
 }
 
-enum err mailutils_lock_look(const char *dir, const char *mailbox, struct why *why)
+bool mailutils_lock_path(const char *dir, const char *mailbox, char path[static PATH_MAX])
 {
-	char text[PATH_MAX];
-	struct buf b = {.p = text, .cap = sizeof text - 1};
+	struct buf b = {.p = path, .cap = PATH_MAX - 1};
 
 	if (!dir)
-		return OK;
+		return false;
 	buf_str(&b, dir);
 	buf_char(&b, '/');
 	put_name(&b, mailbox);
 	buf_str(&b, ".lock");
-	text[b.len] = '\0';
-	if (b.full)
-		return OK; /* such a file cannot be */
+	path[b.len] = '\0';
+	return !b.full;
+}
+
+enum err mailutils_lock_look(const char *dir, const char *mailbox, struct why *why)
+{
+	char text[PATH_MAX];
+
+	if (!mailutils_lock_path(dir, mailbox, text))
+		return OK;
 	bool is_readable = faccessat(AT_FDCWD, text, R_OK, AT_EACCESS) == 0;
 	bool is_hidden = !is_readable && errno == EACCES;
 	pid_t pid = is_readable ? dotlock_process(AT_FDCWD, text) : 0;

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/role_log.h"
-#include "mail/wire.h"
 #include "store/kept.h"
 #include "store/replay.h"
 #include "store/session.h"
@@ -326,10 +325,7 @@ static struct store store;
 
 static void set_up_maildrops(struct store *st)
 {
-	static const uint32_t unquote[] = {
-		[QUOTING_MBOXRD] = WIRE_UNQUOTE, [QUOTING_MBOXO] = WIRE_UNQUOTE_ONE, [QUOTING_NONE] = 0};
 	const struct conf *cf = st->env->conf;
-	const char *index = cf->mailbox.index;
 
 	st->setup =
 		(struct maildrop_setup){.type = cf->mailbox.mailbox_type ? cf->mailbox.mailbox_type : "mbox",
@@ -351,13 +347,10 @@ static void set_up_maildrops(struct store *st)
 					.mh_backup = cf->mailbox.mh_backup,
 					.undelete = cf->undelete,
 					.update_flags = cf->mailbox.update_flags,
-					.unquote = unquote[cf->mailbox.mbox_quoting]};
+					.unquote = maildrop_unquote(cf),
+					.index = maildrop_index_mode(cf)};
 	if (cf->mandatory_locking.enable)
 		st->setup.mailutils_dir = open(cf->mandatory_locking.lock_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (index && strcmp(index, "off") == 0)
-		st->setup.index = INDEX_OFF;
-	else if (index && strcmp(index, "auto") != 0)
-		st->setup.index = INDEX_DIR;
 	if (st->env->index_dir && st->setup.index != INDEX_OFF) {
 		st->setup.index_dir = open(st->env->index_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (st->setup.index_dir < 0)

@@ -30,11 +30,12 @@ static const struct {
 } may_send[] = {
 	{ROLE_MASTER, BIT(MSG_PEER) | BIT(MSG_FORGET) | BIT(MSG_LOG) | BIT(MSG_IDLE) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
 			      BIT(MSG_READY) | BIT(MSG_LEAVE) | BIT(MSG_LEFT) | BIT(MSG_FAILED) | BIT(MSG_LOCKED) |
-			      BIT(MSG_SETTLE) | BIT(MSG_SECRETS) | BIT(MSG_COUNTS) | BIT(MSG_PARK) | BIT(MSG_PARKED)},
+			      BIT(MSG_SETTLE) | BIT(MSG_SECRETS) | BIT(MSG_COUNTS) | BIT(MSG_PARK) | BIT(MSG_PARKED) |
+			      BIT(MSG_OPEN) | BIT(MSG_BEGIN)},
 	{ROLE_FRONT, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_LEFT) | BIT(MSG_WANTED) | BIT(MSG_LOGIN) |
 			     BIT(MSG_FETCH) | BIT(MSG_READ) | BIT(MSG_COMMIT) | BIT(MSG_CLOSE) | BIT(MSG_ASK) |
 			     BIT(MSG_WITHDRAW) | BIT(MSG_SASL_START) | BIT(MSG_SASL_STEP) | BIT(MSG_REST) |
-			     BIT(MSG_WAKE)},
+			     BIT(MSG_WAKE) | BIT(MSG_BEGUN)},
 	{ROLE_AUTH, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_HASH) | BIT(MSG_GRANT) | BIT(MSG_DENY) |
 			    BIT(MSG_RESERVE) | BIT(MSG_SETTLE) | BIT(MSG_SECRETS_WANTED) | BIT(MSG_LOOK) |
 			    BIT(MSG_STUCK) | BIT(MSG_SASL_CHALLENGE) | BIT(MSG_SASL_NAMED)},
@@ -46,6 +47,7 @@ static const struct {
 	{ROLE_STATE, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_RESERVED)},
 	{ROLE_BACKEND, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_LOOKED)},
 	{ROLE_LOCKER, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_SPOOLED)},
+	{ROLE_OPENER, BIT(MSG_READY) | BIT(MSG_LOG_LOST) | BIT(MSG_OPENED)},
 };
 
 static void test_who_sends_what(void **state)
@@ -72,15 +74,15 @@ static void test_secrets_and_grants(void **state)
 	check(msg_rule[MSG_LOGIN].to == 1 << ROLE_AUTH && msg_rule[MSG_HASH].to == 1 << ROLE_HASH);
 	check(msg_rule[MSG_GRANT].from == (1 << ROLE_AUTH | 1 << ROLE_MASTER));
 	check(msg_rule[MSG_PEER].from == 1 << ROLE_MASTER && msg_rule[MSG_FORGET].from == 1 << ROLE_MASTER);
-	/* No descriptor reaches auth, hash or master from anybody but master, nor locker, access, state or backend; but the owner's file of
-	 * session locks reaches master, which looks whether it is that. */
+	/* No descriptor reaches auth, hash or master from anybody but master, nor locker, access, state, backend or opener; but the owner's file of
+	 * session locks reaches master, which looks whether it is that, and an index, which it hands on. */
 	for (unsigned type = 0; type < MSG_COUNT; type++) {
 		unsigned inner = 1 << ROLE_AUTH | 1 << ROLE_HASH | 1 << ROLE_LOCKER | 1 << ROLE_ACCESS |
-				 1 << ROLE_STATE | 1 << ROLE_BACKEND | 1 << ROLE_MASTER;
+				 1 << ROLE_STATE | 1 << ROLE_BACKEND | 1 << ROLE_OPENER | 1 << ROLE_MASTER;
 
 		check_row(type, msg_rule[type].name,
 			  !(msg_rule[type].to & inner) || msg_rule[type].fds_most == 0 ||
-				  msg_rule[type].from == 1 << ROLE_MASTER || type == MSG_PARK);
+				  msg_rule[type].from == 1 << ROLE_MASTER || type == MSG_PARK || type == MSG_OPENED);
 	}
 }
 

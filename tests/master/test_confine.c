@@ -42,9 +42,11 @@ enum {
 	X = 1 << ROLE_ACCESS, /* and programs of access lists */
 	T = 1 << ROLE_STATE,
 	B = 1 << ROLE_BACKEND, /* but for that of PAM */
+	O = 1 << ROLE_OPENER,
 	S = 1 << ROLE_STORE,
-	ALL = F | A | H | R | L | X | T | B | S,
+	ALL = F | A | H | R | L | X | T | B | O | S,
 	S_USER = S << ROLE_COUNT, /* store only where it runs as the caller, who is auth as well */
+	O_USER = O << ROLE_COUNT, /* opener, where it does not become the owner */
 	X_USER =
 		X
 		<< ROLE_COUNT, /* where the mail is the caller's: calls that Landlock does not know, or that find nothing */
@@ -88,7 +90,7 @@ static const struct {
 	{"read /proc/self/maps",        X|B,     SYS_openat,        {AT_FDCWD, P("/proc/self/maps"), O_RDONLY}},
 	{"open a device",               X|B,     SYS_openat,        {AT_FDCWD, P("/dev/null"), O_RDWR}},
 	{"list /",                      L,     SYS_openat,        {AT_FDCWD, P("/"), O_RDONLY | O_DIRECTORY}},
-	{"read a password file",        A|S_USER, SYS_openat,        {AT_FDCWD, P(w.record), O_RDONLY}},
+	{"read a password file",        A|S_USER|O_USER, SYS_openat,        {AT_FDCWD, P(w.record), O_RDONLY}},
 	{"read one by openat2",         S_USER, SYS_openat2,         {AT_FDCWD, P(w.record), P(&reading), sizeof reading}},
 	{"write a password file",       0,     SYS_openat,        {AT_FDCWD, P(w.record), O_WRONLY}},
 	{"open a message",              S,     SYS_openat,        {AT_FDCWD, P(w.message), O_RDWR}},
@@ -107,9 +109,9 @@ static const struct {
 	{"remove one there",            L|S|X|B, SYS_unlinkat,      {AT_FDCWD, P("/pop3d-probe2"), 0}},
 	{"give a file away",            L,     SYS_fchown,        {MESSAGE, NOBODY, -1}},
 	{"give a file to its owner",    L|S|X_USER|B_USER, SYS_fchown,        {MESSAGE, OWNER, -1}},
-	{"read at an offset",           F|A|L|T|S|X|B, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
+	{"read at an offset",           F|A|L|T|O|S|X|B, SYS_pread64,       {MESSAGE, P(octet), 1, 0}},
 	{"make a write durable",        L|T|S|X|B, SYS_fsync,         {MESSAGE}},
-	{"lock",                        L|S|X|B, SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
+	{"lock",                        L|O|S|X|B, SYS_fcntl,         {MESSAGE, F_OFD_SETLK, P(&lock)}},
 	{"make a memfd",                F|S|X|B, SYS_memfd_create,  {P("probe"), MFD_CLOEXEC}},
 	/* sockets */
 	{"make an Internet socket",     X|B,     SYS_socket,        {AF_INET, SOCK_STREAM, 0}},
@@ -147,6 +149,9 @@ static const struct {
 	{"make memory executable",      X|B,     SYS_mprotect,      {P(page), 4096, PROT_READ | PROT_EXEC}},
 	{"map memory",                  ALL,   SYS_mmap,          {0, 4096, PROT_READ | PROT_WRITE, ANON, -1, 0}},
 	{"setresuid",                   0,     SYS_setresuid,     {-1, -1, -1}},
+	{"be root in the file system",  0,     SYS_setfsuid,      {0}},
+	{"be that by more bits",        0,   SYS_setfsuid,      {1L << 32}},
+	{"be another one there",        O,     SYS_setfsuid,      {NOBODY}},
 	{"setgroups",                   0,     SYS_setgroups,     {-1, 0}},
 	{"capset",                      0,     SYS_capset,        {0, 0}},
 	{"prctl",                       X|B,     SYS_prctl,         {PR_GET_DUMPABLE}},
@@ -198,8 +203,9 @@ static struct confinement walls(enum role role, bool root)
 {
 	struct confinement c = {.role = role, .privs = {.change = root, .id = {getuid(), getgid()}}};
 
-	if (role == ROLE_STORE)
+	if (role == ROLE_STORE || role == ROLE_OPENER)
 		c.dirs[0] = w.mail;
+	c.stays = role == ROLE_OPENER;
 	if (role == ROLE_AUTH)
 		c.dirs[0] = w.look;
 	if (role == ROLE_ACCESS)
@@ -393,6 +399,14 @@ static const struct {
 	{ROLE_ACCESS, "CapBnd:\t0000000000000000\n"},
 	{ROLE_ACCESS, "NoNewPrivs:\t1\n"},
 	{ROLE_ACCESS, "Seccomp:\t2\n"},
+	{ROLE_OPENER, "Uid:\t0\t0\t0\t65534\n"}, /* nobody may signal it; in the file system it is anybody but root */
+	{ROLE_OPENER, "Gid:\t0\t0\t0\t65534\n"},
+	{ROLE_OPENER, "Groups:\t \n"},
+	{ROLE_OPENER, "CapPrm:\t00000000000000c0\n"}, /* CAP_SETUID and CAP_SETGID */
+	{ROLE_OPENER, "CapEff:\t00000000000000c0\n"},
+	{ROLE_OPENER, "CapBnd:\t0000000000000000\n"},
+	{ROLE_OPENER, "NoNewPrivs:\t1\n"},
+	{ROLE_OPENER, "Seccomp:\t2\n"},
 	{ROLE_STORE, "Uid:\t20077\t20077\t20077\t20077\n"},
 	{ROLE_STORE, "Gid:\t20077\t20077\t20077\t20077\n"},
 	{ROLE_STORE, "Groups:\t \n"},

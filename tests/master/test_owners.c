@@ -39,6 +39,11 @@ int store_main(const struct role_env *env)
 	return env != NULL;
 }
 
+int opener_main(const struct role_env *env)
+{
+	return env != NULL;
+}
+
 enum err auth_kerberos_load(struct role_env *env, struct why *why)
 {
 	return env && why ? OK : ERR_TEMP;

@@ -44,6 +44,11 @@ int store_main(const struct role_env *env)
 	return front_main(env);
 }
 
+int opener_main(const struct role_env *env)
+{
+	return front_main(env);
+}
+
 enum err auth_kerberos_load(struct role_env *env, struct why *why)
 {
 	return env && why ? OK : ERR_TEMP;

@@ -316,6 +316,11 @@ int store_main(const struct role_env *env)
 	return 0;
 }
 
+int opener_main(const struct role_env *env)
+{
+	return env != NULL;
+}
+
 /* --- auth: plays the table --- */
 
 static ev_timer next;
