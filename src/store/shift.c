@@ -241,7 +241,7 @@ enum err shift_apply(const struct cut_file *f, const struct cut *cut, size_t n, 
 static enum err check(const struct shift *s, bool *done, struct why *why)
 {
 	const struct journal_record *r = &s->j->slot.rec;
-	uint32_t before, behind;
+	uint32_t before = 0, behind = 0; /* compilers do not see that they are set */
 	char there[MARK];
 	struct stat st;
 
