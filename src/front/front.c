@@ -184,6 +184,7 @@ bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *en
 		free(f->chunk);
 		return false;
 	}
+	streak_init(f);
 	pool_init(&f->pool, output_octets(env->conf));
 	pool_init(&f->records, records_octets(env->conf));
 	f->log_id = random.log_id % LOG_SESSIONS;
@@ -207,6 +208,7 @@ void front_done(struct front *f)
 		session_drop(f->sessions, "shutdown");
 		session_run(f->sessions);
 	}
+	streak_done(f);
 	peers_done(&f->peers);
 	pool_done(&f->pool);
 	pool_done(&f->records);

@@ -5,7 +5,7 @@
  * master puts around it:
  *	accept4 close shutdown fcntl read recvfrom recvmsg sendto sendmsg preadv2 write(eventfd, log) fstat statx(AT_EMPTY_PATH) fstatfs
  *	pread (certificates) memfd_create epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 ioctl(TIOCOUTQ)
- *	setsockopt(TCP_NODELAY) clock_gettime mmap munmap mremap brk madvise mprotect futex getpid exit_group
+ *	setsockopt(TCP_NODELAY) clock_gettime sched_yield mmap munmap mremap brk madvise mprotect futex getpid exit_group
  * and when it starts getrandom, prlimit64, rt_sigaction. */
 #pragma once
 #include <ev.h>
@@ -14,6 +14,7 @@
 #include "front/door.h"
 #include "front/peers.h"
 #include "front/pool.h"
+#include "front/streak.h"
 #include "front/tls.h"
 #include "front/view.h"
 #include "ipc/places.h"
@@ -32,6 +33,7 @@ struct front {
 	struct door door;
 	struct arrivals arrivals;
 	struct peers peers;
+	struct streak streak;
 	struct pool pool;         /* output buffers */
 	struct pool records;      /* and those for TLS records */
 	struct tls_server **tls;  /* one for each of conf->servers; NULL: no TLS there. Some may be the same */

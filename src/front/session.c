@@ -312,6 +312,12 @@ bool session_run(struct session *s)
 	return goes_on;
 }
 
+static void hear(struct session *s)
+{
+	streak_heard(s);
+	input_read(s);
+}
+
 static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct session *s = w->data;
@@ -325,7 +331,7 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 	else if (revents & EV_READ && s->wait == WAIT_GOODBYE)
 		hear_goodbye(s);
 	else if (revents & EV_READ)
-		input_read(s);
+		hear(s);
 	session_run(s);
 }
 

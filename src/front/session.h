@@ -69,6 +69,8 @@ struct session {
 	ev_timer timer;
 	double since;    /* ev_now: connected; from login on, of the last command or when the client took all output */
 	double looks_at; /* ev_now: when the timer runs */
+	double heard;    /* ev_now: of what the client said last */
+	uint32_t streak; /* front/streak.h: so often it has said something at once */
 	double deadline; /* ev_now: of what is waited for, where the wait has a time of its own */
 	enum state state;
 	enum wait wait;

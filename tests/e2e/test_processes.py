@@ -464,6 +464,26 @@ def test_processes_of_sessions_do_not_preempt(daemon):
         assert pids and {os.sched_getscheduler(pid) for pid in pids} == {policy}, role
 
 
+def cpu_ns(pid):
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
+
+
+def test_front_sleeps_behind_a_streak(daemon):
+    """It looks for the next command of a client that says them at once, and takes no processor time when none comes."""
+    c = daemon.login(daemon.user())
+    pid = holder(daemon, c)
+    for _ in range(500):
+        c.ok("NOOP")
+
+    def sleeps():
+        before = cpu_ns(pid)
+        time.sleep(0.1)
+        return cpu_ns(pid) == before
+
+    assert wait_for(sleeps)
+    c.quit()
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
 def test_signals_to_all_processes(daemon, sig):
     """A terminal, and a service manager, signals every process: what is under way is finished, master alone decides."""
