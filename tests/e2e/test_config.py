@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from pop3 import Pop3
-from server import wait_for
+from server import BINARY, wait_for
 
 
 def lint(daemon, text, *options):
@@ -164,6 +164,18 @@ def test_command_line(daemon, options, status, where, said):
     assert result.returncode == status, result.stderr
     if where:
         assert re.search(said, getattr(result, where)), result
+
+
+@pytest.mark.parametrize("options,status,where,said", [
+    (["--help"], 0, "stdout", "Usage: (.|\n)*auth test(.|\n)*penalties(.|\n)*uidl"),
+    (["--version"], 0, "stdout", r"popctl \(Poplar\) \d"),
+    (["--no-such-option"], 64, "stderr", "no-such-option(.|\n)*usage: "),
+    ([], 64, "stderr", "usage: "),
+])
+def test_command_line_of_popctl(options, status, where, said):
+    program = os.environ.get("POPCTL", BINARY.with_name("popctl"))
+    result = subprocess.run([program, *options], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=False)
+    assert result.returncode == status and re.match(f".*?{said}", getattr(result, where)), result
 
 
 def test_config_help_is_a_configuration(daemon):
