@@ -223,8 +223,7 @@ static void test_logins_are_spread(void **state)
 		check(strstr(answer(fd[i], LOGIN), "+OK\r\n"));
 		const struct peer *one = stage.front.peers.auths;
 
-		check_row(i, rows[i].text,
-			  one->outstanding == rows[i].one && one->next->outstanding == rows[i].other);
+		check_row(i, rows[i].text, one->outstanding == rows[i].one && one->next->outstanding == rows[i].other);
 	}
 	for (size_t i = 0; i < TABLE_ROWS(rows); i++)
 		close(fd[i]);
