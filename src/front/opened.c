@@ -52,12 +52,27 @@ static bool is_current(const struct mail_look *look, bool undelete)
 	struct stamp want[STAMPS];
 
 	memcpy(want, look->stamp, sizeof want);
-	if (look->samples)
+	if (look->kind == MAIL_SAMPLED)
 		want[1].dev = h->stamp[1].dev;
 	for (int i = 0; i < STAMPS; i++)
 		if (!index_is_calm(&h->stamp[i], h->taken_ns) || memcmp(&want[i], &h->stamp[i], sizeof want[i]) != 0)
 			return false;
 	return !undelete || h->marks == 1;
+}
+
+/* The index of a maildrop without a file, if it had one. */
+static void read_none(void)
+{
+	read_in.first.head = (struct index_head){.flagged = 1};
+}
+
+static bool is_to_be_taken(const struct mail_look *look, const struct file *file, uint32_t uid, bool undelete)
+{
+	if (look->kind == MAIL_NONE) {
+		read_none();
+		return true;
+	}
+	return file->fd >= 0 && read_beginning(file) && is_index(look, uid) && is_current(look, undelete);
 }
 
 /* As maildrop_due in store. */
@@ -144,7 +159,7 @@ enum err opened_on_begin(struct front *f, struct msg *m, struct why *why)
 {
 	const struct msg_begin *q = m->payload;
 	struct session *s = sids_find(&f->peers.sids, q->sid);
-	struct file file;
+	struct file file = FILE_ABSENT;
 
 	if (q->name_len > NAME_MOST || (size_t)q->name_len + q->path_len != m->bulk.n)
 		return fail(why, ERR_PERM, "a maildrop with lengths that do not add up");
@@ -153,8 +168,9 @@ enum err opened_on_begin(struct front *f, struct msg *m, struct why *why)
 		return OK;
 	}
 	log_session(s->log_id);
-	bool fits = file_open(&file, msg_take_fd(m, 0), NULL) == OK && read_beginning(&file) &&
-		    is_index(&q->look, q->uid) && is_current(&q->look, f->conf->undelete);
+	if (m->nfds > 0)
+		(void)file_open(&file, msg_take_fd(m, 0), NULL); /* or there is none that we may read */
+	bool fits = is_to_be_taken(&q->look, &file, q->uid, f->conf->undelete);
 
 	tell(f, q->sid, fits ? BEGUN_TAKEN : BEGUN_NOT);
 	if (fits) {

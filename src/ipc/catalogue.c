@@ -82,7 +82,7 @@ const struct msg_rule msg_rule[MSG_COUNT] = {
 
 	[MSG_OPEN] =     {"open",     M,             O,             1, 1, PAYLOAD(msg_open),   URL_MOST,      0},
 	[MSG_OPENED] =   {"opened",   O,             M,             0, 1, PAYLOAD(msg_opened), URL_MOST,      0},
-	[MSG_BEGIN] =    {"begin",    M,             F,             1, 1, PAYLOAD(msg_begin),  PARK_BULK,     0},
+	[MSG_BEGIN] =    {"begin",    M,             F,             0, 1, PAYLOAD(msg_begin),  PARK_BULK,     0},
 	[MSG_BEGUN] =    {"begun",    F,             M,             0, 0, PAYLOAD(msg_begun),  0,             0},
 
 	[MSG_SPOOL] =    {"spool",    S,             L,             0, 0, PAYLOAD(msg_spool),  SPOOL_NAME_MOST, 0},

@@ -472,16 +472,23 @@ struct msg_open {
 	uint32_t uid, gid;
 };
 
+enum mail_kind {
+	MAIL_STAMPED, /* both stamps are of the mail */
+	MAIL_SAMPLED, /* the first one is; what `dev' of the second would be is not known (store/onefile.h) */
+	MAIL_NONE,    /* there is no file: no message, and no index */
+	MAIL_KINDS
+};
+
 /* A maildrop as it looks from outside, under its session lock. */
 struct mail_look {
 	struct stamp stamp[2]; /* as in the head of its index (mail/index_head.h) */
 	char driver[16];       /* the format that it has, if its index says so, too; filled up with NUL */
 	uint32_t rules;        /* enum wire_rule of that */
-	uint32_t
-		samples; /* 1: the first stamp alone is of the mail; of the second, `dev' is not known (store/onefile.h) */
+	uint32_t kind;         /* enum mail_kind */
 };
 
-/* Bulk, where it fits: the path. Then, and only then, one descriptor: what may be its index, a regular file that may be handed over (ipc/handover.h). */
+/* Bulk, where it fits: the path. Then, where there is mail, and only then, one descriptor: what may be its index, a regular file that may be handed
+ * over (ipc/handover.h). */
 struct msg_opened {
 	uint64_t job;
 	uint64_t key; /* of the session lock, which is taken */
@@ -490,7 +497,7 @@ struct msg_opened {
 	uint32_t pad;
 };
 
-/* Bulk: the user's name, the path. One descriptor: the index. */
+/* Bulk: the user's name, the path. One descriptor, where there is mail: the index. */
 struct msg_begin {
 	uint64_t sid;
 	struct mail_look look;

@@ -191,8 +191,10 @@ static void begin_send(struct child *front, const struct opening *o, const struc
 
 	memcpy(b.source, g->source, sizeof b.source);
 	(void)chan_send(&front->chan, MSG_BEGIN, /* one that ends needs none */
-			&(struct chan_out){
-				.payload = &b, .bulk = {{o->text, g->name_len}, path}, .fds = {index_fd}, .nfds = 1});
+			&(struct chan_out){.payload = &b,
+					   .bulk = {{o->text, g->name_len}, path},
+					   .fds = {index_fd},
+					   .nfds = index_fd >= 0});
 }
 
 /* False: it is as it was, and for a worker. */
@@ -207,7 +209,7 @@ static bool begin(struct master *m, struct opening *o, const struct msg *msg)
 	if (!front || !parked_add(m, (struct identity){g->uid, g->gid}, &park, text, o->lock_fd))
 		return false;
 	o->lock_fd = -1;
-	begin_send(front, o, q, msg->bulk, msg->fds[0]);
+	begin_send(front, o, q, msg->bulk, msg->nfds > 0 ? msg->fds[0] : -1);
 	return true;
 }
 
@@ -218,8 +220,9 @@ enum err on_opened(struct chan *ch, struct msg *msg, struct why *why)
 	struct opener *op = &m->opener;
 	const struct msg_opened *q = msg->payload;
 	struct opening **at = &op->list;
+	bool with_index = q->fits && q->look.kind != MAIL_NONE;
 
-	if (op->owed == 0 || q->job == 0 || q->job > op->job || (q->fits != 0) != (msg->nfds > 0))
+	if (op->owed == 0 || q->job == 0 || q->job > op->job || with_index != (msg->nfds > 0))
 		return fail(why, ERR_PERM, "an answer that nobody has asked for");
 	op->heard_ms = clock_ms();
 	if (--op->owed == 0)

@@ -38,6 +38,7 @@ static struct {
 struct asked {
 	struct maildrop md; /* path, parent and name, or fd; driver, rules, key: nothing else */
 	char path[PATH_MAX], name[NAME_OCTETS + 1];
+	bool none; /* there is no such file */
 	uid_t uid;
 	int lock_fd, index_fd; /* borrowed; owned */
 	struct msg_opened out;
@@ -85,6 +86,14 @@ static bool find_directory(struct asked *a)
 	return is;
 }
 
+/* What would be there is an mbox, which nobody makes before there is mail. */
+static bool is_to_be_mbox(const struct url *url)
+{
+	bool any = url->scheme.n == 0 || slice_eq(url->scheme, SLICE("file"));
+
+	return slice_eq(any ? slice_str(opener.setup.type) : url->scheme, slice_str(mbox_driver.name));
+}
+
 /* Formats that cannot be told without reading are for workers, and files behind links. */
 static bool find(struct asked *a, struct slice text)
 {
@@ -92,9 +101,12 @@ static bool find(struct asked *a, struct slice text)
 	struct url url;
 	struct stat st;
 
-	if (url_parse(text, &url, NULL) != OK || url_path(&url, &path, NULL) != OK || !enter(a) ||
-	    fstatat(a->md.parent, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !(S_ISREG(st.st_mode) ? find_file(a) : find_directory(a)))
+	if (url_parse(text, &url, NULL) != OK || url_path(&url, &path, NULL) != OK || !enter(a))
+		return false;
+	a->none = fstatat(a->md.parent, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0;
+	if (a->none && (errno != ENOENT || !is_to_be_mbox(&url)))
+		return false;
+	if (!(a->none || S_ISREG(st.st_mode) ? find_file(a) : find_directory(a)))
 		return false;
 	a->md.rules = maildrop_rules(&a->md);
 	return url.scheme.n == 0 || slice_eq(url.scheme, SLICE("file")) ||
@@ -161,12 +173,16 @@ static bool look_at_file(struct asked *a)
 		return false;
 	a->out.look.stamp[0] = storage_stamp(&st);
 	a->out.look.stamp[1] = (struct stamp){.ino = a->md.rules};
-	a->out.look.samples = 1;
+	a->out.look.kind = MAIL_SAMPLED;
 	return !opener.env->journals || !has_journal(a, st.st_ino);
 }
 
 static bool look_at_mail(struct asked *a)
 {
+	if (a->none) {
+		a->out.look.kind = MAIL_NONE;
+		return !is_there(a->md.parent, a->name) && errno == ENOENT;
+	}
 	return a->md.driver->in_one_file ? look_at_file(a) : a->md.driver->stamp(&a->md, a->out.look.stamp, NULL) == OK;
 }
 
@@ -199,7 +215,7 @@ static bool look(struct asked *a, struct slice url)
 {
 	if (!find(a, url) || !lock(a))
 		return false;
-	if (!is_locked(a) && look_at_mail(a) && open_index(a))
+	if (!is_locked(a) && look_at_mail(a) && (a->none || open_index(a)))
 		return true;
 	unlock(a);
 	return false;
@@ -245,7 +261,7 @@ static enum err on_open(struct chan *c, struct msg *m, struct why *why)
 		(void)snprintf(a.out.look.driver, sizeof a.out.look.driver, "%s", a.md.driver->name);
 		out.bulk[0] = slice_str(a.path);
 		out.fds[0] = a.index_fd;
-		out.nfds = 1;
+		out.nfds = a.index_fd >= 0;
 	} else {
 		a.out = (struct msg_opened){.job = q->job};
 	}
@@ -277,7 +293,8 @@ int opener_main(const struct role_env *env)
 	if (!opener.loop)
 		return EXIT_FAILURE;
 	(void)signal(SIGPIPE, SIG_IGN);
-	opener.setup = (struct maildrop_setup){.index = maildrop_index_mode(cf),
+	opener.setup = (struct maildrop_setup){.type = cf->mailbox.mailbox_type ? cf->mailbox.mailbox_type : "mbox",
+					       .index = maildrop_index_mode(cf),
 					       .index_dir = -1,
 					       .journal_dir = -1,
 					       .uidl_dir = -1,

@@ -51,7 +51,9 @@ def daemon(make_module_daemon):
             user.deliver(f"Subject: {n}\n\n{n}\n")
     d.two_names = with_mail(d, Mbox)
     os.link(d.two_names.inbox.path, d.two_names.home / "two")
-    make_cold(d, [d.two_names] + [user for users in d.cold.values() for user in users] + d.large)
+    d.without_file = d.user(kind=Mbox)
+    d.without_file.inbox.path.unlink()
+    make_cold(d, [d.two_names, d.without_file] + [user for users in d.cold.values() for user in users] + d.large)
     return d
 
 
@@ -150,6 +152,19 @@ def test_mail_comes(daemon, user):
         assert len(c.list()) == 3 and b"Subject: three" in c.retr(3)
         c.quit()
     wait_free(daemon, user, 4)
+
+
+def test_no_file(daemon):
+    """Who has got no mail yet; when some comes, a worker is needed."""
+    user = daemon.without_file
+    with poll_cold(daemon, user, 0) as c:
+        assert in_use(daemon, user) and c.cmd("RETR 1").startswith(b"-ERR")
+        user.inbox = Mbox(user.inbox.path, user.uid, user.gid)
+        user.deliver(MESSAGES[0])
+        c.quit()
+    end_workers(daemon)
+    assert wait_for(lambda: not in_use(daemon, user))
+    poll_by_worker(daemon, user, 1)
 
 
 def test_large(daemon):

@@ -246,6 +246,26 @@ static void test_begins(void **state)
 	      strcmp(worker.bulk, "bobmbox:/") == 0 && is_locked());
 }
 
+/* Without a file there is no index, and so no descriptor; and with one there is. */
+static void test_no_file(void **state)
+{
+	struct msg_opened q = {.key = KEY, .fits = 1, .look = {.driver = "mbox", .kind = MAIL_NONE}};
+	struct chan_out out = {.payload = &q, .bulk = {SLICE("/path")}};
+
+	(void)state;
+	grant(1, 0);
+	q.job = opener.open.job;
+	check(chan_send(&opener.chan, MSG_OPENED, &out));
+	run();
+	check(front.heard[MSG_BEGIN] == 1 && front.begin.look.kind == MAIL_NONE && front.fd < 0);
+	grant(2, 0);
+	q.job = opener.open.job;
+	q.look.kind = MAIL_SAMPLED;
+	check(chan_send(&opener.chan, MSG_OPENED, &out));
+	run();
+	check(front.heard[MSG_BEGIN] == 1 && opener.child->chan.shut);
+}
+
 static const struct {
 	bool fits;
 	enum begun_how how;
@@ -364,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_begins, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_does_not_begin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_late, set_up, tear_down),
