@@ -123,22 +123,23 @@ def held(scene: acts.Scene, running: servers.Running, users: int) -> dict:
 
 
 FIRST, COLD = "for the first time", "processes cold"
-CASES = (FIRST, "for the second time", COLD, COLD, "processes warm")
+CASES = ((FIRST, "visit", False), ("for the second time", "poll", False), (COLD, "poll", True), (COLD, "poll", True),  # load, started again before
+         ("processes warm", "poll", False), ("processes cold, all is fetched", "fetch", True))
 SYSTEM_SERVERS = ("poplar", "dovecot-tuned", "mailutils", "popa3d")
-NO_INDEX = {"mailutils": (FIRST, COLD), "popa3d": (COLD,)}  # sessions cost them the same; Mailutils writes unique-ids in the first
+ONLY = {"mailutils": (FIRST, COLD), "popa3d": (COLD,)}  # they have no index, so sessions cost the same; Mailutils writes unique-ids in the first
 
 
 def uids(scene: acts.Scene) -> Iterator[dict]:
     users = 20 if scene.smoke else 2000
     drop = drops.Drop(20, 30)
     with scene.stage(SYSTEM_SERVERS, lambda _server, directory: acts.system_users(directory, users, drop), by_system=True) as running:
-        for turn, case in enumerate(CASES):
-            if case == COLD:
+        for turn, (case, load, again) in enumerate(CASES):
+            if again:
                 scene.start_again(running)
-            for r in (r for r in running if case in NO_INDEX.get(r.server.name, CASES)):
+            for r in (r for r in running if case in ONLY.get(r.server.name, (case,))):
                 who = users if r.server.ours else min(users // 5, r.server.polls_most)  # a session of theirs costs the same
                 clients = min(4 if scene.smoke else 16, r.server.idle_most)
-                fact = scene.cost(r, case, turn, "visit" if turn == 0 else "poll", "", who, "--once", f"--clients={clients}")
+                fact = scene.cost(r, case, turn, load, "", who, "--once", f"--clients={clients}")
                 yield fact | workers(r) | {"mib": accounting.pss_kib(r.account) / 1024}
         scene.start_again(running, f"mailbox {{ session-idle-worker {IDLE_SECONDS}; }}\n")
         for r in (r for r in running if r.server.name in ("poplar", "dovecot-tuned")):

@@ -66,7 +66,7 @@ ROWS = (
     Row("10,000 connections at once, one owner: CPU per session, beside 16 clients", "1.5 times", "ms", "acts", case("crowd", "10000 clients"),
         "cpu_ms", at_most(1.5), OURS, case("crowd", "16 clients")),
     Row(f"2,000 system users, workers cold: {CPU}", "1.5 ms", "ms", "acts", case("system", "processes cold"), "cpu_ms", at_most(1.5)),
-    Row("memory of a warm idle worker", "200 KiB", "KiB", "acts", case("system", "processes warm"), "worker_kib", at_most(200)),
+    Row("memory of an idle worker", "200 KiB", "KiB", "acts", case("system", "processes cold, all is fetched"), "worker_kib", at_most(200)),
     Row("workers that 2,000 idle sessions of as many users keep", "none", "", "acts", case("system", "all logged in and idle"), "workers", at_most(0)),
 )
 TITLE = {DOVECOT: "Dovecot", "popa3d": "popa3d", OURS: "itself"}
