@@ -80,6 +80,8 @@ static void *run(void *lane)
 		pthread_cond_signal(&c->done);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (c->task.lane_done)
+		c->task.lane_done(lane);
 	return NULL;
 }
 
@@ -135,7 +137,7 @@ struct crew *crew_new(const struct crew_task *task, uint64_t messages)
 		crew_free(c);
 		return NULL;
 	}
-	log_line(LOG_DEBUG, "scan of %llu messages by %u threads", (unsigned long long)messages, c->threads);
+	log_line(LOG_DEBUG, "a scan has %u threads", c->threads);
 	return c;
 }
 
@@ -149,8 +151,6 @@ void crew_free(struct crew *c)
 	pthread_mutex_unlock(&c->lock);
 	for (unsigned i = 0; i < c->threads; i++)
 		pthread_join(c->thread[i], NULL);
-	for (unsigned i = 0; i < c->threads && c->task.lane_done; i++)
-		c->task.lane_done(lane_of(c, i));
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->given);
 	pthread_cond_destroy(&c->done);

@@ -15,7 +15,7 @@ struct crew;
 /* A lane is a thread's own memory, zeroed before its first job. */
 struct crew_task {
 	void (*work)(void *job, void *lane);
-	void (*lane_done)(void *lane); /* or NULL; of each lane, also of one that had no job */
+	void (*lane_done)(void *lane); /* or NULL; in each thread, before it ends */
 	size_t job_octets, lane_octets;
 };
 

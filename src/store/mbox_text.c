@@ -58,7 +58,7 @@ static enum err pass_blanks(struct text *t, bool *alone, struct why *why)
 		err = text_fill(t, why);
 	if (err != OK || *alone || (is_from_line(t, t->from) && empty_before(t->p, t->p + t->from) > 0))
 		return err;
-	text_open(t, t->fd, 0, t->end);
+	text_seek(t, 0);
 	return text_fill(t, why);
 }
 
@@ -248,6 +248,7 @@ static struct slice mbox_gap(int fd, uint64_t octets)
 }
 
 const struct onefile_format mbox_format = {.lines = DIGEST_QUOTED,
+					   .from_anywhere = true,
 					   .next = mbox_next,
 					   .piece = mbox_piece,
 					   .begins = mbox_begins,

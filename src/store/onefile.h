@@ -2,6 +2,7 @@
  *
  *	onefile.c		where a message is
  *	onefile_scan.c		stamps, and all messages: those that are known by what is known
+ *	onefile_ahead.c		parts of a large file, read by several threads
  *	onefile_grow.c		only those that have come
  *	onefile_commit.c	which octets go, and which headers are written
  *	onefile_flags.c		numbers of messages
@@ -21,6 +22,9 @@
 struct onefile_format {
 	enum digest_lines lines;
 
+	/* Where messages begin the octets around tell, wherever reading begins: a `piece' from anywhere ends, as any, before the next message. */
+	bool from_anywhere;
+
 	/* The message that comes next: *at and *pos as above. *is false: there is none. */
 	enum err (*next)(struct text *t, uint64_t *at, uint64_t *pos, bool *is, struct why *why);
 
@@ -38,6 +42,8 @@ struct onefile_format {
 	struct slice end; /* and behind it */
 };
 
+enum { ONEFILE_PART_MOST = 256 }; /* messages that one thread reads at a time */
+
 /* ---- onefile_scan.c ---- */
 
 /* Size, times and samples of an open file, or of none (-1). */
@@ -54,6 +60,45 @@ bool onefile_has_grown(int fd, const struct stamp old[STAMPS], const struct stam
 /* A message of the file, of which `next` has told the place. */
 enum err onefile_digest(struct text *t, const struct onefile_format *f, uint32_t rules, uint64_t pos, struct digest *m,
 			struct why *why);
+
+/* ---- onefile_ahead.c ---- */
+
+struct onefile_message {
+	uint64_t at;
+	struct digest digest;
+};
+
+/* Messages that begin from `at` on and before `end`. */
+struct onefile_part {
+	uint64_t at, end;
+	uint64_t next; /* this one, or where the first of those begins that there was no room for */
+	uint32_t count;
+	enum err err; /* behind those */
+	struct why why;
+	struct onefile_message message[ONEFILE_PART_MOST];
+	/* private to onefile_ahead.c */
+	const struct onefile_ahead *all;
+	bool is_first; /* a message begins at `at` */
+};
+
+/* A mailbox that is read by several threads (store/crew.h). */
+struct onefile_ahead {
+	int fd;
+	const struct onefile_format *format;
+	uint32_t rules;
+	uint64_t at, end; /* a message begins at `at`, the file ends at `end` */
+	/* private to onefile_ahead.c */
+	struct crew *crew;
+	uint64_t given;  /* parts before this one */
+	uint64_t octets; /* of the next part */
+};
+
+/* False: it is no large one, or there are no threads. The others only behind true. */
+bool onefile_ahead_begin(struct onefile_ahead *a);
+
+/* The next part, until the next call. NULL: those were all. */
+const struct onefile_part *onefile_ahead_take(struct onefile_ahead *a);
+void onefile_ahead_end(struct onefile_ahead *a);
 
 /* ---- onefile.c ---- */
 

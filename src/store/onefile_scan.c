@@ -120,7 +120,13 @@ enum err onefile_digest(struct text *t, const struct onefile_format *f, uint32_t
 }
 
 /* What other programs keep for themselves in the first message is no mail: not shown, never touched. */
-static enum err read_all(struct reading *r, struct why *why)
+static enum err add(struct reading *r, const struct digest *m, uint64_t at, struct why *why)
+{
+	return m->internal && at == 0 ? OK : known_add(&r->known, m, (int64_t)at, (struct slice){0}, why);
+}
+
+/* Those that begin before `end`. */
+static enum err read_until(struct reading *r, uint64_t end, struct why *why)
 {
 	enum err err = OK;
 
@@ -130,12 +136,42 @@ static enum err read_all(struct reading *r, struct why *why)
 		bool is;
 
 		err = r->format->next(&r->text, &at, &pos, &is, why);
-		if (err != OK || !is)
+		if (err != OK || !is || at >= end)
 			break;
 		err = onefile_digest(&r->text, r->format, r->rules, pos, &m, why);
-		if (err == OK && !(m.internal && at == 0))
-			err = known_add(&r->known, &m, (int64_t)at, (struct slice){0}, why);
+		if (err == OK)
+			err = add(r, &m, at, why);
 	}
+	return err;
+}
+
+static enum err add_part(struct reading *r, const struct onefile_part *p, struct why *why)
+{
+	enum err err = OK;
+
+	for (uint32_t i = 0; i < p->count && err == OK; i++)
+		err = add(r, &p->message[i].digest, p->message[i].at, why);
+	if (err == OK && p->err != OK) {
+		*why = p->why;
+		return p->err;
+	}
+	if (err != OK || p->next >= p->end)
+		return err;
+	text_seek(&r->text, p->next);
+	return read_until(r, p->end, why);
+}
+
+static enum err read_all(struct reading *r, struct why *why)
+{
+	struct onefile_ahead ahead = {r->text.fd, r->format, r->rules, r->text.at, r->text.end, NULL, 0, 0};
+	const struct onefile_part *p;
+	enum err err = OK;
+
+	if (!onefile_ahead_begin(&ahead))
+		return read_until(r, r->text.end, why);
+	while (err == OK && (p = onefile_ahead_take(&ahead)) != NULL)
+		err = add_part(r, p, why);
+	onefile_ahead_end(&ahead);
 	return err;
 }
 

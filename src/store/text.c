@@ -32,7 +32,17 @@ void text_far(void)
 void text_open(struct text *t, int fd, uint64_t at, uint64_t end)
 {
 	text_far();
-	*t = (struct text){.fd = fd, .end = end, .at = at, .p = window};
+	text_open_in(t, fd, at, end, window, WINDOW);
+}
+
+void text_open_in(struct text *t, int fd, uint64_t at, uint64_t end, char *own, size_t cap)
+{
+	*t = (struct text){.fd = fd, .end = end, .at = at, .p = own, .cap = cap};
+}
+
+void text_seek(struct text *t, uint64_t at)
+{
+	text_open_in(t, t->fd, at, t->end, t->p, t->cap);
 }
 
 bool text_is_end(const struct text *t)
@@ -44,14 +54,14 @@ enum err text_fill(struct text *t, struct why *why)
 {
 	size_t gone = t->from > TEXT_KEPT ? t->from - TEXT_KEPT : 0;
 
-	memmove(window, window + gone, t->n - gone);
+	memmove(t->p, t->p + gone, t->n - gone);
 	t->at += gone;
 	t->from -= gone;
 	t->n -= gone;
-	while (t->n < WINDOW && !text_is_end(t)) {
+	while (t->n < t->cap && !text_is_end(t)) {
 		uint64_t left = t->end - (t->at + t->n);
-		size_t want = left < WINDOW - t->n ? (size_t)left : WINDOW - t->n;
-		ssize_t got = pread(t->fd, window + t->n, want, (off_t)(t->at + t->n));
+		size_t want = left < t->cap - t->n ? (size_t)left : t->cap - t->n;
+		ssize_t got = pread(t->fd, t->p + t->n, want, (off_t)(t->at + t->n));
 
 		if (got < 0)
 			return fail_errno(why, storage_err(errno), "read the mailbox");

@@ -1,6 +1,6 @@
 /* store/text.h - a window that moves over the octets of a mailbox in one file
  *
- * Read, never mapped: other programs truncate. One at a time in a process: the octets lie in a buffer of the file's. */
+ * Read, never mapped: other programs truncate. One at a time in a process, whose octets lie in a buffer of this file; threads bring their own. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,12 +17,19 @@ struct text {
 	uint64_t end;          /* of the file, as far as it counts */
 	uint64_t at;           /* in the file, of the first octet in the window */
 	char *p;               /* the window */
+	size_t cap;            /* of it */
 	size_t from, n;        /* in it: what comes next, and where it ends */
 	bool in_body, in_line; /* a format's: where in a message, in a line `from` is */
 };
 
 /* The mailbox ends at `end`; reading begins at `at`. */
 void text_open(struct text *t, int fd, uint64_t at, uint64_t end);
+
+/* The same with a window of the caller's, of so many octets: more than any line that must be seen whole. */
+void text_open_in(struct text *t, int fd, uint64_t at, uint64_t end, char *window, size_t cap);
+
+/* Goes on reading elsewhere. */
+void text_seek(struct text *t, uint64_t at);
 
 /* Nothing comes behind the window. */
 bool text_is_end(const struct text *t);

@@ -47,8 +47,8 @@ static bool hash(struct listing_rec *r, const char *text, size_t n)
 	return true;
 }
 
-static EVP_MD_CTX *pieces;
-static bool pieces_ok;
+static _Thread_local EVP_MD_CTX *pieces;
+static _Thread_local bool pieces_ok;
 
 bool uidl_begin(void)
 {
@@ -74,6 +74,12 @@ bool uidl_end(char digits[UIDL_DIGITS + 1], uint64_t *id)
 	for (size_t i = 0; i < sizeof *id; i++)
 		*id = *id << 8 | digest[i];
 	return true;
+}
+
+void uidl_forget(void)
+{
+	EVP_MD_CTX_free(pieces);
+	pieces = NULL;
 }
 
 bool uidl_plain(struct listing_rec *r, struct slice name)

@@ -24,11 +24,12 @@ bool uidl_distinct(struct listing_rec *r, struct slice name, uint32_t copy);
 /* Another one for the same name: `copy` of it. */
 bool uidl_copy(struct listing_rec *r, struct slice name, uint32_t copy);
 
-/* A hash of pieces, one at a time in a process. False: no memory. `digits` gets a C string, *id the first half of it. */
+/* A hash of pieces, one at a time in a thread, the first of all before there are several. False: no memory. `digits` gets a C string, *id the first half of it. */
 enum { UIDL_DIGITS = 32 };
 bool uidl_begin(void);
 void uidl_feed(struct slice octets);
 bool uidl_end(char digits[UIDL_DIGITS + 1], uint64_t *id);
+void uidl_forget(void); /* before a thread ends: what it keeps for the next hash */
 
 /* The UIDL that `text` is, 1 to UIDL_MOST octets. */
 void uidl_set(struct listing_rec *r, struct slice text);

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server import Maildir, wait_for
+from server import Maildir, Mbox, wait_for
 
 ROLES = ("front", "auth", "hash", "store")
 CAP_CHOWN, CAP_DAC_READ_SEARCH = 1 << 0, 1 << 2
@@ -85,18 +85,18 @@ def test_rights(running):
         assert re.search(r"Max processes +1024 +1024 " if role == "store" else r"Max processes +0 +0 ", limits), role
 
 
-@pytest.mark.parametrize("kind", [Maildir], ids=["maildir"])
+@pytest.mark.parametrize("kind", [Maildir, Mbox])
 def test_threads_of_a_scan(either, kind):
     """Many messages that no index knows are read by several threads, within the walls of a worker, and these are gone with the scan; a few are not."""
     few, many = either.user(kind=kind), either.user(kind=kind)
     few.deliver("Subject: a\n\nx\n")
     for n in range(1500):
-        many.deliver(f"Subject: {n}\n\nx\n")
+        many.deliver(f"Subject: {n}\n\n" + "x" * 1500 + "\n")
     with_few = either.login(few)
-    assert "scan of" not in either.log()
+    assert "a scan has" not in either.log()
     client = either.login(many)
     assert client.stat()[0] == 1500 and b"Subject: 1234" in client.top(1235, 0)
-    either.wait_log(r"debug: scan of 1500 messages by [2-8] threads")
+    either.wait_log(r"debug: a scan has [2-8] threads")
     for pid in either.role_pids("pop3d-store"):
         assert wait_for(lambda pid=pid: status(pid)["Threads"].strip() == "1")
     client.quit()

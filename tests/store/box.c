@@ -67,15 +67,16 @@ void box_in_memory(void)
 	check(atexit(remove_parent) == 0);
 }
 
-/* POP3D_ROWS=3: all that is done some rows at a time is done three rows at a time (store/room.h), and three messages are many (store/crew.h). */
-static void set_rows(void)
+/* POP3D_ROWS=3: all that is done some rows at a time is done three rows at a time (store/room.h), and three messages are many (store/crew.h); not in one file, of
+ * which threads would then have parts of some octets each: that does test_crew.c. */
+static void set_rows(bool one_file)
 {
 	const char *rows = getenv("POP3D_ROWS");
 
-	if (rows) {
+	if (rows)
 		room_set_rows((uint32_t)atoi(rows));
-		crew_set_many((uint64_t)atoi(rows));
-	}
+	if (rows)
+		crew_set_many(one_file ? UINT64_MAX : (uint64_t)atoi(rows));
 }
 
 /* POP3D_KEPT=1: as in a process that serves sessions, what is closed is kept for the next opening (store/kept.h). */
@@ -88,9 +89,9 @@ static void set_kept(void)
 	begun = true;
 }
 
-static void make_top(struct box *b)
+static void make_top(struct box *b, bool one_file)
 {
-	set_rows();
+	set_rows(one_file);
 	set_kept();
 	*b = (struct box){0};
 	check(snprintf(b->top, sizeof b->top, "%sXXXXXX", prefix) < (int)sizeof b->top);
@@ -101,7 +102,7 @@ static void new_directory(struct box *b, const char *type)
 {
 	char url[128];
 
-	make_top(b);
+	make_top(b, false);
 	b->setup = (struct maildrop_setup){.type = type,
 					   .accuracy = ACCURACY_DEFAULT,
 					   .index = INDEX_AUTO,
@@ -134,7 +135,7 @@ void box_new_mh_without(struct box *b)
 
 static void new_file(struct box *b, const char *type)
 {
-	make_top(b);
+	make_top(b, true);
 	b->locking = (struct conf_locking){.type = LOCK_DOTLOCK, .pid_check = true};
 	check(snprintf(b->path, sizeof b->path, "%s/mbox", b->top) < (int)sizeof b->path);
 	b->setup = (struct maildrop_setup){.type = type,
