@@ -233,6 +233,7 @@ static const struct row allowed[] = {
 	{SCMP_SYS(sigaltstack), ALL, ANY},
 	{SCMP_SYS(prlimit64), ALL, ANY},
 	{SCMP_SYS(mincore), ALL, ANY},
+	{SCMP_SYS(sched_getaffinity), S, ANY}, /* of a thread, when it begins */
 	{SCMP_SYS(pipe), ALL, ANY},
 	{SCMP_SYS(pipe2), ALL, ANY},
 #endif
