@@ -145,7 +145,7 @@ static size_t empty_end(const struct text *t, size_t to)
 
 static enum err mbox_piece(struct text *t, struct slice *piece, bool *last, struct why *why)
 {
-	enum err err = t->n - t->from <= HELD && !text_is_end(t) ? text_fill(t, why) : OK;
+	enum err err = t->n - t->from <= HELD + 1 && !text_is_end(t) ? text_fill(t, why) : OK;
 
 	if (err != OK)
 		return err;
@@ -163,6 +163,7 @@ static enum err mbox_piece(struct text *t, struct slice *piece, bool *last, stru
 	const char *lf = memrchr(t->p + start, '\n', t->n - HELD - start);
 	size_t n = lf ? (size_t)(lf - t->p) + 1 - start : t->n - HELD - start;
 
+	n -= !lf && t->p[start + n - 1] == '\r'; /* what ends a line stays together; there is more */
 	*piece = (struct slice){t->p + start, n};
 	t->from += n;
 	return OK;

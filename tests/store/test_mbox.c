@@ -270,6 +270,39 @@ static void test_line_over_the_end_of_a_window(void **state)
 	}
 }
 
+/* Nor does it matter to what a message is where in a window its header ends. */
+static void test_header_over_the_end_of_a_window(void **state)
+{
+	static char file[300 * 1024];
+	const size_t end = 256 * 1024 - 1098; /* of what is looked at of the first window */
+	char first[UIDL_MOST + 1] = "";
+
+	(void)state;
+	for (size_t at = end - 90; at < end + 5; at++) {
+		struct buf out = BUF(file);
+		struct message m;
+		struct box b;
+
+		buf_str(&out, FROM "A: 1\n\n");
+		while (out.len < at - 2)
+			buf_char(&out, out.len % 70 == 0 ? '\n' : 'x');
+		buf_str(&out, "\n\n" FROM "A: 2\r\nB: 3\r\n\r\ntext\r\n");
+		for (unsigned line = 0; line < 1000; line++)
+			buf_str(&out, "more text\r\n");
+		buf_char(&out, '\0');
+		check(!out.full);
+		shim_reset();
+		box_new_mbox(&b);
+		box_write(&b, file);
+		check_row(at, "both are there", box_open(&b) == OK && b.md.index.count == 2);
+		box_message(&b, 1, &m);
+		if (first[0] == '\0')
+			(void)slice_cstr(listing_uidl(&m.rec), first, sizeof first);
+		check_row(at, first, slice_eq(listing_uidl(&m.rec), slice_str(first)));
+		box_free(&b);
+	}
+}
+
 /* ---- what is no mailbox ---- */
 
 static const struct {
@@ -937,6 +970,7 @@ int main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_line_over_the_end_of_a_window),
+		cmocka_unit_test(test_header_over_the_end_of_a_window),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_nothing_there),
 		cmocka_unit_test(test_fetch_of_many),
