@@ -84,7 +84,7 @@ static enum err append_message(const struct maildrop *md, uint32_t i, struct buf
 }
 
 /* How many messages of the window lie close together: one read gets them all. The first one always fits. */
-static uint32_t neighbours(uint32_t n, size_t room, uint64_t octets, uint64_t span_most)
+static uint32_t neighbours(uint32_t n, uint64_t octets, uint64_t span_most)
 {
 	const struct listing_rec *r = window.rec;
 	uint64_t sum = r[0].raw, end = r[0].pos + r[0].raw;
@@ -93,17 +93,19 @@ static uint32_t neighbours(uint32_t n, size_t room, uint64_t octets, uint64_t sp
 	for (; k < n && r[k].pos >= end; k++) {
 		sum += r[k].raw;
 		end = r[k].pos + r[k].raw;
-		if (sum > room || sum > octets || end - r[0].pos > span_most)
+		if (sum > octets || end - r[0].pos > span_most)
 			break;
 	}
 	return k;
 }
 
-/* Of a maildrop in one file. Where the first message has moved, those behind it have mostly moved with it; checksums tell. */
+/* Of a maildrop in one file. Where the first message has moved, those behind it have mostly moved with it; checksums tell. What lies between
+ * messages is read with them, and they close up. */
 static enum err append_messages(const struct maildrop *md, uint32_t n, uint32_t octets, struct buf *out,
 				uint32_t *count, struct why *why)
 {
-	static char span[2 * BODY_INLINE];
+	char *const span = out->p + out->len;
+	const size_t room = out->cap - out->len;
 	struct message m;
 	struct body b;
 
@@ -112,7 +114,7 @@ static enum err append_messages(const struct maildrop *md, uint32_t n, uint32_t 
 
 	if (err != OK)
 		return err;
-	n = neighbours(n, out->cap - out->len, octets, sizeof span);
+	n = neighbours(n, octets, room);
 	const struct listing_rec *r = window.rec, *last = &r[n - 1];
 	ssize_t got = pread(b.fd, span, last->pos + last->raw - r->pos, (off_t)b.at);
 
@@ -120,11 +122,13 @@ static enum err append_messages(const struct maildrop *md, uint32_t n, uint32_t 
 		err = fail_errno(why, storage_err(errno), "read a message");
 	close(b.fd);
 	for (; err == OK && *count < n; ++*count, ++r) {
-		struct slice text = {span + (r->pos - window.rec->pos), r->raw};
+		const char *text = span + (r->pos - window.rec->pos);
 
-		if (r->pos - window.rec->pos + r->raw > (uint64_t)got || listing_crc(0, text) != r->crc)
+		if (r->pos - window.rec->pos + r->raw > (uint64_t)got ||
+		    listing_crc(0, (struct slice){text, r->raw}) != r->crc)
 			break;
-		buf_put(out, text);
+		memmove(out->p + out->len, text, r->raw);
+		out->len += r->raw;
 	}
 	return err == OK && *count == 0 ? changed(md, &m, why) : err;
 }
