@@ -4,50 +4,30 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "auth/penalty_entry.h"
 #include "base/slice.h"
 
 enum {
-	WAYS = 4, /* entries where a key can be */
-	LINE = 64,
-	ONE = 16, /* failures are counted in sixteenths, so that they can halve */
-	COUNT_MOST = 0xFFFF,
 	USER_MOST = 512, /* octets of a user's name that count */
-};
-
-#define CHECK_MASK UINT64_C(0xFFFF)
-
-/* Each word but the tags goes in one write and holds 16 bits of the key it was written for. So what is written late, when
- * the entry has become somebody else's, does not count for him. */
-struct entry {
-	_Atomic uint64_t key;    /* 0: free */
-	_Atomic uint64_t state;  /* 32 bits: when, in seconds; 16: how many sixteenths; 16 of the key */
-	_Atomic uint64_t next;   /* 48 bits: when the last that waits may go on, in ms; 16 of the key */
-	_Atomic uint64_t locked; /* 48 bits: until when, in ms; 16 of the key */
-	_Atomic uint32_t at;     /* tags so far */
-	_Atomic uint32_t tag[PENALTY_TAGS];
-};
-
-struct penalty_bucket {
-	struct entry entry[WAYS];
 };
 
 struct penalty_head {
 	struct keyed_secret secret;
 	_Atomic uint64_t quiet_ms; /* from then on nothing that was written counts any more */
-	char pad[LINE - sizeof(struct keyed_secret) - 8];
+	char pad[PENALTY_LINE - sizeof(struct keyed_secret) - 8];
 	_Atomic uint64_t stat[PENALTY_STATS];
-	char pad2[LINE - 8 * PENALTY_STATS];
+	char pad2[PENALTY_LINE - 8 * PENALTY_STATS];
 };
 
-_Static_assert(sizeof(struct entry) == LINE, "an entry is a cache line");
-_Static_assert(sizeof(struct penalty_head) % LINE == 0, "entries begin at a cache line");
+_Static_assert(sizeof(struct penalty_head) % PENALTY_LINE == 0, "entries begin at a cache line");
 
 /* What is counted; also what the hash of each begins with. */
 enum of { OF_ADDRESS, OF_USER, OF_BOTH, OFS };
 
 size_t penalties_octets(size_t entries)
 {
-	return sizeof(struct penalty_head) + (entries + WAYS - 1) / WAYS * sizeof(struct penalty_bucket);
+	return sizeof(struct penalty_head) +
+	       (entries + PENALTY_WAYS - 1) / PENALTY_WAYS * sizeof(struct penalty_bucket);
 }
 
 enum err penalties_open(struct penalties *p, void *memory, size_t octets, const struct penalty_rules *rules,
@@ -129,145 +109,6 @@ static bool keys_of(const struct penalties *p, const struct penalty_client *c, u
 	return true;
 }
 
-/* --- entries ---------------------------------------------------------------------------------------------------- */
-
-static uint64_t check_of(uint64_t key)
-{
-	return key >> 48;
-}
-
-static uint64_t state_make(uint64_t key, uint64_t now_ms, uint32_t count)
-{
-	return (uint64_t)(uint32_t)(now_ms / 1000) << 32 | (uint64_t)count << 16 | check_of(key);
-}
-
-/* What is left of so many after so long: halves, and between two halves a straight line. */
-static uint32_t decayed(uint32_t count, uint64_t seconds)
-{
-	uint64_t halves = seconds / PENALTY_HALF_S, rest = seconds % PENALTY_HALF_S;
-
-	if (halves >= 16)
-		return 0;
-	count >>= halves;
-	return count - (uint32_t)(count * rest / (uint64_t)(2 * PENALTY_HALF_S));
-}
-
-static uint32_t count_in(uint64_t state, uint64_t key, uint64_t now_ms)
-{
-	uint64_t then = state >> 32, now = now_ms / 1000;
-
-	if ((state & CHECK_MASK) != check_of(key))
-		return 0;
-	return decayed((uint32_t)(state >> 16) & COUNT_MOST, now > then ? now - then : 0);
-}
-
-static uint32_t entry_count(const struct entry *e, uint64_t key, uint64_t now_ms)
-{
-	return e ? count_in(atomic_load(&e->state), key, now_ms) : 0;
-}
-
-/* The time in a word; 0 where it is another key's. */
-static uint64_t time_in(uint64_t word, uint64_t key)
-{
-	return (word & CHECK_MASK) == check_of(key) ? word >> 16 : 0;
-}
-
-static uint64_t time_make(uint64_t ms, uint64_t key)
-{
-	return ms << 16 | check_of(key);
-}
-
-static uint64_t entry_locked(const struct entry *e, uint64_t key, uint64_t now_ms)
-{
-	uint64_t until = e ? time_in(atomic_load(&e->locked), key) : 0;
-
-	return until > now_ms ? until - now_ms : 0;
-}
-
-static struct penalty_bucket *bucket_of(const struct penalties *p, uint64_t key)
-{
-	return &p->buckets[key % p->nbuckets];
-}
-
-static struct entry *entry_find(const struct penalties *p, uint64_t key)
-{
-	struct penalty_bucket *b = bucket_of(p, key);
-
-	for (size_t i = 0; key != 0 && i < WAYS; i++)
-		if (atomic_load(&b->entry[i].key) == key)
-			return &b->entry[i];
-	return NULL;
-}
-
-/* What it would be a pity to forget: lock-outs, then many failures, then those of late. */
-static uint64_t worth(const struct entry *e, uint64_t now_ms)
-{
-	uint64_t key = atomic_load(&e->key), state = atomic_load(&e->state);
-
-	if (key == 0)
-		return 0;
-	return (uint64_t)(entry_locked(e, key, now_ms) > 0) << 63 | (uint64_t)count_in(state, key, now_ms) << 32 |
-	       ((state >> 32) + 1);
-}
-
-static struct entry *entry_poorest(struct penalty_bucket *b, uint64_t now_ms)
-{
-	struct entry *poorest = &b->entry[0];
-	uint64_t least = worth(poorest, now_ms);
-
-	for (size_t i = 1; i < WAYS && least > 0; i++) {
-		uint64_t w = worth(&b->entry[i], now_ms);
-
-		if (w < least) {
-			poorest = &b->entry[i];
-			least = w;
-		}
-	}
-	return poorest;
-}
-
-/* That key's, made if it is not there. First the old key goes, then what counted for it, then the new one comes: whoever
- * dies in between leaves a free entry. */
-static struct entry *entry_claim(const struct penalties *p, uint64_t key, uint64_t now_ms)
-{
-	struct entry *e = entry_find(p, key);
-
-	if (e)
-		return e;
-	e = entry_poorest(bucket_of(p, key), now_ms);
-	atomic_store(&e->key, 0);
-	atomic_store(&e->state, 0);
-	atomic_store(&e->next, 0);
-	atomic_store(&e->locked, 0);
-	for (size_t i = 0; i < PENALTY_TAGS; i++)
-		atomic_store(&e->tag[i], 0);
-	atomic_store(&e->key, key);
-	return e;
-}
-
-/* How many it then is. */
-static uint32_t count_change(struct entry *e, uint64_t key, int64_t by, uint64_t now_ms)
-{
-	uint64_t old = atomic_load(&e->state);
-	int64_t count;
-
-	do {
-		count = (int64_t)count_in(old, key, now_ms) + by;
-		count = count < 0 ? 0 : count > COUNT_MOST ? COUNT_MOST : count;
-	} while (!atomic_compare_exchange_weak(&e->state, &old, state_make(key, now_ms, (uint32_t)count)));
-	return (uint32_t)count;
-}
-
-/* True: this password was wrong there before. */
-static bool tag_put(struct entry *e, uint32_t tag)
-{
-	for (size_t i = 0; i < PENALTY_TAGS; i++)
-		if (atomic_load(&e->tag[i]) == tag)
-			return true;
-	atomic_store(&e->tag[atomic_fetch_add(&e->at, 1) % PENALTY_TAGS], tag);
-	return false;
-}
-
 /* --- what it costs ---------------------------------------------------------------------------------------------- */
 
 static uint32_t most_ms(const struct penalties *p)
@@ -277,7 +118,7 @@ static uint32_t most_ms(const struct penalties *p)
 
 static uint32_t delay_ms(const struct penalties *p, uint32_t count)
 {
-	uint32_t failures = count / ONE, most = most_ms(p);
+	uint32_t failures = count / PENALTY_ONE, most = most_ms(p);
 
 	if (failures < PENALTY_FREE)
 		return 0;
@@ -289,7 +130,7 @@ static uint32_t delay_ms(const struct penalties *p, uint32_t count)
 /* When the next from this address would go on. */
 static uint64_t turn(uint64_t next, uint64_t key, uint64_t now_ms, uint32_t delay)
 {
-	uint64_t last = time_in(next, key);
+	uint64_t last = entry_time(next, key);
 
 	return (last > now_ms ? last : now_ms) + delay;
 }
@@ -335,7 +176,7 @@ enum penalty penalties_look(const struct penalties *p, const struct penalty_clie
 
 	if (is_quiet(p, now_ms) || !keys_of(p, c, key))
 		return PENALTY_NONE;
-	const struct entry *address = entry_find(p, key[OF_ADDRESS]);
+	const struct penalty_entry *address = entry_find(p, key[OF_ADDRESS]);
 
 	if (is_locked(p, key, now_ms))
 		return PENALTY_LOCKED;
@@ -348,7 +189,8 @@ enum penalty penalties_look(const struct penalties *p, const struct penalty_clie
 }
 
 /* Takes the next turn. False: it would be too late. */
-static bool turn_take(const struct penalties *p, struct entry *e, uint64_t key, uint64_t now_ms, uint32_t *wait_ms)
+static bool turn_take(const struct penalties *p, struct penalty_entry *e, uint64_t key, uint64_t now_ms,
+		      uint32_t *wait_ms)
 {
 	uint32_t delay = delay_ms(p, entry_count(e, key, now_ms));
 	uint64_t old = delay > 0 ? atomic_load(&e->next) : 0, at;
@@ -360,7 +202,7 @@ static bool turn_take(const struct penalties *p, struct entry *e, uint64_t key, 
 		at = turn(old, key, now_ms, delay);
 		if (is_full(p, at, now_ms))
 			return false;
-	} while (!atomic_compare_exchange_weak(&e->next, &old, time_make(at, key)));
+	} while (!atomic_compare_exchange_weak(&e->next, &old, entry_word(at, key)));
 	*wait_ms = (uint32_t)(at - now_ms);
 	return true;
 }
@@ -373,7 +215,7 @@ enum penalty penalties_take(const struct penalties *p, const struct penalty_clie
 	*wait_ms = 0;
 	if (is_quiet(p, now_ms) || !keys_of(p, c, key))
 		return PENALTY_NONE;
-	uint32_t own = entry_count(entry_find(p, key[OF_BOTH]), key[OF_BOTH], now_ms) / ONE;
+	uint32_t own = entry_count(entry_find(p, key[OF_BOTH]), key[OF_BOTH], now_ms) / PENALTY_ONE;
 	uint32_t of_user = delay_ms(p, entry_count(entry_find(p, key[OF_USER]), key[OF_USER], now_ms));
 
 	if (!turn_take(p, entry_find(p, key[OF_ADDRESS]), key[OF_ADDRESS], now_ms, wait_ms)) {
@@ -396,15 +238,15 @@ enum penalty penalties_take(const struct penalties *p, const struct penalty_clie
 static bool key_failed(const struct penalties *p, uint64_t key, uint32_t tag, uint64_t now_ms, uint32_t *failures)
 {
 	const struct penalty_rules *r = &p->rules;
-	struct entry *e = key != 0 ? entry_claim(p, key, now_ms) : NULL;
+	struct penalty_entry *e = key != 0 ? entry_claim(p, key, now_ms) : NULL;
 
-	if (!e || tag_put(e, tag))
+	if (!e || entry_tag(e, tag))
 		return false;
-	*failures = count_change(e, key, ONE, now_ms) / ONE;
+	*failures = entry_change(e, key, PENALTY_ONE, now_ms) / PENALTY_ONE;
 	if (r->lockout_s == 0 || r->lockout_failures == 0 || *failures < r->lockout_failures ||
 	    entry_locked(e, key, now_ms) > 0)
 		return false;
-	atomic_store(&e->locked, time_make(now_ms + UINT64_C(1000) * r->lockout_s, key));
+	atomic_store(&e->locked, entry_word(now_ms + UINT64_C(1000) * r->lockout_s, key));
 	stir(p, now_ms + UINT64_C(1000) * r->lockout_s);
 	stat_count(p, PENALTY_STAT_LOCKOUTS);
 	return true;
@@ -420,15 +262,15 @@ void penalties_wrong(const struct penalties *p, const struct penalty_client *c, 
 	*news = (struct penalty_news){0};
 	if (!p->head || !keys_of(p, c, key) || !hash_of(p, OFS, user_fold(c->user, text), password, &tag))
 		return;
-	struct entry *both = entry_claim(p, key[OF_BOTH], now_ms);
+	struct penalty_entry *both = entry_claim(p, key[OF_BOTH], now_ms);
 	uint32_t short_tag = (uint32_t)tag | 1; /* 0 is none */
 
-	if (tag_put(both, short_tag)) {
+	if (entry_tag(both, short_tag)) {
 		stat_count(p, PENALTY_STAT_REPEATED);
 		return;
 	}
 	stir(p, now_ms + UINT64_C(16000) * PENALTY_HALF_S);
-	count_change(both, key[OF_BOTH], ONE, now_ms);
+	entry_change(both, key[OF_BOTH], PENALTY_ONE, now_ms);
 	if (key_failed(p, key[OF_ADDRESS], short_tag, now_ms, &failures))
 		news->address = failures;
 	if (key_failed(p, key[OF_USER], short_tag, now_ms, &failures))
@@ -438,10 +280,10 @@ void penalties_wrong(const struct penalties *p, const struct penalty_client *c, 
 
 static void take_back(const struct penalties *p, uint64_t key, uint32_t count, uint64_t now_ms)
 {
-	struct entry *e = entry_find(p, key);
+	struct penalty_entry *e = entry_find(p, key);
 
 	if (e)
-		count_change(e, key, -(int64_t)count, now_ms);
+		entry_change(e, key, -(int64_t)count, now_ms);
 }
 
 void penalties_right(const struct penalties *p, const struct penalty_client *c, uint64_t now_ms)
@@ -450,10 +292,8 @@ void penalties_right(const struct penalties *p, const struct penalty_client *c, 
 
 	if (is_quiet(p, now_ms) || !keys_of(p, c, key))
 		return;
-	struct entry *both = entry_find(p, key[OF_BOTH]);
-	/* in one step, so that no two take it back */
-	uint64_t state = both ? atomic_exchange(&both->state, state_make(key[OF_BOTH], now_ms, 0)) : 0;
-	uint32_t count = both ? count_in(state, key[OF_BOTH], now_ms) : 0;
+	struct penalty_entry *both = entry_find(p, key[OF_BOTH]);
+	uint32_t count = both ? entry_take(both, key[OF_BOTH], now_ms) : 0;
 
 	if (count == 0)
 		return;
@@ -465,9 +305,9 @@ void penalties_right(const struct penalties *p, const struct penalty_client *c, 
 
 static struct penalty_standing stand(const struct penalties *p, uint64_t key, uint64_t now_ms)
 {
-	const struct entry *e = entry_find(p, key);
+	const struct penalty_entry *e = entry_find(p, key);
 
-	return (struct penalty_standing){.failures = entry_count(e, key, now_ms) / ONE,
+	return (struct penalty_standing){.failures = entry_count(e, key, now_ms) / PENALTY_ONE,
 					 .locked_s = (uint32_t)((entry_locked(e, key, now_ms) + 999) / 1000)};
 }
 
@@ -485,7 +325,7 @@ void penalties_stand(const struct penalties *p, const struct penalty_client *c, 
 
 static void forget(const struct penalties *p, uint64_t key)
 {
-	struct entry *e = entry_find(p, key);
+	struct penalty_entry *e = entry_find(p, key);
 
 	if (e)
 		atomic_store(&e->key, 0);
