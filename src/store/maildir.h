@@ -1,7 +1,7 @@
 /* store/maildir.h - what the parts of the Maildir driver share */
 #pragma once
 #include "mail/wire.h"
-#include "store/crew.h"
+#include "store/ahead.h"
 #include "store/maildir_list.h"
 
 enum {
@@ -29,16 +29,14 @@ void maildir_check_claims(const char *file, const struct listing_rec *r);
 
 /* ---- maildir_ahead.c ---- */
 
-/* Reads the files that a scan does not know, where these are many several at a time (store/crew.h), before they are asked for. */
+/* The files that a scan does not know (store/ahead.h). */
 struct maildir_ahead {
 	const struct found *(*next)(void *arg); /* the files that will be asked for, in that order; NULL: no more */
 	void *arg;
 	const int *dir; /* open directories, DIRS of them */
 	/* private to maildir_ahead.c */
 	const struct maildir_list *list;
-	struct crew *crew;
-	struct maildir_batch *batch; /* what the next one asked for is in */
-	bool all;                    /* `next` has no more */
+	struct ahead ahead;
 };
 
 /* Of the list, so many may be asked for. */

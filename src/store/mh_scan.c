@@ -4,15 +4,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/ahead.h"
 #include "store/ids.h"
 #include "store/mh.h"
 #include "store/text.h"
 
 /* ---- one message ---- */
 
-int mh_open(const struct maildrop *md, const char *name, struct stat *st)
+static int open_at(int dir, const char *name, struct stat *st)
 {
-	int fd = openat(md->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0 || (fstat(fd, st) == 0 && S_ISREG(st->st_mode)))
 		return fd;
@@ -21,17 +22,20 @@ int mh_open(const struct maildrop *md, const char *name, struct stat *st)
 	return -1;
 }
 
-enum err mh_digest(int fd, const struct stat *st, struct digest *d, struct why *why)
+int mh_open(const struct maildrop *md, const char *name, struct stat *st)
 {
-	struct text t;
+	return open_at(md->fd, name, st);
+}
+
+static enum err digest_text(struct text *t, struct digest *d, struct why *why)
+{
 	bool last = false;
 
 	if (!digest_begin(d, MH_RULES, DIGEST_PLAIN, 0))
 		return fail(why, ERR_TEMP, "no memory to read a message");
-	text_open(&t, fd, 0, (uint64_t)st->st_size);
 	while (!last) {
 		struct slice piece;
-		enum err err = text_lines(&t, &piece, &last, why);
+		enum err err = text_lines(t, &piece, &last, why);
 
 		if (err != OK)
 			return err;
@@ -40,10 +44,30 @@ enum err mh_digest(int fd, const struct stat *st, struct digest *d, struct why *
 	return digest_end(d) ? OK : fail(why, ERR_TEMP, "no memory to read a message");
 }
 
-static enum err read_whole(int fd, const struct stat *st, struct digest *d, int64_t *file, struct why *why)
+enum err mh_digest(int fd, const struct stat *st, struct digest *d, struct why *why)
+{
+	struct text t;
+
+	text_open(&t, fd, 0, (uint64_t)st->st_size);
+	return digest_text(&t, d, why);
+}
+
+/* A thread's own window; NULL: that of the process. */
+struct lane {
+	char window[64 * 1024];
+};
+
+static enum err read_whole(int fd, const struct stat *st, struct lane *lane, struct digest *d, int64_t *file,
+			   struct why *why)
 {
 	struct stat behind;
-	enum err err = mh_digest(fd, st, d, why);
+	struct text t;
+
+	if (lane)
+		text_open_in(&t, fd, 0, (uint64_t)st->st_size, lane->window, sizeof lane->window);
+	else
+		text_open(&t, fd, 0, (uint64_t)st->st_size);
+	enum err err = digest_text(&t, d, why);
 
 	if (err == OK && fstat(fd, &behind) < 0)
 		err = fail_errno(why, ERR_TEMP, "stat a message");
@@ -52,21 +76,28 @@ static enum err read_whole(int fd, const struct stat *st, struct digest *d, int6
 	return err;
 }
 
+static enum err read_at(int dir, const char *path, struct lane *lane, struct digest *d, int *fd, int64_t *file,
+			struct why *why)
+{
+	struct why reason = {""};
+	struct stat st;
+
+	*fd = open_at(dir, path, &st);
+	if (*fd < 0 && (errno == ENOENT || errno == ELOOP))
+		return OK;
+	enum err err = *fd >= 0 ? read_whole(*fd, &st, lane, d, file, &reason)
+				: fail_errno(&reason, storage_err(errno), "open a message");
+
+	return err == OK ? OK : fail(why, err, "%.120s: %s", reason.text, path);
+}
+
 enum err mh_read(const struct maildrop *md, struct slice name, struct digest *d, int *fd, int64_t *file,
 		 struct why *why)
 {
 	char path[NAME_OCTETS + 1];
-	struct why reason = {""};
-	struct stat st;
 
 	(void)slice_cstr(name, path, sizeof path);
-	*fd = mh_open(md, path, &st);
-	if (*fd < 0 && (errno == ENOENT || errno == ELOOP))
-		return OK;
-	enum err err = *fd >= 0 ? read_whole(*fd, &st, d, file, &reason)
-				: fail_errno(&reason, storage_err(errno), "open a message");
-
-	return err == OK ? OK : fail(why, err, "%.120s: %s", reason.text, path);
+	return read_at(md->fd, path, NULL, d, fd, file, why);
 }
 
 void mh_note(uint64_t notes[NOTES], struct slice name, int64_t file)
@@ -84,6 +115,8 @@ struct pass {
 	struct room is; /* of each that was found: the known message that it is, or KNOWN_NONE; see is_of */
 	bool vanished;  /* one that was found was not there any more, or another one */
 	struct scan *now;
+	struct ahead ahead; /* reads those that are not known */
+	uint32_t next;      /* this one, if it is none of these, and those behind it */
 };
 
 static uint32_t *is_of(const struct pass *p, size_t i)
@@ -137,23 +170,68 @@ static bool match_files(struct pass *p)
 	return done;
 }
 
-static enum err read_new(struct pass *p, uint32_t i, struct why *why)
+struct new_file {
+	int dir;
+	char name[NAME_OCTETS + 1];
+	struct digest digest;
+	int64_t file;
+	bool is_there;
+};
+
+/* For struct ahead. */
+static bool next_new(void *pass, void *file)
+{
+	struct pass *p = pass;
+	struct new_file *next = file;
+
+	while (p->next < p->list.count && *is_of(p, p->next) != KNOWN_NONE)
+		p->next++;
+	if (p->next == p->list.count)
+		return false;
+	next->dir = p->md->fd;
+	return slice_cstr(mh_list_name(&p->list, &p->list.found[p->next++]), next->name, sizeof next->name);
+}
+
+/* In a thread, or with a lane NULL. */
+static enum err read_file(void *file, void *lane, struct why *why)
+{
+	struct new_file *f = file;
+	int fd;
+	enum err err = read_at(f->dir, f->name, lane, &f->digest, &fd, &f->file, why);
+
+	f->is_there = fd >= 0;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static void lane_done(void *lane)
+{
+	(void)lane;
+	uidl_forget();
+}
+
+static enum err add_new(struct pass *p, uint32_t i, const struct new_file *new, struct why *why)
 {
 	const struct mh_found *f = &p->list.found[i];
 	struct slice name = mh_list_name(&p->list, f);
-	struct digest d;
-	int64_t file;
-	int fd;
-	enum err err = mh_read(p->md, name, &d, &fd, &file, why);
 
-	if (err == OK)
-		p->vanished |= fd < 0 || file != f->file;
-	if (fd >= 0)
-		close(fd);
-	if (err != OK || fd < 0)
-		return err;
-	mh_note(p->now->notes, name, file);
-	return known_add(&p->which, &d, file, name, why);
+	p->vanished |= !new->is_there || new->file != f->file;
+	if (!new->is_there)
+		return OK;
+	mh_note(p->now->notes, name, new->file);
+	return known_add(&p->which, &new->digest, new->file, name, why);
+}
+
+static enum err read_new(struct pass *p, uint32_t i, struct why *why)
+{
+	struct new_file own = {.dir = p->md->fd};
+	const void *new = &own;
+
+	(void)slice_cstr(mh_list_name(&p->list, &p->list.found[i]), own.name, sizeof own.name);
+	enum err err = p->ahead.crew ? ahead_take(&p->ahead, &new, why) : read_file(&own, NULL, why);
+
+	return err == OK ? add_new(p, i, new, why) : err;
 }
 
 static enum err take_known(struct pass *p, uint32_t i, uint32_t k, struct why *why)
@@ -180,13 +258,19 @@ static bool is_right(void *pass, uint32_t now, const struct digest *m)
 
 static enum err add_all(struct pass *p, struct why *why)
 {
+	static const struct ahead_task task = {next_new, read_file, lane_done, sizeof(struct new_file),
+					       sizeof(struct lane)};
+	uint32_t known = p->known->count, found = (uint32_t)p->list.count;
 	enum err err = OK;
 
+	if (uidl_begin()) /* before threads do */
+		(void)ahead_begin(&p->ahead, &task, p, found > known ? found - known : 0);
 	for (uint32_t i = 0; i < p->list.count && err == OK; i++) {
 		uint32_t k = *is_of(p, i);
 
 		err = k == KNOWN_NONE ? read_new(p, i, why) : take_known(p, i, k, why);
 	}
+	ahead_end(&p->ahead);
 	return err == OK ? known_end(&p->which, is_right, p, why) : err;
 }
 

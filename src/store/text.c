@@ -103,7 +103,7 @@ enum err text_lines(struct text *t, struct slice *piece, bool *last, struct why 
 	if (!*last) {
 		const char *lf = memrchr(start, '\n', n);
 
-		n = lf ? (size_t)(lf - start) + 1 : n;
+		n = lf ? (size_t)(lf - start) + 1 : n - (start[n - 1] == '\r'); /* what ends a line stays together */
 	}
 	*piece = (struct slice){start, n};
 	t->from += n;

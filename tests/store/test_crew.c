@@ -132,19 +132,33 @@ static void see_thread(void)
 		__atomic_store_n(&in_threads, true, __ATOMIC_RELAXED);
 }
 
-/* While the scan goes on, what has `gone' in its name goes, and what has `turn' is a link by now. */
+/* While the scan goes on, some messages go, and some are links by now. */
 static const struct box *scanned;
+
+static bool goes(unsigned i)
+{
+	return i % 97 == 96;
+}
+
+static bool turns(unsigned i)
+{
+	return i % 89 == 88;
+}
 
 static void change(const char *file)
 {
+	bool mh = strspn(file, "0123456789") == strlen(file);
+	unsigned number = mh ? (unsigned)strtoul(file, NULL, 10) : 0;
+	bool gone = mh ? goes(number) : strstr(file, "gone") != NULL,
+	     turn = mh ? turns(number) : strstr(file, "turn") != NULL;
 	char path[256];
 
 	see_thread();
-	if (!strstr(file, "gone") && !strstr(file, "turn"))
+	if (!gone && !turn)
 		return;
-	check(snprintf(path, sizeof path, "%s/cur/%s", scanned->path, file) < (int)sizeof path);
+	check(snprintf(path, sizeof path, "%s/%s%s", scanned->path, mh ? "" : "cur/", file) < (int)sizeof path);
 	(void)unlink(path);
-	if (strstr(file, "turn"))
+	if (turn)
 		check(symlink("elsewhere", path) == 0);
 }
 
@@ -162,9 +176,9 @@ static char large[300 * 1024];
 
 static void put_maildir(const struct box *b, unsigned i)
 {
-	const char *kind = i % 97 == 96 ? "gone" : i % 89 == 88 ? "turn" : i % 83 == 82 ? "twin" : "host";
+	const char *kind = goes(i) ? "gone" : turns(i) ? "turn" : i % 83 == 82 ? "twin" : "host";
 	char name[64], text[128];
-	bool changes = i % 97 == 96 || i % 89 == 88; /* those are in cur/ */
+	bool changes = goes(i) || turns(i); /* those are in cur/ */
 
 	check(snprintf(name, sizeof name, "%s/%u.M%uP1.%s:2,%s", i % 5 || changes ? "cur" : "new", 1767600000 + i / 3,
 		       i % 83 == 81 || i % 83 == 82 ? 1 : i, kind, i % 7 ? "S" : "T") > 0);
@@ -172,6 +186,16 @@ static void put_maildir(const struct box *b, unsigned i)
 		       i % 3   ? "text"
 		       : i % 2 ? "\n.dots\r\n"
 			       : "") > 0);
+	put_file(b, name, i % 13 == 0 ? "" : i % 50 == 49 ? large : text);
+}
+
+static void put_mh(const struct box *b, unsigned i)
+{
+	char name[16], text[128];
+
+	check(snprintf(name, sizeof name, "%u", i + 1) > 0);
+	check(snprintf(text, sizeof text, "Subject: %u\n%s\n%s", i / 2, i % 11 ? "" : "Status: D\n",
+		       i % 3 ? "text" : "\n.dots\r\n") > 0);
 	put_file(b, name, i % 13 == 0 ? "" : i % 50 == 49 ? large : text);
 }
 
@@ -224,6 +248,9 @@ static const struct crowd {
 	{"Maildir", box_new, put_maildir, true, false, 0, NULL, false},
 	{"Maildir, half of it known", box_new, put_maildir, true, true, 0, NULL, false},
 	{"Maildir, one that cannot be read", box_new, put_maildir, true, false, 0, "M350P", false},
+	{"MH", box_new_mh, put_mh, true, false, 0, NULL, false},
+	{"MH, half of it known", box_new_mh, put_mh, true, true, 0, NULL, false},
+	{"MH, one that cannot be read", box_new_mh, put_mh, true, false, 0, "350", false},
 	{"mbox", box_new_mbox, put_mbox, true, false, 0, NULL, false},
 	{"mbox, half of it known", box_new_mbox, put_mbox, true, true, 0, NULL, false},
 	{"mbox, in parts smaller than messages", box_new_mbox, put_mbox, true, false, 3, NULL, false},
@@ -289,7 +316,7 @@ static void scan_by(const struct crowd *c, uint64_t many, struct result *r)
 /* Another box has other inodes and times. */
 static void check_alike(const struct crowd *c, const struct result *a, const struct result *b)
 {
-	bool fails = c->broken || c->shorter, one_file = c->put != put_maildir;
+	bool fails = c->broken || c->shorter;
 
 	check_row(0, c->about, a->err == b->err && strcmp(a->why.text, b->why.text) == 0);
 	check_row(0, a->why.text, (a->err == OK) == !fails);
@@ -300,7 +327,8 @@ static void check_alike(const struct crowd *c, const struct result *a, const str
 		check_row(i, c->about, memcmp(&a->scan.rec[i], &b->scan.rec[i], sizeof *a->scan.rec) == 0);
 		check_row(i, c->about, slice_eq(scan_name(&a->scan, i), scan_name(&b->scan, i)));
 		check_row(i, c->about, e->dir == f->dir && e->name_at == f->name_at);
-		check_row(i, c->about, !one_file || (e->id == f->id && e->at == f->at));
+		check_row(i, c->about, e->id == f->id || c->put == put_maildir);
+		check_row(i, c->about, e->at == f->at || c->put == put_maildir || c->put == put_mh);
 	}
 }
 
