@@ -43,5 +43,6 @@ struct slice listing_uidl(const struct listing_rec *r);
 /* CRC32C (RFC 3720, appendix B.4) over pieces: start with 0, feed the result back in. */
 uint32_t listing_crc(uint32_t crc, struct slice octets);
 
-/* The CRC32C of `a` and `b_octets` octets behind it that have `b` by themselves; nothing is read. */
+/* The CRC32C of `a` and `b_octets` octets behind it that have `b` by themselves; nothing is read. What it needs for a length is made when that is first met: by
+ * one thread; all of it for UINT64_MAX. */
 uint32_t listing_crc_join(uint32_t a, uint32_t b, uint64_t b_octets);

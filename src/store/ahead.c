@@ -5,7 +5,7 @@
 
 #include "store/crew.h"
 
-enum { BATCH = 32 }; /* files: what changing hands costs is little beside reading them */
+enum { BATCH = 64 }; /* files: what changing hands costs is little beside reading them */
 
 struct ahead_batch {
 	const struct ahead_task *task;

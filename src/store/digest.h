@@ -39,5 +39,8 @@ bool digest_begin(struct digest *m, uint32_t rules, enum digest_lines lines, uin
 void digest_take(struct digest *m, struct slice piece);
 bool digest_end(struct digest *m);
 
+/* One at a time in each thread, where this was called before there were several: what is made once is made then. False: no memory. */
+bool digest_share(void);
+
 /* Whether m->xuidl, MD5HEX.TIME.UID, is what Mailutils gave this message: the MD5 is that of what `fd` has at its place. m has ended. */
 bool digest_xuidl_is_right(const struct digest *m, int fd);

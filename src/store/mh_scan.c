@@ -263,7 +263,7 @@ static enum err add_all(struct pass *p, struct why *why)
 	uint32_t known = p->known->count, found = (uint32_t)p->list.count;
 	enum err err = OK;
 
-	if (uidl_begin()) /* before threads do */
+	if (digest_share())
 		(void)ahead_begin(&p->ahead, &task, p, found > known ? found - known : 0);
 	for (uint32_t i = 0; i < p->list.count && err == OK; i++) {
 		uint32_t k = *is_of(p, i);

@@ -77,7 +77,8 @@ bool onefile_ahead_begin(struct onefile_ahead *a)
 
 	a->given = a->at;
 	a->octets = (uint64_t)room_rows() * ROW - (room_rows() * ROW > 2 * SLACK ? SLACK : 0);
-	a->crew = a->format->from_anywhere && uidl_begin() ? crew_new(&task, (a->end - a->at) / MESSAGE_OCTETS) : NULL;
+	a->crew =
+		a->format->from_anywhere && digest_share() ? crew_new(&task, (a->end - a->at) / MESSAGE_OCTETS) : NULL;
 	return a->crew != NULL;
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server import Maildir, Mbox, wait_for
+from server import Maildir, Mbox, Mh, wait_for
 
 ROLES = ("front", "auth", "hash", "store")
 CAP_CHOWN, CAP_DAC_READ_SEARCH = 1 << 0, 1 << 2
@@ -85,7 +85,7 @@ def test_rights(running):
         assert re.search(r"Max processes +1024 +1024 " if role == "store" else r"Max processes +0 +0 ", limits), role
 
 
-@pytest.mark.parametrize("kind", [Maildir, Mbox])
+@pytest.mark.parametrize("kind", [Maildir, Mbox, Mh])
 def test_threads_of_a_scan(either, kind):
     """Many messages that no index knows are read by several threads, within the walls of a worker, and these are gone with the scan; a few are not."""
     few, many = either.user(kind=kind), either.user(kind=kind)

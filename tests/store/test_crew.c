@@ -350,6 +350,27 @@ static void test_alike(void **state)
 	}
 }
 
+/* What is made once in a process (tables of checksums, a hash) is there before the threads are. */
+static void test_first_of_a_process(void **state)
+{
+	(void)state;
+	memset(large, 'x', sizeof large - 1);
+	for (size_t i = 0; i < TABLE_ROWS(crowds); i++) {
+		struct result one = {.why = {""}}, several = {.why = {""}};
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0) {
+			scan_by(&crowds[i], 1, &several);
+			scan_by(&crowds[i], NEVER, &one);
+			check_alike(&crowds[i], &one, &several);
+			_exit(0);
+		}
+		check(waitpid(pid, &status, 0) == pid);
+		check_row(i, crowds[i].about, WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+}
+
 /* Where no thread may be made, the one does it all. */
 static void test_no_threads(void **state)
 {
@@ -374,8 +395,12 @@ static void test_no_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order), cmocka_unit_test(test_ends_early), cmocka_unit_test(test_few),
-		cmocka_unit_test(test_alike), cmocka_unit_test(test_no_threads),
+		cmocka_unit_test(test_first_of_a_process),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_ends_early),
+		cmocka_unit_test(test_few),
+		cmocka_unit_test(test_alike),
+		cmocka_unit_test(test_no_threads),
 	};
 
 	box_in_memory();
