@@ -44,7 +44,8 @@ SERVERS = (
     Server("dovecot-tuned", "Dovecot, high-performance", "/usr/sbin/dovecot", ("-F", "-c", "@CONF@"),
            package="dovecot-pop3d", template="dovecot-tuned.conf"),
     Server("dovecot-shared", "Dovecot, the same with shared mail processes", "/usr/sbin/dovecot", ("-F", "-c", "@CONF@"),
-           package="dovecot-pop3d", template="dovecot-shared.conf"),
+           package="dovecot-pop3d", template="dovecot-shared.conf",  # a process that has several clients refuses mbox
+           scenarios=("poll", "poll-512", "short", "fetch", "poll-sha512", "poll-tls", "poll-tls-resumed", "fetch-tls")),
     Server("dovecot", "Dovecot, default", "/usr/sbin/dovecot", ("-F", "-c", "@CONF@"),
            package="dovecot-pop3d", template="dovecot.conf", idle_most=64),
     Server("mailutils", "Mailutils pop3d", "/usr/sbin/pop3d", ("--config-file=@CONF@", "--daemon", "--foreground"),
