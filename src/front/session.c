@@ -314,7 +314,8 @@ bool session_run(struct session *s)
 
 static void hear(struct session *s)
 {
-	streak_heard(s);
+	if (s->state == TRANSACTION)
+		streak_heard(s);
 	input_read(s);
 }
 

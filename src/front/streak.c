@@ -10,13 +10,19 @@ enum { LONG = 8 }; /* more than a session says that looks for mail and finds non
 
 static const double at_once_s = 100e-6;
 
+/* The clock may have been put back in between. */
+static bool is_at_once(double heard, double now)
+{
+	return now >= heard && now - heard < at_once_s;
+}
+
 /* There was nothing to do, for anybody. */
 static void on_idle(struct ev_loop *loop, ev_idle *w, int revents)
 {
 	const struct streak *k = w->data;
 
 	(void)revents;
-	if (ev_now(loop) - k->heard < at_once_s)
+	if (is_at_once(k->heard, ev_now(loop)))
 		sched_yield();
 	else
 		ev_idle_stop(loop, w);
@@ -38,7 +44,7 @@ void streak_heard(struct session *s)
 	struct front *f = s->front;
 	double now = ev_now(f->loop);
 
-	s->streak = now - s->heard < at_once_s ? s->streak + 1 : 0;
+	s->streak = is_at_once(s->heard, now) ? s->streak + 1 : 0;
 	s->heard = now;
 	if (s->streak < LONG)
 		return;

@@ -18,5 +18,5 @@ struct streak {
 void streak_init(struct front *f);
 void streak_done(struct front *f);
 
-/* The client has said something. */
+/* The client, who is logged in, has said something. */
 void streak_heard(struct session *s);

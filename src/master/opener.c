@@ -86,6 +86,7 @@ static void give_up(struct master *m, uint64_t patience_ms)
 		} else {
 			at = &(*at)->next;
 		}
+	log_session(0);
 }
 
 static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
@@ -251,8 +252,7 @@ enum err on_begun(struct chan *ch, struct msg *msg, struct why *why)
 		return fail(why, ERR_PERM, "it begins a session that is not its own, or in a way that nobody knows");
 	struct opening *o = take(at);
 
-	parked_begun(m, q);
-	if (q->how == BEGUN_NOT)
+	if (parked_begun(m, q) && q->how == BEGUN_NOT)
 		leave_to_worker(m, o);
 	else
 		opening_free(o);

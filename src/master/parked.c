@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -37,6 +38,7 @@ static void forget(struct master *m, struct parked **here)
 	if (c->serial == p->worker)
 		c->parks = false;
 	*here = p->next;
+	m->parkeds.n--;
 	close(p->lock_fd);
 	free(p);
 }
@@ -50,18 +52,27 @@ static void release(struct master *m, struct parked **here)
 	forget(m, here);
 }
 
-/* Owns lock_fd, but where it says NULL: no memory, or there is one with this id. */
+/* Each has a descriptor; the other half is for workers. */
+static bool has_room(const struct parkeds *p)
+{
+	struct rlimit files;
+
+	return getrlimit(RLIMIT_NOFILE, &files) == 0 && p->n < files.rlim_cur / 2;
+}
+
+/* Owns lock_fd, but where it says NULL: no memory or descriptors, or there is one with this id. */
 static struct parked *put(struct master *m, struct identity owner, const struct msg_park *park, struct slice text,
 			  int lock_fd)
 {
 	struct parked **here = at(&m->parkeds, park->sid);
-	struct parked *p = *here ? NULL : malloc(sizeof *p + text.n);
+	struct parked *p = *here || !has_room(&m->parkeds) ? NULL : malloc(sizeof *p + text.n);
 
 	if (!p)
 		return NULL;
 	*p = (struct parked){.owner = owner, .lock_fd = lock_fd, .park = *park};
 	memcpy(p->text, text.p, text.n);
 	*here = p;
+	m->parkeds.n++;
 	return p;
 }
 
@@ -87,12 +98,12 @@ bool parked_add(struct master *m, struct identity owner, const struct msg_park *
 	return put(m, owner, park, text, lock_fd) != NULL;
 }
 
-void parked_begun(struct master *m, const struct msg_begun *how)
+bool parked_begun(struct master *m, const struct msg_begun *how)
 {
 	struct parked **here = at(&m->parkeds, how->sid);
 
 	if (!*here)
-		return;
+		return false;
 	struct msg_park *park = &(*here)->park;
 
 	park->count = how->count;
@@ -100,6 +111,7 @@ void parked_begun(struct master *m, const struct msg_begun *how)
 	park->sum = how->sum;
 	if (how->how != BEGUN_TAKEN)
 		release(m, here);
+	return true;
 }
 
 enum err on_park(struct chan *ch, struct msg *msg, struct why *why)

@@ -18,16 +18,17 @@ enum { PARKED_LISTS = 1024 };
 
 struct parkeds {
 	struct parked *list[PARKED_LISTS]; /* by session id */
+	unsigned n;
 };
 
 /* Handlers: of a store worker, and of a front. */
 enum err on_park(struct chan *ch, struct msg *m, struct why *why);
 enum err on_wake(struct chan *ch, struct msg *m, struct why *why);
 
-/* A session that begins so (master/opener.h), with what its grant says: `text' is its name and mailbox. Owns lock_fd, which has the session lock, if it says true; false: no memory,
- * or there is one with this id. Its front has to say how it goes on, before all else. */
+/* A session that begins so (master/opener.h), with what its grant says: `text' is its name and mailbox. Owns lock_fd, which has the session lock, if it says true; false: no memory
+ * or descriptors, or there is one with this id. Its front has to say how it goes on, before all else: then parked_begun says whether it is still here. */
 bool parked_add(struct master *m, struct identity owner, const struct msg_park *park, struct slice text, int lock_fd);
-void parked_begun(struct master *m, const struct msg_begun *how);
+bool parked_begun(struct master *m, const struct msg_begun *how);
 
 /* This front has ended, and its sessions with it. */
 void parked_front_ended(struct master *m, uint32_t front);

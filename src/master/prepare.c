@@ -34,7 +34,7 @@ void notices_tell(const struct conf *cf)
 static void descriptors_raise(const struct conf *cf)
 {
 	struct rlimit now;
-	rlim_t want = DESCRIPTORS_BESIDES + (cf->max_children < 1U << 20 ? cf->max_children : 1U << 14);
+	rlim_t want = DESCRIPTORS_BESIDES + (cf->max_children - 1 < 1U << 20 ? cf->max_children : 1U << 14);
 
 	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
 		return;

@@ -407,7 +407,7 @@ static enum err walls_make(const struct child *c, const struct role_env *env, pi
 
 static bool is_of_session(enum role r)
 {
-	return r == ROLE_FRONT || r == ROLE_AUTH || r == ROLE_STORE || r == ROLE_STATE || r == ROLE_OPENER;
+	return r == ROLE_AUTH || r == ROLE_STORE || r == ROLE_STATE || r == ROLE_OPENER;
 }
 
 static _Noreturn void role_begin(struct child *c, int master_fd, pid_t parent)

@@ -16,6 +16,7 @@
 #include "master/external.h"
 #include "master/grant.h"
 #include "master/inetd.h"
+#include "master/landlock.h"
 #include "master/recover.h"
 #include "master/tell.h"
 
@@ -382,7 +383,7 @@ static void pools_size(const struct master *m, unsigned size[static ROLE_COUNT])
 	size[ROLE_ACCESS] = acl_has_programs(m->cf) ? 1 : 0;
 	size[ROLE_STATE] = conf_keeps_state(m->cf) ? 1 : 0;
 	size[ROLE_BACKEND] = backends_count(m->cf);
-	size[ROLE_OPENER] = m->privileged && opener_is_wanted(m->cf) ? 1 : 0;
+	size[ROLE_OPENER] = m->privileged && landlock_abi() > 0 && opener_is_wanted(m->cf) ? 1 : 0;
 	size[ROLE_STORE] = STORES_MOST;
 }
 

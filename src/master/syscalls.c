@@ -201,6 +201,7 @@ static const struct row allowed[] = {
 	/* another one in the file system: whoever owns the mail, see also owners_add */
 	{SCMP_SYS(setfsgid), O, ANY},
 	{SCMP_SYS(prctl), O, {0, WHOLE, PR_SET_PDEATHSIG}},
+	{SCMP_SYS(prctl), O, {0, WHOLE, PR_SET_DUMPABLE}},
 	{SCMP_SYS(fcntl), S, COMMAND(F_OFD_SETLKW)},
 	/* threads of a scan (store/crew.h), and what each says of itself when it begins; see clone3_refuse */
 	{SCMP_SYS(clone), S, A_THREAD},

@@ -21,7 +21,8 @@ static bool next_file(void *maildir_ahead, void *file)
 	if (!next->f)
 		return false;
 	next->at = a->dir[next->f->dir];
-	return slice_cstr(maildir_list_name(a->list, next->f), next->name, sizeof next->name);
+	(void)slice_cstr(maildir_list_name(a->list, next->f), next->name, sizeof next->name);
+	return true;
 }
 
 static enum err read_file(void *file, void *lane, struct why *why)

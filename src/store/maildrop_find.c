@@ -178,7 +178,8 @@ static enum err detect(struct maildrop *md, bool *is, struct why *why)
 /* Of the scheme's format, or of mailbox-type's, where there is nothing, or an empty directory. */
 static enum err create(struct maildrop *md, const struct url *url, struct stat *st, struct why *why)
 {
-	struct slice type = url->scheme.n > 0 ? url->scheme : slice_str(md->setup->type);
+	bool any = url->scheme.n == 0 || slice_eq(url->scheme, SLICE("file"));
+	struct slice type = any ? slice_str(md->setup->type) : url->scheme;
 
 	if (!md->driver)
 		md->driver = driver_named(type);

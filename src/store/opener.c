@@ -15,6 +15,7 @@
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -61,12 +62,18 @@ static bool enter(struct asked *a)
 	return a->md.parent >= 0;
 }
 
+/* What is known of a file on another machine may be some seconds old, until somebody opens it. */
+static bool is_on_a_device(const struct stat *st)
+{
+	return major(st->st_dev) != 0;
+}
+
 static bool find_file(struct asked *a)
 {
 	struct stat parent;
 
 	a->md.driver = &mbox_driver;
-	if (fstat(a->md.parent, &parent) < 0)
+	if (fstat(a->md.parent, &parent) < 0 || !is_on_a_device(&parent))
 		return false;
 	a->md.key = lock_key_named(parent.st_dev, parent.st_ino, slice_str(a->name));
 	return true;
@@ -79,7 +86,7 @@ static bool find_directory(struct asked *a)
 
 	a->md.driver = &maildir_driver;
 	a->md.fd = openat(a->md.parent, a->name, O_PATH | O_DIRECTORY | O_CLOEXEC); /* here links are followed */
-	if (a->md.fd < 0 || fstat(a->md.fd, &st) < 0 ||
+	if (a->md.fd < 0 || fstat(a->md.fd, &st) < 0 || !is_on_a_device(&st) ||
 	    maildir_driver.detect(a->md.fd, ACCURACY_DEFAULT, &is, NULL) != OK)
 		return false;
 	a->md.key = lock_key(st.st_dev, st.st_ino);
@@ -223,12 +230,13 @@ static bool look(struct asked *a, struct slice url)
 
 /* ---- as its owner ---- */
 
-/* The kernel says what it was before, so whether it is this uid now. It forgets whose death ends us, where that changes. */
+/* The kernel says what it was before, so whether it is this uid now. Where that changes it forgets whose death ends us, and that nobody may look into our memory. */
 static bool become(uid_t uid, gid_t gid)
 {
 	(void)setfsgid(gid);
 	(void)setfsuid(uid);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	return (gid_t)setfsgid((gid_t)-1) == gid && (uid_t)setfsuid((uid_t)-1) == uid;
 }
 

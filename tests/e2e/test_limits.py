@@ -4,7 +4,9 @@ Where something must not have happened yet, a test looks without waiting: it can
 
 import re
 import select
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +85,14 @@ def test_waiting_ends_though_others_come(daemon):
     assert refused(first)
     for c in [a, *others]:
         c.close()
+
+
+def test_queue_of_the_kernel(daemon):
+    """`backlog` bounds clients that wait for a place, not a burst of connections that nobody has had the time to accept."""
+    daemon.start(server="backlog 3;")
+    most = int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
+    row = subprocess.run(["ss", "-Hltn", f"sport = :{daemon.port}"], check=True, capture_output=True, text=True).stdout.split()
+    assert int(row[2]) == min(most, 4096)
 
 
 def test_waiting_is_bounded_by_backlog_and_logged_once(daemon):

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -330,6 +331,25 @@ static void test_what_is_not_kept(void **state)
 	check(front.last_parked.kept == 1);
 }
 
+/* Half of the descriptors are for workers. */
+static void test_few_descriptors(void **state)
+{
+	const struct msg_park p = {.sid = sid(4)}, another = {.sid = sid(5)};
+	struct rlimit files;
+
+	(void)state;
+	check(getrlimit(RLIMIT_NOFILE, &files) == 0);
+	const struct rlimit few = {.rlim_cur = 2, .rlim_max = files.rlim_max};
+
+	check(parked_add(&m, (struct identity){0}, &p, SLICE(""), open_locks()));
+	check(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	bool is = parked_add(&m, (struct identity){0}, &another, SLICE(""), -1);
+
+	check(setrlimit(RLIMIT_NOFILE, &files) == 0 && !is);
+	parked_front_ended(&m, FRONT);
+	check(m.parkeds.n == 0);
+}
+
 /* It loses its channel. */
 static void test_front_of_another(void **state)
 {
@@ -356,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_worker, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_worker_dies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_not_kept, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_few_descriptors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_front_of_another, set_up, tear_down),
 	};
 
