@@ -349,6 +349,9 @@ static void test_nothing_there(void **state)
 	check(maildrop_find(&b.md, slice_str(url), &b.setup, &b.why) != OK);
 	check(snprintf(url, sizeof url, "mbox:%s", b.top) > 0);
 	check(maildrop_find(&b.md, slice_str(url), &b.setup, &b.why) == ERR_PERM);
+	check(snprintf(url, sizeof url, "file:%s/none", b.top) > 0); /* no format: that of mailbox-type */
+	check(maildrop_find(&b.md, slice_str(url), &b.setup, &b.why) == OK && b.md.driver == &mbox_driver);
+	maildrop_close(&b.md);
 	box_free(&b);
 }
 
