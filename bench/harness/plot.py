@@ -3,8 +3,9 @@ import math
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 640, 400
-LEFT, RIGHT, TOP, BOTTOM = 70, 170, 40, 55
+WIDTH, HEIGHT = 680, 400
+LEFT, RIGHT, TOP, BOTTOM = 70, 190, 40, 55
+ROW = 15  # between the names of two lines
 COLOURS = ("#0b6fa4", "#c2410c", "#4d7c0f", "#7c3aed", "#555555")
 PREFIXES = ((1e6, "M"), (1e3, "k"))
 
@@ -52,10 +53,15 @@ def curve(axes: Axes, points: list[tuple[float, float]], colour: str) -> list[st
     return [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>', *dots]
 
 
-def label(axes: Axes, points: list[tuple[float, float]], name: str, colour: str) -> str:
-    """Behind the last point, where the line ends."""
-    _, y = axes.at(*max(points))
-    return f'<text x="{WIDTH - RIGHT + 8}" y="{y + 4:.1f}" fill="{colour}">{escape(name)}</text>'
+def labels(axes: Axes, lines: dict[str, list[tuple[float, float]]]) -> list[str]:
+    """Behind the last point of each line, below the name of another that ends there."""
+    parts, least = [], 0.0
+    ends = [(axes.at(*max(points))[1], name, colour) for (name, points), colour in zip(lines.items(), COLOURS)]
+    for y, name, colour in sorted(ends):
+        y = max(y + 4, least)
+        least = y + ROW
+        parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{y:.1f}" fill="{colour}">{escape(name)}</text>')
+    return parts
 
 
 def svg(title: str, across: str, up: str, lines: dict[str, list[tuple[float, float]]]) -> str:
@@ -67,8 +73,9 @@ def svg(title: str, across: str, up: str, lines: dict[str, list[tuple[float, flo
              f'<text x="{LEFT}" y="22" font-size="14">{escape(title)}</text>', *axes.grid(),
              f'<text x="{middle}" y="{HEIGHT - 14}" text-anchor="middle">{escape(across)}</text>',
              f'<text x="18" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 18 {HEIGHT / 2})">{escape(up)}</text>']
-    for (name, points), colour in zip(lines.items(), COLOURS):
-        parts += [*curve(axes, points, colour), label(axes, points, name, colour)]
+    for points, colour in zip(lines.values(), COLOURS):
+        parts += curve(axes, points, colour)
+    parts += labels(axes, lines)
     return "\n".join(parts) + "\n</svg>\n"
 
 
