@@ -290,7 +290,7 @@ static void test_statuses(void **state)
 		put("locks", rows[i].status, 0644);
 		check_row(i, rows[i].status, take(&bob, i + 1, "box") == rows[i].err);
 		check_row(i, bob.reason, strncmp(bob.reason, rows[i].reason, strlen(rows[i].reason)) == 0);
-		check_row(i, "nothing is unlocked", !m.externals.first && !strstr(text_of("calls"), "-u"));
+		check_row(i, "nothing is unlocked", !m.externals.first && !strstr(text_of("calls"), "-u "));
 	}
 	conf.locking.external_locker = "/nonexistent/locker";
 	check(take(&bob, 100, "box") == ERR_TEMP && strstr(bob.reason, "could not be run"));
@@ -430,7 +430,7 @@ static void test_released_while_it_is_made(void **state)
 	check(take(&bob2, 1, "nothing") == ERR_PERM);
 	gate_open();
 	idle();
-	check(bob.answers == 0 && strstr(text_of("calls"), "-u"));
+	check(bob.answers == 0 && strstr(text_of("calls"), "-u "));
 }
 
 /* It is released with its worker; where that has left a journal, it is for the next worker of the owner. */
@@ -442,7 +442,7 @@ static void test_worker_ends(void **state)
 	check(take(&bob, 1, "box") == OK);
 	externals_lose(&bob.child, true);
 	idle();
-	check(strstr(text_of("calls"), "-u"));
+	check(strstr(text_of("calls"), "-u "));
 	(void)snprintf(owner, sizeof owner, "journal/%u", (unsigned)bob.child.owner.uid);
 	check(mkdir(path_to("journal"), 0755) == 0 && mkdir(path_to(owner), 0755) == 0);
 	check(geteuid() != 0 || chown(path_to(owner), OWNER, GROUP) == 0);
@@ -452,14 +452,14 @@ static void test_worker_ends(void **state)
 	put("calls", "", 0666);
 	check(take(&bob, 2, "box") == OK);
 	externals_lose(&bob.child, true);
-	check(take(&bob2, 7, "box") == OK && !strstr(text_of("calls"), "-u"));
+	check(take(&bob2, 7, "box") == OK && !strstr(text_of("calls"), "-u "));
 	say(&bob, LOCK_OP_TAKE, 3, path_to("box")); /* behind it */
 	check(take(&bob, 4, "box2") == OK && bob.answers == 3);
 	externals_lose(&bob2.child, true);
 	run_until(bob.answers == 4);
 	check(bob.job == 3 && bob.err == OK);
 	say(&bob, LOCK_OP_KEEP, 3, "");
-	check(take(&bob2, 8, "box") == OK && !strstr(text_of("calls"), "-u"));
+	check(take(&bob2, 8, "box") == OK && !strstr(text_of("calls"), "-u "));
 	check(unlink(path_to(owner)) == 0);
 	externals_lose(&bob2.child, true);
 	externals_lose(&bob.child, false);
@@ -539,7 +539,7 @@ static void test_unlock_fails(void **state)
 	put("unlocks", "1", 0644);
 	check(take(&bob, 1, "box") == OK);
 	say(&bob, LOCK_OP_RELEASE, 1, "");
-	run_until(strstr(text_of("calls"), "-u"));
+	run_until(strstr(text_of("calls"), "-u "));
 	put("unlocks", "0", 0644);
 	idle();
 	put("unlocks", "2", 0644);
@@ -563,7 +563,7 @@ static void test_stop(void **state)
 	m.running = 0;
 	externals_lose(&bob.child, false);
 	ev_run(m.loop, 0); /* it ends by itself */
-	check(!m.externals.first && strstr(text_of("calls"), "-u"));
+	check(!m.externals.first && strstr(text_of("calls"), "-u "));
 }
 
 /* A worker that says what it must not loses its channel. */
