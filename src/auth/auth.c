@@ -60,12 +60,12 @@ static void on_sasl_end(void *arg, const struct login_ask *ask)
 
 /* --- the process ------------------------------------------------------------------------------------------------ */
 
-static void on_lost(void *arg, uint32_t front, uint64_t sid, uint64_t reservation)
+static void on_lost(void *arg, uint64_t sid, uint64_t reservation)
 {
 	struct auth *a = arg;
 
 	states_settle(&a->states, reservation, SETTLE_DOUBT);
-	fronts_deny(&a->fronts, front, sid, ERR_TEMP, "the store process ended");
+	fronts_deny(&a->fronts, sid, ERR_TEMP, "the store process ended");
 }
 
 static enum err on_peer(struct chan *c, struct msg *m, struct why *why)

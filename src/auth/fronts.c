@@ -34,27 +34,27 @@ bool fronts_has(const struct fronts *fs, uint32_t serial)
 	return front_find(fs, serial);
 }
 
-void fronts_deny(const struct fronts *fs, uint32_t serial, uint64_t sid, enum err err, const char *reason)
+void fronts_deny(const struct fronts *fs, uint64_t sid, enum err err, const char *reason)
 {
-	struct front *f = front_find(fs, serial);
+	struct front *f = front_find(fs, sid_front(sid));
 	struct msg_deny m = {.sid = sid, .err = (uint32_t)err};
 
 	if (f)
 		chan_send(&f->chan, MSG_DENY, &(struct chan_out){.payload = &m, .bulk = {slice_str(reason)}});
 }
 
-void fronts_challenge(const struct fronts *fs, uint32_t serial, uint64_t sid, struct slice octets)
+void fronts_challenge(const struct fronts *fs, uint64_t sid, struct slice octets)
 {
-	struct front *f = front_find(fs, serial);
+	struct front *f = front_find(fs, sid_front(sid));
 	struct msg_sasl_challenge m = {.sid = sid};
 
 	if (f)
 		chan_send(&f->chan, MSG_SASL_CHALLENGE, &(struct chan_out){.payload = &m, .bulk = {octets}});
 }
 
-void fronts_name(const struct fronts *fs, uint32_t serial, uint64_t sid, struct slice name, bool asks)
+void fronts_name(const struct fronts *fs, uint64_t sid, struct slice name, bool asks)
 {
-	struct front *f = front_find(fs, serial);
+	struct front *f = front_find(fs, sid_front(sid));
 	struct msg_sasl_named m = {.sid = sid, .asks = asks};
 
 	if (f)
@@ -79,14 +79,21 @@ void fronts_count_failure(const struct fronts *fs, uint32_t serial)
 			 (unsigned)f->failures, (unsigned)serial);
 }
 
+/* Else what comes of it would be another front's. */
+static bool is_its_own(const struct chan *c, uint64_t sid)
+{
+	return sid_front(sid) == c->peer_serial;
+}
+
 static enum err on_login(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct front *f = c->owner;
 	const struct msg_login *login = m->payload;
 
-	if ((size_t)login->user_len + login->password_len + login->stamp_len != m->bulk.n ||
+	if (!is_its_own(c, login->sid) ||
+	    (size_t)login->user_len + login->password_len + login->stamp_len != m->bulk.n ||
 	    login->user_len > NAME_MOST || login->password_len > SECRET_MOST || login->stamp_len > STAMP_MOST)
-		return fail(why, ERR_PERM, "a login with %zu octets", m->bulk.n);
+		return fail(why, ERR_PERM, "a login of another front, or with %zu octets", m->bulk.n);
 	const char *text = m->bulk.p;
 	struct credentials who = {
 		.user = {text, login->user_len},
@@ -102,7 +109,10 @@ static enum err on_login(struct chan *c, struct msg *m, struct why *why)
 static enum err on_sasl(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct front *f = c->owner;
+	const uint64_t *sid = m->payload; /* all of these begin with it */
 
+	if (!is_its_own(c, *sid))
+		return fail(why, ERR_PERM, "an exchange of another front");
 	return f->all->sasl(f->all->arg, c->peer_serial, m, why);
 }
 

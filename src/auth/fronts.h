@@ -28,12 +28,12 @@ enum err fronts_peer(struct fronts *fs, const struct msg_peer *peer, int fd, str
 /* Somebody would end the session that this front is granted. */
 bool fronts_has(const struct fronts *fs, uint32_t serial);
 
-/* Its client does not get in; the reason is for front's log. */
-void fronts_deny(const struct fronts *fs, uint32_t serial, uint64_t sid, enum err err, const char *reason);
+/* The client with this login does not get in; the reason is for front's log. */
+void fronts_deny(const struct fronts *fs, uint64_t sid, enum err err, const char *reason);
 
 /* AUTH: the client is to answer this; it says that this is its name. */
-void fronts_challenge(const struct fronts *fs, uint32_t serial, uint64_t sid, struct slice octets);
-void fronts_name(const struct fronts *fs, uint32_t serial, uint64_t sid, struct slice name, bool asks);
+void fronts_challenge(const struct fronts *fs, uint64_t sid, struct slice octets);
+void fronts_name(const struct fronts *fs, uint64_t sid, struct slice name, bool asks);
 
 /* A wrong user or password came from there. */
 void fronts_count_failure(const struct fronts *fs, uint32_t serial);

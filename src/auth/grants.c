@@ -79,7 +79,7 @@ bool grants_send(struct grants *g, const struct msg_grant *grant, const struct s
 		w->mute = !chan_send(&w->chan, MSG_GRANT, &out);
 		if (w->mute)
 			continue;
-		granted_note(&w->granted, grant->front, grant->sid, grant->reservation);
+		granted_note(&w->granted, grant->sid, grant->reservation);
 		return true;
 	}
 	return chan_send(g->master, MSG_GRANT, &out);

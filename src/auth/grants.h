@@ -16,7 +16,7 @@ struct grants {
 	const struct store_slot *slots;             /* NULL: nothing is known of how they are doing */
 	struct grants_worker *owner[GRANTS_OWNERS]; /* by hash of uid and gid */
 	/* A worker died, and this session's grant may have died with it (ipc/granted.h). */
-	void (*lost)(void *arg, uint32_t front, uint64_t sid, uint64_t reservation);
+	void (*lost)(void *arg, uint64_t sid, uint64_t reservation);
 	void *arg;
 };
 

@@ -195,7 +195,7 @@ static bool may_use_password(const struct auth *a, struct slice user, struct why
 
 static void no_memory(const struct auth *a, const struct login_ask *ask)
 {
-	fronts_deny(&a->fronts, ask->front, ask->m->sid, ERR_TEMP, "no memory");
+	fronts_deny(&a->fronts, ask->m->sid, ERR_TEMP, "no memory");
 }
 
 static void login_by_password(struct auth *a, const struct login_ask *ask, const struct record *r, struct why *why)
@@ -279,7 +279,7 @@ static void login_by_digest(struct auth *a, const struct login_ask *ask, const s
 	enum err state = a->apop.path ? apop_state(&a->apop) : OK;
 
 	if (state != OK)
-		fronts_deny(&a->fronts, ask->front, ask->m->sid, state, "the database of APOP cannot be read");
+		fronts_deny(&a->fronts, ask->m->sid, state, "the database of APOP cannot be read");
 	else
 		login_proven(a, ask, r, why);
 }
@@ -305,7 +305,7 @@ static void login_found(struct auth *a, const struct login_ask *ask, const struc
 	log_session(ask->m->log_id);
 	if (end->err != OK && end->err != ERR_AUTH) {
 		(void)old_line(OLD_NO_INFO, OLD(ask->c.user, slice_str(end->why->text)));
-		fronts_deny(&a->fronts, ask->front, ask->m->sid, end->err, end->why->text);
+		fronts_deny(&a->fronts, ask->m->sid, end->err, end->why->text);
 		return;
 	}
 	quota_check(end->r);

@@ -30,7 +30,7 @@ void login_free(struct login *l)
 
 void login_deny(struct auth *a, struct login *l, enum err err, const char *reason)
 {
-	fronts_deny(&a->fronts, l->front, l->sid, err, reason);
+	fronts_deny(&a->fronts, l->sid, err, reason);
 	login_free(l);
 }
 
@@ -75,7 +75,6 @@ static void login_grant(struct auth *a, struct login *l, const struct msg_reserv
 			      .log_id = l->log_id,
 			      .reservation = reserved->reservation,
 			      .bulletin = reserved->bulletin,
-			      .front = l->front,
 			      .login_delay_s = l->delay_s,
 			      .uid = l->uid,
 			      .gid = l->gid,
@@ -90,7 +89,7 @@ static void login_grant(struct auth *a, struct login *l, const struct msg_reserv
 	if (!sent)
 		states_settle(&a->states, m.reservation, SETTLE_RELEASE);
 	if (is_wanted && !sent)
-		fronts_deny(&a->fronts, l->front, l->sid, ERR_TEMP, "no store process");
+		fronts_deny(&a->fronts, l->sid, ERR_TEMP, "no store process");
 	login_free(l);
 }
 

@@ -86,7 +86,7 @@ bool login_is_barred(struct auth *a, const struct login_ask *ask)
 	enum penalty p = penalties_look(&a->penalties, &c, clock_ms());
 
 	if (p != PENALTY_NONE)
-		fronts_deny(&a->fronts, ask->front, ask->m->sid, ERR_LOCKED, reason_of(p));
+		fronts_deny(&a->fronts, ask->m->sid, ERR_LOCKED, reason_of(p));
 	return p != PENALTY_NONE;
 }
 

@@ -125,13 +125,13 @@ static bool tell_name(struct sasl *s, struct sasl_exchange *e, bool may_follow)
 	if (e->name_n == 0 || e->told)
 		return false;
 	e->told = true;
-	fronts_name(s->fronts, e->front, e->login.sid, (struct slice){e->name, e->name_n}, may_follow);
+	fronts_name(s->fronts, e->login.sid, (struct slice){e->name, e->name_n}, may_follow);
 	return may_follow;
 }
 
 static void deny(struct sasl *s, struct sasl_exchange **at, enum err err, const char *reason)
 {
-	fronts_deny(s->fronts, (*at)->front, (*at)->login.sid, err, reason);
+	fronts_deny(s->fronts, (*at)->login.sid, err, reason);
 	exchange_end(s, at);
 }
 
@@ -150,7 +150,7 @@ static void settle(struct sasl *s, struct sasl_exchange **at, enum sasl_result r
 	if (result == SASL_PASSWORD)
 		(void)secret_set(&e->password, out->password); /* fits: the mechanism has looked */
 	if (result == SASL_GOES_ON)
-		fronts_challenge(s->fronts, e->front, e->login.sid, (struct slice){out->challenge, out->challenge_n});
+		fronts_challenge(s->fronts, e->login.sid, (struct slice){out->challenge, out->challenge_n});
 	else if (result == SASL_TROUBLE)
 		deny(s, at, out->err, out->reason);
 	else if (!asks)
@@ -216,7 +216,7 @@ enum err sasl_start(struct sasl *s, uint32_t front, const struct msg *m, struct 
 		return fail(why, ERR_PERM, "two exchanges with one number");
 	*at = s->exchanges < SASL_EXCHANGES_MOST ? calloc(1, sizeof **at) : NULL;
 	if (!*at) {
-		fronts_deny(s->fronts, front, start->sid, ERR_TEMP, "too many exchanges of AUTH");
+		fronts_deny(s->fronts, start->sid, ERR_TEMP, "too many exchanges of AUTH");
 		return OK;
 	}
 	s->exchanges++;

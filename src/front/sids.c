@@ -93,7 +93,7 @@ static void grow(struct sids *p)
 
 bool sids_was_given(const struct sids *p, uint64_t sid)
 {
-	return sid >> 32 == p->serial && (p->all_given || decrypt((uint32_t)sid, p->key) - 1 < p->counter);
+	return sid_front(sid) == p->serial && (p->all_given || decrypt((uint32_t)sid, p->key) - 1 < p->counter);
 }
 
 void sids_give(struct sids *p, struct session *s)

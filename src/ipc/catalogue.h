@@ -5,7 +5,7 @@
  * what the fields mean the handler checks, since the sender may have been taken over.
  *
  * A warm login is three messages: LOGIN, GRANT, SCAN; where state is asked, RESERVE, RESERVED and SETTLE besides. Sessions are named by an
- * id that is never used again; who is asking is known from the channel. */
+ * id that is never used again, of which sid_front says whose it is; who is asking is known from the channel. */
 #pragma once
 #include <stdint.h>
 
@@ -111,6 +111,12 @@ enum {
 	TOKEN_MOST = 16 * 1024,         /* octets of a token of OAuth */
 	BINDING_MOST = 64,              /* octets that name a TLS connection */
 };
+
+/* The serial of the front that gave a session this id; what is below is its own number (front/sids.h). */
+static inline uint32_t sid_front(uint64_t sid)
+{
+	return (uint32_t)(sid >> 32);
+}
 
 struct msg_peer {
 	uint32_t role;     /* enum role of the peer */
@@ -279,10 +285,9 @@ struct msg_grant {
 	uint64_t log_id;        /* as in the login */
 	uint64_t reservation;   /* store settles it; 0: there is none */
 	uint64_t bulletin;      /* as state has answered */
-	uint32_t front;         /* serial of the front that asked */
 	uint32_t uid, gid;      /* the owner: store refuses what is not its own */
 	uint32_t login_delay_s; /* this user's; 0: none. Front shows it */
-	uint16_t name_len, mailbox_len, home_len, pad;
+	uint16_t name_len, mailbox_len, home_len, pad[3];
 	char source[SOURCE_MOST]; /* the module that made the record; filled up with NUL */
 };
 

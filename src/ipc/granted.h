@@ -11,13 +11,11 @@ struct granted {
 	uint32_t n; /* so far */
 	struct {
 		uint64_t sid, reservation;
-		uint32_t front; /* serial */
 	} last[GRANTED_MOST];
 };
 
 /* reservation: 0, or what it takes along (MSG_RESERVED). */
-void granted_note(struct granted *g, uint32_t front, uint64_t sid, uint64_t reservation);
+void granted_note(struct granted *g, uint64_t sid, uint64_t reservation);
 
 /* Calls lost() for each of them, and forgets them. */
-void granted_lost(struct granted *g, void (*lost)(void *arg, uint32_t front, uint64_t sid, uint64_t reservation),
-		  void *arg);
+void granted_lost(struct granted *g, void (*lost)(void *arg, uint64_t sid, uint64_t reservation), void *arg);

@@ -25,9 +25,9 @@ struct child *front_find(const struct master *m, uint32_t serial)
 	return NULL;
 }
 
-static void deny(const struct master *m, uint32_t front, uint64_t sid, enum err err, struct slice reason)
+static void deny(const struct master *m, uint64_t sid, enum err err, struct slice reason)
 {
-	struct child *f = front_find(m, front);
+	struct child *f = front_find(m, sid_front(sid));
 	struct msg_deny d = {.sid = sid, .err = err};
 	struct chan_out out = {.payload = &d, .bulk = {reason}};
 
@@ -56,7 +56,7 @@ static void refuse(struct master *m, const struct msg_grant *g, struct slice nam
 	event_kv(&e, "reason", slice_str(why));
 	event_log(&e, LOG_ERR);
 	settle(m, g->reservation, SETTLE_RELEASE);
-	deny(m, g->front, g->sid, err, SLICE(""));
+	deny(m, g->sid, err, SLICE(""));
 }
 
 /* For how long it has been busy with one thing. */
@@ -158,10 +158,10 @@ static struct child *worker_get(struct master *m, struct identity owner, struct 
 	return new ? new : w.best;
 }
 
-static void on_lost(void *arg, uint32_t front, uint64_t sid, uint64_t reservation)
+static void on_lost(void *arg, uint64_t sid, uint64_t reservation)
 {
 	settle(arg, reservation, SETTLE_DOUBT);
-	deny(arg, front, sid, ERR_TEMP, SLICE("the store process ended"));
+	deny(arg, sid, ERR_TEMP, SLICE("the store process ended"));
 }
 
 void worker_ended(struct child *c, bool with_work)
@@ -208,7 +208,7 @@ void grant_pass(struct master *m, const struct msg_grant *g, struct slice bulk)
 		refuse(m, g, (struct slice){bulk.p, g->name_len}, ERR_TEMP,
 		       reason.text[0] ? reason.text : "its worker is ending");
 	else
-		granted_note(&worker->granted, g->front, g->sid, g->reservation);
+		granted_note(&worker->granted, g->sid, g->reservation);
 }
 
 enum err on_grant(struct chan *ch, struct msg *msg, struct why *why)
@@ -237,7 +237,7 @@ enum err on_deny(struct chan *ch, struct msg *msg, struct why *why)
 {
 	struct child *store = ch->owner;
 	const struct msg_deny *d = msg->payload;
-	uint32_t front = (uint32_t)(d->sid >> 32);
+	uint32_t front = sid_front(d->sid);
 
 	if (store->role != ROLE_STORE)
 		return fail(why, ERR_PERM, "it denies a login that is not for it");
@@ -246,7 +246,7 @@ enum err on_deny(struct chan *ch, struct msg *msg, struct why *why)
 	if (store->denials++ == 0)
 		log_line(LOG_ERR, "store %ld has no channel to front %u any more: it gets no more work",
 			 (long)store->pid, (unsigned)front);
-	deny(store->master, front, d->sid, ERR_TEMP, SLICE("the store process has no channel to front"));
+	deny(store->master, d->sid, ERR_TEMP, SLICE("the store process has no channel to front"));
 	child_retire(store);
 	return OK;
 }
@@ -254,18 +254,17 @@ enum err on_deny(struct chan *ch, struct msg *msg, struct why *why)
 bool worker_wake(struct master *m, struct identity owner, const struct chan_out *out)
 {
 	const struct msg_park *p = out->payload;
-	const uint32_t front = (uint32_t)(p->sid >> 32);
 	struct why reason = {"its worker is ending"};
 
 	log_session(p->log_id);
 	struct child *worker = m->stopping ? NULL : worker_get(m, owner, &reason);
 
 	if (worker && chan_send(&worker->chan, MSG_PARK, out)) {
-		granted_note(&worker->granted, front, p->sid, 0);
+		granted_note(&worker->granted, p->sid, 0);
 		return true;
 	}
 	log_line(LOG_ERR, "no worker for a session that was idle, of uid %u: %s", (unsigned)owner.uid, reason.text);
-	deny(m, front, p->sid, ERR_TEMP, slice_str(reason.text));
+	deny(m, p->sid, ERR_TEMP, slice_str(reason.text));
 	return false;
 }
 

@@ -203,7 +203,7 @@ static bool begin(struct master *m, struct opening *o, const struct msg *msg)
 {
 	const struct msg_opened *q = msg->payload;
 	const struct msg_grant *g = &o->grant;
-	struct child *front = front_find(m, g->front);
+	struct child *front = front_find(m, sid_front(g->sid));
 	const struct msg_park park = park_of(m, o, q->key);
 	struct slice text = {o->text, (size_t)g->name_len + g->mailbox_len};
 
@@ -248,7 +248,7 @@ enum err on_begun(struct chan *ch, struct msg *msg, struct why *why)
 
 	while (*at && ((*at)->grant.sid != q->sid || (*at)->lock_fd >= 0))
 		at = &(*at)->next;
-	if (q->sid >> 32 != front->serial || q->how >= BEGUN_WAYS || !*at)
+	if (sid_front(q->sid) != front->serial || q->how >= BEGUN_WAYS || !*at)
 		return fail(why, ERR_PERM, "it begins a session that is not its own, or in a way that nobody knows");
 	struct opening *o = take(at);
 
@@ -272,7 +272,7 @@ void opener_ended(struct master *m)
 void opener_front_ended(struct master *m, uint32_t front)
 {
 	for (struct opening **at = &m->opener.list; *at;)
-		if ((*at)->grant.front == front && (*at)->lock_fd < 0)
+		if (sid_front((*at)->grant.sid) == front && (*at)->lock_fd < 0)
 			opening_free(take(at));
 		else
 			at = &(*at)->next;

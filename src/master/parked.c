@@ -118,7 +118,7 @@ enum err on_park(struct chan *ch, struct msg *msg, struct why *why)
 {
 	struct child *c = ch->owner;
 	const struct msg_park *q = msg->payload;
-	struct child *front = front_find(c->master, (uint32_t)(q->sid >> 32));
+	struct child *front = front_find(c->master, sid_front(q->sid));
 	struct msg_parked parked = {.sid = q->sid, .worker = c->serial, .requests = q->requests};
 
 	if (msg->bulk.n != (size_t)q->name_len + q->mailbox_len)
@@ -153,7 +153,7 @@ enum err on_wake(struct chan *ch, struct msg *msg, struct why *why)
 	const struct msg_wake *q = msg->payload;
 	struct parked **here = at(&m->parkeds, q->sid);
 
-	if (q->sid >> 32 != front->serial || q->how >= WAKE_WAYS)
+	if (sid_front(q->sid) != front->serial || q->how >= WAKE_WAYS)
 		return fail(why, ERR_PERM, "it wakes a session of another front, or in a way that nobody knows");
 	if (!*here)
 		return OK;
@@ -173,7 +173,7 @@ void parked_front_ended(struct master *m, uint32_t front)
 {
 	for (size_t i = 0; i < PARKED_LISTS; i++)
 		for (struct parked **here = &m->parkeds.list[i]; *here;)
-			if ((*here)->park.sid >> 32 == front)
+			if (sid_front((*here)->park.sid) == front)
 				release(m, here);
 			else
 				here = &(*here)->next;

@@ -285,7 +285,7 @@ static void session_try(struct session *s)
 	enum err err = s->lock.held ? OK : ERR_IN_USE;
 
 	if (!s->front)
-		s->front = store_front(s->store, s->front_serial);
+		s->front = store_front(s->store, sid_front(s->item.key));
 	if (s->front && !s->lock.held)
 		err = take_lock(s, &why);
 	debug(TOPIC_LOCKER, DEBUG_TRACE1, "%s: session lock: %d=%s %s", s->md.path, (int)err, err_name(err),
@@ -338,7 +338,6 @@ struct session *session_make(struct store *st, const struct msg_grant *g, struct
 	if (!s)
 		return NULL;
 	s->store = st;
-	s->front_serial = g->front;
 	s->md = MAILDROP_CLOSED;
 	s->log_id = g->log_id;
 	s->reservation = g->reservation;
@@ -379,11 +378,11 @@ static void session_start(struct store *st, const struct msg_grant *g, const str
 	if (!s) {
 		log_line(LOG_ERR, "no memory for a session");
 		store_settle(st, g->reservation, SETTLE_RELEASE);
-		deny(store_front(st, g->front), g->sid, ERR_TEMP);
+		deny(store_front(st, sid_front(g->sid)), g->sid, ERR_TEMP);
 		return;
 	}
 	store_count(st);
-	s->front = store_front(st, g->front);
+	s->front = store_front(st, sid_front(g->sid));
 	s->deadline_ms = clock_ms() + lock_wait_ms(s);
 	external_begin(&st->external);
 	enum err err = maildrop_find(&s->md, mailbox, &st->setup, &why);
@@ -410,7 +409,7 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 
 	log_session(g->log_id);
 	st->asked_at = ev_now(st->loop);
-	if ((size_t)g->name_len + g->mailbox_len + g->home_len != m->bulk.n || g->sid >> 32 != g->front)
+	if ((size_t)g->name_len + g->mailbox_len + g->home_len != m->bulk.n)
 		return fail(why, ERR_PERM, "a grant that contradicts itself");
 	if (table_find(&st->sessions, g->sid))
 		return fail(why, ERR_PERM, "a grant for a session that there is");
@@ -424,10 +423,10 @@ enum err session_on_grant(struct store *st, struct msg *m, struct why *why)
 		event_u64(&e, "own-uid", st->uid);
 		event_log(&e, LOG_ERR);
 		store_settle(st, g->reservation, SETTLE_RELEASE);
-		deny(store_front(st, g->front), g->sid, ERR_PERM);
+		deny(store_front(st, sid_front(g->sid)), g->sid, ERR_PERM);
 		return OK;
 	}
-	if (store_front_is_lost(st, g->front)) {
+	if (store_front_is_lost(st, sid_front(g->sid))) {
 		store_settle(st, g->reservation, SETTLE_RELEASE);
 		session_deny_lost(st, g->sid);
 	} else {

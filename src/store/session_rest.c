@@ -110,7 +110,7 @@ static void go_on(struct session *s, const struct msg_park *p)
 enum err session_on_park(struct store *st, struct msg *m, struct why *why)
 {
 	const struct msg_park *p = m->payload;
-	const struct msg_grant g = {.sid = p->sid, .log_id = p->log_id, .front = (uint32_t)(p->sid >> 32)};
+	const struct msg_grant g = {.sid = p->sid, .log_id = p->log_id};
 	const struct listing_sums was = {.key = p->key, .octets = p->octets, .sum = p->sum, .count = p->count};
 	static struct index_first first; /* one is opened at a time */
 	struct lock lock = {.held = false};
@@ -124,7 +124,7 @@ enum err session_on_park(struct store *st, struct msg *m, struct why *why)
 	struct session *s = session_make(st, &g, (struct slice){m->bulk.p, p->name_len}, SLICE(""));
 	enum err err = lock_adopt(&st->locks, s ? &s->lock : &lock, p->key, msg_take_fd(m, 0), &reason);
 
-	if (!s || !(s->front = store_front(st, g.front))) {
+	if (!s || !(s->front = store_front(st, sid_front(p->sid)))) {
 		lock_release(&st->locks, s ? &s->lock : &lock);
 		session_deny_lost(st, p->sid);
 		if (s)

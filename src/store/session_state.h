@@ -10,7 +10,6 @@ struct session {
 	struct table_item item; /* by session id */
 	struct store *store;
 	struct peer *front; /* NULL: its channel has not come yet */
-	uint32_t front_serial;
 	uint64_t log_id;
 	uint64_t reservation; /* of its login; 0: none, or settled */
 	bool advanced;        /* state was told the number of the last bulletin */

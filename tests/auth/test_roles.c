@@ -44,7 +44,8 @@ static struct {
 	pid_t auth, hash;
 	struct chan master, hash_master, front, store, busy;
 	struct seen seen;
-	uint64_t sid;
+	uint32_t front_serial, logins;
+	uint64_t sid;     /* of the last login */
 	unsigned denials; /* of any login */
 	bool ready;       /* a process said so */
 	bool closed;      /* a channel was, by the process */
@@ -174,6 +175,12 @@ static void connect_as(struct chan *c, enum role role, uint32_t serial, uint32_t
 	chan_init(c, t.loop, fd, role, ROLE_AUTH, 2, ops, NULL);
 }
 
+static void connect_front(uint32_t serial)
+{
+	t.front_serial = serial;
+	connect_as(&t.front, ROLE_FRONT, serial, 0, &front_ops);
+}
+
 /* A channel between the two. */
 static void connect_hash(uint32_t serial)
 {
@@ -236,7 +243,7 @@ static void start_all(void *penalties)
 					 .penalties = penalties},
 		       &t.master, ROLE_AUTH);
 	start_hash();
-	connect_as(&t.front, ROLE_FRONT, FRONT, 0, &front_ops);
+	connect_front(FRONT);
 }
 
 static int setup(void **state)
@@ -279,12 +286,13 @@ static int teardown(void **state)
 
 static void login_send(struct slice user, struct slice password)
 {
-	struct msg_login m = {.sid = ++t.sid,
+	struct msg_login m = {.sid = (uint64_t)t.front_serial << 32 | ++t.logins,
 			      .log_id = 4711,
 			      .client = {.family = AF_INET, .ip = {192, 0, 2, 1}},
 			      .user_len = (uint16_t)user.n,
 			      .password_len = (uint16_t)password.n};
 
+	t.sid = m.sid;
 	t.seen = (struct seen){0};
 	assert_true(chan_send(&t.front, MSG_LOGIN, &(struct chan_out){.payload = &m, .bulk = {user, password}}));
 }
@@ -309,7 +317,7 @@ static enum err login(const char *user, const char *password)
 static void sync_auth(void)
 {
 	chan_done(&t.front);
-	connect_as(&t.front, ROLE_FRONT, FRONT, 0, &front_ops);
+	connect_front(FRONT);
 	check(login("bob@d", "password") == OK);
 	check(login("bob@d", "password") == OK);
 }
@@ -367,7 +375,7 @@ static void test_grant(void **state)
 	(void)state;
 	check(login("bob@d", "password") == OK);
 	check(t.seen.from == &t.master);
-	check(t.seen.grant.front == FRONT && t.seen.grant.uid == UID && t.seen.grant.gid == GID);
+	check(sid_front(t.seen.grant.sid) == FRONT && t.seen.grant.uid == UID && t.seen.grant.gid == GID);
 	check(t.seen.grant.log_id == 4711 && strcmp(t.seen.grant.source, "virtdomain") == 0);
 	check(t.seen.grant.name_len == 3 && t.seen.grant.mailbox_len == 15 && t.seen.grant.home_len == 9);
 	check(memcmp(t.seen.bulk, bulk, sizeof bulk - 1) == 0);
@@ -545,8 +553,10 @@ static void test_queue_is_bounded(void **state)
 static const struct {
 	uint16_t user_len, password_len;
 	size_t octets;
+	bool is_foreign; /* the number is another front's */
 } broken[] = {
-	{5, 9, 13}, {5, 9, 15}, {0, 0, 1}, {256, 1, 257}, {65535, 65535, 14}, {1, 1025, 1026},
+	{5, 9, 13, false},         {5, 9, 15, false},      {0, 0, 1, false}, {256, 1, 257, false},
+	{65535, 65535, 14, false}, {1, 1025, 1026, false}, {5, 9, 14, true},
 };
 
 static void test_broken_front(void **state)
@@ -555,14 +565,22 @@ static void test_broken_front(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < TABLE_ROWS(broken); i++) {
-		struct msg_login m = {.user_len = broken[i].user_len, .password_len = broken[i].password_len};
+		struct msg_login m = {.sid = (uint64_t)(t.front_serial + broken[i].is_foreign) << 32,
+				      .user_len = broken[i].user_len,
+				      .password_len = broken[i].password_len};
 
 		t.closed = false;
 		assert_true(chan_send(&t.front, MSG_LOGIN,
 				      &(struct chan_out){.payload = &m, .bulk = {{octets, broken[i].octets}}}));
 		wait_until(is_closed);
-		connect_as(&t.front, ROLE_FRONT, FRONT + 100 + (uint32_t)i, 0, &front_ops);
+		connect_front(FRONT + 100 + (uint32_t)i);
 	}
+	struct msg_sasl_step step = {.sid = (uint64_t)FRONT << 32};
+
+	t.closed = false;
+	check(chan_send(&t.front, MSG_SASL_STEP, &(struct chan_out){.payload = &step}));
+	wait_until(is_closed);
+	connect_front(FRONT);
 	check(login("bob@d", "password") == OK);
 }
 
@@ -575,11 +593,11 @@ static void test_front_ends(void **state)
 	login_send(SLICE("ann@d"), SLICE("password"));
 	check(login("bob@d", "password") == OK);
 	chan_done(&t.front);
-	connect_as(&t.front, ROLE_FRONT, FRONT + 1, 0, &front_ops);
+	connect_front(FRONT + 1);
 	check(login("bob@d", "password") == OK);
 	kill(t.hash, SIGCONT);
 	check(login("bob@d", "wrong") == ERR_AUTH); /* behind ann in the queue; login_wait checks whose answer it is */
-	check(login("ann@d", "password") == OK && t.seen.grant.front == FRONT + 1);
+	check(login("ann@d", "password") == OK && sid_front(t.seen.grant.sid) == FRONT + 1);
 }
 
 /* --- wrong passwords of before ---------------------------------------------------------------------------------- */
@@ -608,7 +626,7 @@ static void test_waits_are_bounded(void **state)
 		check(login("bob@d", "password") == ERR_LOCKED && t.denials == (unsigned)round + 1);
 		check(login("ann@d", "password") == OK);
 		chan_done(&t.front);
-		connect_as(&t.front, ROLE_FRONT, FRONT + 1, 0, &front_ops);
+		connect_front(FRONT + 1);
 	}
 	check(penalties_stat(&p, PENALTY_STAT_DELAYED) == 2 * (WAITS_MOST + 1));
 	penalties_close(&p);

@@ -172,7 +172,6 @@ static void grant(uint32_t n, uint64_t reservation)
 {
 	struct msg_grant g = {.sid = sid(n),
 			      .reservation = reservation,
-			      .front = FRONT,
 			      .uid = UID,
 			      .gid = UID,
 			      .login_delay_s = 17,

@@ -156,8 +156,7 @@ static int double_run(void)
 /* Asks master for a worker, as row i says; behind the rows: for a passer. */
 static void ask(size_t i)
 {
-	struct msg_grant g = {.sid = i,
-			      .front = front_serial,
+	struct msg_grant g = {.sid = (uint64_t)front_serial << 32 | i,
 			      .uid = i < ROWS ? rows[i].uid : (uid_t)(PASSER + i),
 			      .gid = i < ROWS ? rows[i].gid : (gid_t)(PASSER + i),
 			      .name_len = 4,
@@ -249,34 +248,36 @@ int front_main(const struct role_env *env)
 static enum err on_grant_note(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct msg_grant *g = m->payload;
+	const uint64_t front = g->sid - (uint32_t)g->sid;
+	const uint32_t row = (uint32_t)g->sid;
 	static unsigned number; /* of this worker */
 
 	(void)why;
 	if (g->uid == DYING)
 		_exit(1);
 	if (g->uid == LOST && seen->losses++ == 0) {
-		deny((uint64_t)(g->front + 1000) << 32 | IDLE_ROW); /* a front that there is not */
-		deny((uint64_t)g->front << 32 | g->sid);
+		deny(front + (UINT64_C(1000) << 32) + IDLE_ROW); /* a front that there is not */
+		deny(g->sid);
 		for (uint32_t i = 0; i < GUESSES; i++)
-			deny((uint64_t)g->front << 32 | (GUESS + i));
+			deny(front + GUESS + i);
 		return OK;
 	}
 	if (number == 0)
 		number = ++seen->workers;
 	if (role_env->slot > seen->slot)
 		seen->slot = role_env->slot;
-	if (g->sid == ROWS)
+	if (row == ROWS)
 		seen->first_passer = getpid();
-	if (g->sid >= ROWS || g->sid == IDLE_ROW)
+	if (row >= ROWS || row == IDLE_ROW)
 		chan_send(c, MSG_IDLE, NULL);
-	if (g->sid >= ROWS || !slice_eq(m->bulk, slice_str("namemaildir:/xhome")))
+	if (row >= ROWS || !slice_eq(m->bulk, slice_str("namemaildir:/xhome")))
 		return OK;
-	if (rows[g->sid].stays_busy)
+	if (rows[row].stays_busy)
 		role_env->slot_page->busy_since_ms = 1;
-	seen->uid[g->sid] = getuid();
-	seen->serial[g->sid] = role_env->serial;
-	seen->worker[g->sid] = number;
-	seen->outcome[g->sid] = GRANTED;
+	seen->uid[row] = getuid();
+	seen->serial[row] = role_env->serial;
+	seen->worker[row] = number;
+	seen->outcome[row] = GRANTED;
 	return OK;
 }
 

@@ -334,8 +334,7 @@ static void send_grant(struct chan *c, const struct msg_grant *how, const char *
 
 static void grant(uint32_t n)
 {
-	send_grant(&auth.chan, &(struct msg_grant){.sid = sid(n), .front = FRONT, .uid = owner(), .gid = group()},
-		   box.path);
+	send_grant(&auth.chan, &(struct msg_grant){.sid = sid(n), .uid = owner(), .gid = group()}, box.path);
 }
 
 static void send_fetch(uint32_t n, uint32_t msgno, uint32_t octets)
@@ -472,10 +471,8 @@ static void test_refused(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < TABLE_ROWS(grants); i++) {
-		send_grant(
-			&auth.chan,
-			&(struct msg_grant){.sid = sid(i), .front = FRONT, .uid = grants[i].uid, .gid = grants[i].gid},
-			grants[i].mailbox);
+		send_grant(&auth.chan, &(struct msg_grant){.sid = sid(i), .uid = grants[i].uid, .gid = grants[i].gid},
+			   grants[i].mailbox);
 		const struct got *g = next(MSG_DENY);
 
 		check_row(i, grants[i].mailbox, g->u.deny.sid == sid(i) && g->u.deny.err == (uint32_t)grants[i].err);
@@ -487,8 +484,7 @@ static void test_refused(void **state)
 /* A grant can be faster than the channel to its front; master sends grants, too. */
 static void test_front_comes_late(void **state)
 {
-	struct msg_grant g = {
-		.sid = (uint64_t)(FRONT + 1) << 32 | 1, .front = FRONT + 1, .uid = owner(), .gid = group()};
+	struct msg_grant g = {.sid = (uint64_t)(FRONT + 1) << 32 | 1, .uid = owner(), .gid = group()};
 
 	(void)state;
 	chan_done(&front.chan);
@@ -720,7 +716,7 @@ static void test_others_are_served(void **state)
 	atomic_store(&tries->busy, FOR_EVER);
 	send_commit(1);
 	wait_for(&tries->commits, 2);
-	send_grant(&auth.chan, &(struct msg_grant){.sid = sid(2), .front = FRONT, .uid = owner(), .gid = group()},
+	send_grant(&auth.chan, &(struct msg_grant){.sid = sid(2), .uid = owner(), .gid = group()},
 		   "/nothing/of/this/name");
 	check(next(MSG_DENY)->u.deny.sid == sid(2)); /* an answer, while the other waits */
 	grant(3);                                    /* waits for the session lock */
