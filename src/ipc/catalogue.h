@@ -472,8 +472,9 @@ struct msg_awake {
 
 /* Bulk: the mailbox URL. One descriptor: the owner's file of session locks, opened for this session. */
 struct msg_open {
-	uint64_t job;    /* master's own number */
-	uint64_t log_id; /* as in the grant */
+	uint64_t job;      /* master's own number */
+	uint64_t log_id;   /* as in the grant */
+	uint64_t until_ms; /* of clock_ms(): so long master waits for the answer */
 	uint32_t uid, gid;
 };
 

@@ -124,7 +124,11 @@ static struct opening *opening_new(struct master *m, const struct msg_grant *g, 
 static bool open_send(struct child *c, const struct opening *o)
 {
 	const struct msg_grant *g = &o->grant;
-	const struct msg_open q = {.job = o->job, .log_id = g->log_id, .uid = g->uid, .gid = g->gid};
+	const struct msg_open q = {.job = o->job,
+				   .log_id = g->log_id,
+				   .until_ms = o->asked_ms + OPENER_PATIENCE_MS,
+				   .uid = g->uid,
+				   .gid = g->gid};
 
 	return chan_send(&c->chan, MSG_OPEN,
 			 &(struct chan_out){.payload = &q,
@@ -231,7 +235,7 @@ enum err on_opened(struct chan *ch, struct msg *msg, struct why *why)
 	while (*at && ((*at)->job != q->job || (*at)->lock_fd < 0))
 		at = &(*at)->next;
 	if (!*at ||
-	    (q->fits && begin(m, *at, msg))) /* or it is late, and what it has locked goes with its descriptor */
+	    (q->fits && begin(m, *at, msg))) /* or it is late, and what it had locked is unlocked (leave_to_worker) */
 		return OK;
 	leave_to_worker(m, take(at));
 	return OK;

@@ -18,6 +18,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "ipc/handover.h"
 #include "ipc/role.h"
@@ -41,6 +42,7 @@ struct asked {
 	char path[PATH_MAX], name[NAME_OCTETS + 1];
 	bool none; /* there is no such file */
 	uid_t uid;
+	uint64_t until_ms;
 	int lock_fd, index_fd; /* borrowed; owned */
 	struct msg_opened out;
 };
@@ -122,18 +124,27 @@ static bool find(struct asked *a, struct slice text)
 
 /* ---- how it looks, under the session lock ---- */
 
-static bool lock(struct asked *a)
+static bool lock_set(const struct asked *a, short type)
 {
-	struct flock one = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)a->md.key, .l_len = 1};
+	struct flock one = {.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)a->md.key, .l_len = 1};
 
 	return fcntl(a->lock_fd, F_OFD_SETLK, &one) == 0;
 }
 
 static void unlock(const struct asked *a)
 {
-	struct flock one = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)a->md.key, .l_len = 1};
+	(void)lock_set(a, F_UNLCK); /* cannot fail */
+}
 
-	(void)fcntl(a->lock_fd, F_OFD_SETLK, &one); /* cannot fail */
+/* When master waits no more, it unlocks what is locked here by then. What is locked later would be in the way of the worker that has the grant. */
+static bool lock(const struct asked *a)
+{
+	if (!lock_set(a, F_WRLCK))
+		return false;
+	if (clock_ms() < a->until_ms)
+		return true;
+	unlock(a);
+	return false;
 }
 
 static bool is_there(int dir, const char *name)
@@ -170,7 +181,8 @@ static bool has_journal(const struct asked *a, uint64_t ino)
 	return !owner_path(a, opener.env->journals, name, path) || is_there(AT_FDCWD, path);
 }
 
-/* As in maildrop_warm.c: of a file that has one name, and is the same with the same times, samples of its contents are as they were. */
+/* As in maildrop_warm.c: of a file that has one name, and is the same with the same times, samples of its contents are as they were. Who may not use it is asked of the kernel
+ * (faccessat2(2), which is older than the Landlock that the opener needs: the C library would ask about root). */
 static bool look_at_file(struct asked *a)
 {
 	struct stat st;
@@ -257,7 +269,8 @@ static enum err on_open(struct chan *c, struct msg *m, struct why *why)
 	log_session(q->log_id);
 	if (q->uid == 0)
 		return fail(why, ERR_PERM, "it is asked for mail of root");
-	a = (struct asked){.md = MAILDROP_CLOSED, .uid = q->uid, .lock_fd = m->fds[0], .index_fd = -1};
+	a = (struct asked){
+		.md = MAILDROP_CLOSED, .uid = q->uid, .until_ms = q->until_ms, .lock_fd = m->fds[0], .index_fd = -1};
 	a.md.setup = &opener.setup;
 	a.out.job = q->job;
 	a.out.fits = become(q->uid, q->gid) && look(&a, m->bulk);

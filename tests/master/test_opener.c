@@ -226,7 +226,11 @@ static void test_begins(void **state)
 	struct msg_wake w = {.sid = sid(1), .how = WAKE_WANTED};
 
 	(void)state;
+	uint64_t before_ms = clock_ms();
+
 	grant(1, 0);
+	check(opener.open.until_ms > before_ms + OPENER_PATIENCE_MS - 1 &&
+	      opener.open.until_ms <= clock_ms() + OPENER_PATIENCE_MS);
 	check(opener.heard[MSG_OPEN] == 1 && opener.open.uid == UID && opener.open.gid == UID && opener.fd >= 0 &&
 	      strcmp(opener.bulk, "mbox:/") == 0);
 	opened(opener.open.job, true);
