@@ -37,6 +37,12 @@ static const struct hidden {
 
 static const char from[] = "From ";
 
+/* Whether they are the same but for case, where `name` is a letter. */
+static bool is_letter(char c, char name)
+{
+	return ((c ^ name) & ~('a' - 'A')) == 0;
+}
+
 /* What a hidden name can begin with: most lines of a header are no more than this apart from one. */
 static const char hidden_first[] = "XxSs";
 
@@ -239,15 +245,27 @@ static size_t (*const steps[])(struct wire *w, struct slice in, struct buf *out)
 	[FULL] = step_full,
 };
 
-/* The bulk of a body: whole lines while they fit. What steps would do, without a call for each part of a line. */
+/* Whether these octets begin a line that is sent, and does not end the header. False, too: there are too few to tell. */
+static bool is_shown(const struct wire *w, const char *p, size_t n)
+{
+	if (*p == '\n' || *p == '\r' || n < sizeof w->held)
+		return false;
+	for (const struct hidden *h = hidden; h < hidden + sizeof hidden / sizeof *hidden; h++)
+		if (h->rule & w->rules && is_letter(p[0], h->name[0]) && is_letter(p[2], h->name[2]) &&
+		    strncasecmp(h->name, p, strlen(h->name)) == 0)
+			return false;
+	return true;
+}
+
+/* The bulk of a message: whole lines while they fit. What steps would do, without a call for each part of a line. */
 static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
 {
 	const char *p = in.p, *end = in.p + in.n;
 	char *o = out->p + out->len, *o_end = out->p + out->cap;
-	bool quotes = unquotes(w), undots = w->rules & WIRE_UNDOT;
+	bool body = w->in_body, quotes = unquotes(w), undots = body && w->rules & WIRE_UNDOT;
 	size_t stuffed = 0;
 
-	while (p < end && w->body_left > 0 && !(quotes && *p == '>')) {
+	while (p < end && (body ? w->body_left > 0 && !(quotes && *p == '>') : is_shown(w, p, (size_t)(end - p)))) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 
 		if (!nl || o_end - o < nl - p + STEP_ROOM)
@@ -265,13 +283,18 @@ static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
 		o += n + 2;
 		p = nl + 1;
 		w->lines++;
-		w->body_left--;
+		w->body_left -= body;
 	}
 	w->octets += (size_t)(o - out->p) - out->len - stuffed;
 	out->len = (size_t)(o - out->p);
-	if (w->body_left == 0)
+	if (body && w->body_left == 0)
 		w->state = FULL;
 	return (size_t)(p - in.p);
+}
+
+static bool is_at_line(const struct wire *w)
+{
+	return w->state == BODY_START || (w->state == HEAD_START && w->held_len == 0);
 }
 
 size_t wire_put(struct wire *w, struct slice in, struct buf *out)
@@ -280,7 +303,7 @@ size_t wire_put(struct wire *w, struct slice in, struct buf *out)
 
 	while (taken < in.n && out->cap - out->len >= ROOM_LEAST) {
 		struct slice rest = {in.p + taken, in.n - taken};
-		size_t n = w->state == BODY_START ? put_lines(w, rest, out) : 0;
+		size_t n = is_at_line(w) ? put_lines(w, rest, out) : 0;
 
 		taken += n > 0 ? n : steps[w->state](w, rest, out);
 	}
