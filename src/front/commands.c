@@ -32,10 +32,16 @@ static const struct command commands[] = {
 static const char invalid_arguments[] = "Invalid arguments";
 static const char no_such_message[] = "No such message";
 
+/* Small or capital. Others than letters may pass. */
+static bool is_letter(char c, char capital)
+{
+	return (c & ~('a' - 'A')) == capital;
+}
+
 const struct command *command_find(struct slice verb)
 {
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		if (slice_eq_nocase(verb, slice_str(commands[i].verb)))
+	for (size_t i = 0; verb.n > 0 && i < sizeof commands / sizeof *commands; i++)
+		if (is_letter(verb.p[0], *commands[i].verb) && slice_eq_nocase(verb, slice_str(commands[i].verb)))
 			return &commands[i];
 	return NULL;
 }
