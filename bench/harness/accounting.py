@@ -39,9 +39,10 @@ class Group:
 
     def __init__(self, name: str):
         self.cpu_dir = self.memory_dir = None
+        self.mount = ""
         for mount, kind, options in _mounts():
             if kind == "cgroup2" and not self.cpu_dir:
-                self.cpu_dir = _make_group(mount, "", name)
+                self.mount, self.cpu_dir = mount, _make_group(mount, "", name)
             if kind == "cgroup" and "memory" in options.split(",") and not self.memory_dir:
                 self.memory_dir = _make_group(mount, "memory", name)
 
@@ -52,6 +53,10 @@ class Group:
 
     def attach(self, pid: int) -> None:
         """Processes join by themselves."""
+
+    def path(self) -> str:
+        """Below the mount point, as perf wants it."""
+        return str(self.cpu_dir.relative_to(self.mount))
 
     def pids(self) -> list[int]:
         return [int(p) for p in (self.cpu_dir / "cgroup.procs").read_text().split()]
@@ -88,6 +93,9 @@ class Tree:
 
     def attach(self, pid: int) -> None:
         self.root = pid
+
+    def path(self) -> str:
+        raise RuntimeError("no control groups of version 2 here: perf cannot tell the server's processes from others")
 
     def _stats(self) -> dict[int, list[str]]:
         stats = {}

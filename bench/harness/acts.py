@@ -11,8 +11,13 @@ from . import drops, maildrops, measure, servers, system
 
 SETTLE_SECONDS = 2.5  # nobody trusts an index that is as young as the mail that it lists
 PATIENCE = "--patience=120"
+Watch = Callable[[servers.Running, str, Callable[[], dict]], dict]  # whom a case measures, its title, the measurement; gives its facts
 AGAIN_SECONDS = 30  # for a load of a server that was not through in time once
 EVERY_SERVER = {s.name: s for s in servers.SERVERS + servers.GUESTS}
+
+
+def unwatched(_running: servers.Running, _case: str, run: Callable[[], dict]) -> dict:
+    return run()
 
 
 @dataclass
@@ -25,6 +30,9 @@ class Scene:
     rounds: int
     smoke: bool
     say: Callable[[str], None]
+    watch: Watch = unwatched
+    part: int = 1  # all that is large is divided by it
+    more: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what the client is told, by case, behind what the act tells it
     failed: dict[str, str] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)  # servers that were not through in time
 
@@ -33,9 +41,14 @@ class Scene:
         asked = [EVERY_SERVER[n] for n in names if n in self.chosen]
         return [s for s in asked if servers.program_of(s, self.own)]
 
+    def size(self, whole: int, smoke: int) -> int:
+        """How many users or messages there are."""
+        return smoke if self.smoke else max(whole // self.part, smoke)
+
     @contextmanager
-    def stage(self, names: tuple[str, ...], fill: Callable[[servers.Server, Path], None], by_system: bool = False) -> Iterator[list[servers.Running]]:
-        """Servers that run with what `fill` has put into their directories; all is gone afterwards."""
+    def stage(self, names: tuple[str, ...], fill: Callable[[servers.Server, Path], None], by_system: bool = False,
+              users: int = 0) -> Iterator[list[servers.Running]]:
+        """Servers that run with what `fill` has put into their directories, beside the maildrops of so many usual users; all is gone afterwards."""
         with ExitStack() as stack:
             place = self.base / "act"
             place.mkdir()
@@ -44,7 +57,7 @@ class Scene:
             running = []
             stack.callback(lambda: [r.stop() for r in running])
             for server in self.wanted(*names):
-                directory = servers.prepare(server, place, 0)
+                directory = servers.prepare(server, place, users)
                 fill(server, directory)
                 try:
                     running.append(servers.start(server, directory, self.own, by_system or server.unpacked))
@@ -75,7 +88,8 @@ class Scene:
 
     def cost(self, running: servers.Running, case: str, turn: int, load: str, domain: str, users: int, *more: str, tls: str = "") -> dict:
         limit = AGAIN_SECONDS if running.server.name in self.slow else measure.LIMIT_SECONDS
-        got = measure.cost(running, self.load.command(running, load, domain, users, PATIENCE, *more, tls=tls), limit)
+        command = self.load.command(running, load, domain, users, PATIENCE, *more, *self.more.get(case, ()), tls=tls)
+        got = self.watch(running, case, lambda: measure.cost(running, command, limit))
         fact = got | {"case": case, "round": turn}
         if "seconds" not in fact:
             self.slow.add(running.server.name)
@@ -86,6 +100,10 @@ class Scene:
         if fact["errors"]:
             self.say("    log: " + "\n         ".join(running.log.read_text(errors="replace").splitlines()[-3:]))
         return fact
+
+
+def nothing(_server: servers.Server, _directory: Path) -> None:
+    """What fills a stage that has the usual users."""
 
 
 def write_domain(directory: Path, domain: str, users: Iterator[tuple[str, Path, int]]) -> None:

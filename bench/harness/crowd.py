@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from . import accounting, acts, drops, maildrops, measure, servers, system
@@ -27,7 +28,7 @@ def many_homes(kind: str, users: int, drop: drops.Drop) -> Callable[[servers.Ser
 
 def crowd(scene: acts.Scene) -> Iterator[dict]:
     """Each session is of another user, each user has one in each case."""
-    users = 100 if scene.smoke else 10_000
+    users = scene.size(10_000, 100)
     with scene.stage(("poplar", "dovecot-shared"), many_homes("maildir", users, SMALL)) as running:
         scene.warm(running, DOMAIN["maildir"], users)
         for turn in range(scene.rounds):
@@ -37,22 +38,26 @@ def crowd(scene: acts.Scene) -> Iterator[dict]:
 
 
 def idle_crowd(scene: acts.Scene) -> Iterator[dict]:
-    users = 100 if scene.smoke else 10_000
+    users = scene.size(10_000, 100)
     with scene.stage(("poplar",), many_homes("maildir", users, SMALL)) as running:
-        for stage in measure.STAGES:
-            scene.start_again(running)
-            for r in running:
-                measure.warm_up(scene.load, r, min(32, users))
-                fact = measure.hold(scene.load, r, stage, users)
-                scene.say(f"{stage.name:12} {fact['held']:.0f} held {fact['pss_kib']:.2f} KiB each, {fact['errors']:.0f} errors")
-                for complaint in fact["complaints"][:3]:
-                    scene.say("    " + complaint)
-                yield fact | {"case": stage.title, "round": 0}
+        yield from silent(scene, running, users)
+
+
+def silent(scene: acts.Scene, running: list[servers.Running], users: int) -> Iterator[dict]:
+    for stage in measure.STAGES:
+        scene.start_again(running)
+        for r in running:
+            measure.warm_up(scene.load, r, min(32, users))
+            fact = scene.watch(r, stage.title, partial(measure.hold, scene.load, r, stage, users))
+            scene.say(f"{stage.name:12} {fact['held']:.0f} held {fact['pss_kib']:.2f} KiB each, {fact['errors']:.0f} errors")
+            for complaint in fact["complaints"][:3]:
+                scene.say("    " + complaint)
+            yield fact | {"case": stage.title, "round": 0}
 
 
 def million_users(scene: acts.Scene) -> Callable[[servers.Server, Path], None]:
     """A file of a million users, of whom some have a maildrop; their names, in no order, are in DIR/storm."""
-    users, some = (1000, 100) if scene.smoke else (1_000_000, 100_000)
+    users, some = scene.size(1_000_000, 1000), scene.size(100_000, 100)
 
     def fill(server: servers.Server, directory: Path) -> None:
         rng = random.Random(1)
@@ -112,7 +117,7 @@ def held(scene: acts.Scene, running: servers.Running, users: int) -> dict:
     first = client.stdout.readline()
     wait_until_let_go(running)
     accounting.settled_cpu(running.account)
-    fact = workers(running) | {"server": running.server.name, "case": "all logged in and idle", "round": 0, "cpu_ms": None,
+    fact = workers(running) | {"server": running.server.name, "case": "all logged in and idle", "round": 0, "cpu_ms": None, "sessions": users,
                                "mib": accounting.pss_kib(running.account) / 1024}
     output, complaints = client.communicate()
     figures = measure.parse(first + output)
@@ -130,7 +135,7 @@ ONLY = {"mailutils": (FIRST, COLD), "popa3d": (COLD,)}  # they have no index, so
 
 
 def uids(scene: acts.Scene) -> Iterator[dict]:
-    users = 20 if scene.smoke else 2000
+    users = scene.size(2000, 20)
     drop = drops.Drop(20, 30)
     with scene.stage(SYSTEM_SERVERS, lambda _server, directory: acts.system_users(directory, users, drop), by_system=True) as running:
         for turn, (case, load, again) in enumerate(CASES):
@@ -143,7 +148,7 @@ def uids(scene: acts.Scene) -> Iterator[dict]:
                 yield fact | workers(r) | {"mib": accounting.pss_kib(r.account) / 1024}
         scene.start_again(running, f"mailbox {{ session-idle-worker {IDLE_SECONDS}; }}\n")
         for r in (r for r in running if r.server.name in ("poplar", "dovecot-tuned")):
-            yield held(scene, r, users if r.server.ours else users // 5)
+            yield scene.watch(r, "all logged in and idle", partial(held, scene, r, users if r.server.ours else users // 5))
 
 
 MIB = acts.Column("MiB of all processes", "mib")

@@ -64,7 +64,7 @@ MANY_CASES = (  # title, load, more
 
 
 def many(scene: acts.Scene) -> Iterator[dict]:
-    drop = drops.Drop(200 if scene.smoke else 100_000, 4)
+    drop = drops.Drop(scene.size(100_000, 200), 4)
     for kind, who in MANY_PEERS.items():
         with scene.stage(who, filler({kind: drop})) as running:
             scene.warm(running, DOMAIN[kind])
@@ -104,7 +104,7 @@ def has_room(scene: acts.Scene) -> bool:
 
 
 def million(scene: acts.Scene) -> Iterator[dict]:
-    drop = drops.Drop(1000 if scene.smoke else 1_000_000, 1)
+    drop = drops.Drop(scene.size(1_000_000, 1000), 1)
     for kind, who in MILLION_PEERS.items() if has_room(scene) else ():
         with scene.stage(who, filler({kind: drop})) as running:
             for r in running:

@@ -7,16 +7,18 @@ import re
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from . import maildrops
+from . import acts, maildrops
 from .servers import Running
 
 SERVERS = ("poplar", "dovecot-tuned", "mailutils")
 SETTLE_SECONDS = 3  # nobody trusts an index that is as young as the mail that it lists
 WARM, DELIVERIES = 9, 5
+SMOKE = 500  # of whose messages one is left
 SLOW_MS = 5000  # who takes so long each time is measured once
 PIPELINED = 500  # commands sent before replies are read
 LINE = "what a client that polls every few minutes finds in the mail of a day, line by line\n"
@@ -52,6 +54,7 @@ class Mail:
         self.drop = drop
         self.path = homes / maildrops.DOMAINS[drop.domain].homes / "user1" / "INBOX"
         self.made = 0
+        self.peak_mib = 0.0
 
     def fill(self) -> None:
         shutil.rmtree(self.path.parent)  # with the indexes of those before
@@ -127,42 +130,48 @@ def peak_mib(running: Running) -> float:
     return peak / 1024
 
 
-def opened(running: Running, mail: Mail) -> tuple[float, float]:
+def opened(running: Running, mail: Mail) -> float:
     session = Session(running, mail.drop.domain)
     if session.count != mail.made:
         raise RuntimeError(f"{session.count} messages instead of {mail.made}")
-    peak = peak_mib(running)
+    mail.peak_mib = max(mail.peak_mib, peak_mib(running))
     session.quit()
-    return session.seconds * 1000, peak
+    return session.seconds * 1000
 
 
 def delivered(running: Running, mail: Mail) -> float:
     mail.deliver(1)
-    return opened(running, mail)[0]
+    return opened(running, mail)
 
 
-def drops(smoke: bool) -> list[Drop]:
-    return [replace(d, messages=max(d.messages // 500, 10)) if smoke else d for d in DROPS]
-
-
-def measure(running: Running, homes: Path, drop: Drop) -> dict:
-    mail = Mail(homes, drop)
-    mail.fill()
-    cold_ms, peak = opened(running, mail)
-    time.sleep(SETTLE_SECONDS)
-    opened(running, mail)
-    again, _ = opened(running, mail)
-    warm = [again] if again > SLOW_MS else [opened(running, mail)[0] for _ in range(WARM)]
-    after = [delivered(running, mail) for _ in range(1 if again > SLOW_MS else DELIVERIES)]
-    session = Session(running, drop.domain)
+def half_deleted(running: Running, mail: Mail) -> float:
+    session = Session(running, mail.drop.domain)
     start = time.perf_counter()
     session.delete(range(1, session.count + 1, 2))
     session.quit()
-    half_ms = (time.perf_counter() - start) * 1000
-    with_half = Session(running, drop.domain)
-    if with_half.count != mail.made // 2:
-        raise RuntimeError(f"{with_half.count} messages are left of {mail.made}")
-    peak = max(peak, peak_mib(running))
-    with_half.quit()
-    return {"server": running.server.name, "drop": drop.name, "cold_ms": cold_ms, "warm_ms": median(warm),
-            "delivered_ms": median(after), "half_ms": half_ms, "peak_mib": peak}
+    mail.made //= 2
+    return (time.perf_counter() - start) * 1000
+
+
+def drops(part: int) -> list[Drop]:
+    return [replace(d, messages=max(d.messages // part, 10)) for d in DROPS]
+
+
+def measure(running: Running, homes: Path, drop: Drop, watch: acts.Watch = acts.unwatched, warm: int = WARM, deliveries: int = DELIVERIES) -> dict:
+    def case(title: str, sessions: int, once: Callable[[Running, Mail], float]) -> float:
+        facts = watch(running, f"{drop.name}, {title}", lambda: {"sessions": sessions, "ms": [once(running, mail) for _ in range(sessions)]})
+        return median(facts["ms"])
+
+    mail = Mail(homes, drop)
+    mail.fill()
+    cold_ms = case("no index", 1, opened)
+    time.sleep(SETTLE_SECONDS)
+    opened(running, mail)
+    again = opened(running, mail)
+    slow = again > SLOW_MS
+    warm_ms = again if slow else case("unchanged", warm, opened)
+    delivered_ms = case("one came", 1 if slow else deliveries, delivered)
+    half_ms = case("half deleted", 1, half_deleted)
+    opened(running, mail)
+    return {"server": running.server.name, "drop": drop.name, "cold_ms": cold_ms, "warm_ms": warm_ms,
+            "delivered_ms": delivered_ms, "half_ms": half_ms, "peak_mib": mail.peak_mib}

@@ -1,0 +1,161 @@
+"""Where the CPU time of a case goes. perf looks at the control group of a server, and so sees processes that start or end meanwhile.
+
+A case is measured twice, each time by a fresh server: once sampled, once with its system calls counted, since the one would disturb the other."""
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import accounting, servers, tables
+
+START_SECONDS = 1  # until perf looks
+SAMPLES = "4000"  # a second, of each processor
+OFTEN = ("-m", "8192", "-r", "1")  # room, and perf before all others, lest events be lost
+MESSAGES = 50  # from so many in a session, the message is what is counted
+KERNEL = "[kernel.kallsyms]"
+CALL = "raw_syscalls:sys_enter"
+NAMES = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+ENTRY = re.compile(r"\[k\] (?:(?:__x64_sys_|__do_sys_|__sys_|ksys_)(\w+)|asm_exc_page_fault)$")  # one of a call may be hidden by a jump to the next
+FAULT = "page faults"
+LEAST = 0.1  # percent, or calls, of what is shown
+
+Key = tuple[str, str]  # role; function or system call
+
+
+@dataclass
+class Case:
+    """What was seen of a case. Percentages are of all CPU time of the server."""
+    facts: dict = field(default_factory=dict)
+    cpu: float = 0  # seconds, while it was sampled
+    functions: dict[tuple[str, str, str], float] = field(default_factory=dict)  # role, where it is, its name: percent
+    within: dict[Key, float] = field(default_factory=dict)  # role, system call: percent
+    calls: Counter[Key] = field(default_factory=Counter)
+    counted: dict = field(default_factory=dict)  # the facts of the run with the calls
+    lost: int = 0  # events that perf had no room for
+
+    def unit(self) -> str:
+        return "message" if per_session(self.facts) >= MESSAGES else "session"
+
+    def units(self, facts: dict) -> float:
+        return max(facts.get("messages" if self.unit() == "message" else "sessions") or 1, 1)
+
+    def roles(self) -> dict[str, list[float]]:
+        """Percent of all, and of that in the kernel."""
+        found: dict[str, list[float]] = {}
+        for (role, place, _), percent in self.functions.items():
+            of = found.setdefault(role, [0, 0])
+            of[0] += percent
+            of[1] += percent if place == KERNEL else 0
+        return dict(sorted(found.items(), key=lambda item: -item[1][0]))
+
+
+def per_session(facts: dict) -> float:
+    return facts.get("messages", 0) / max(facts.get("sessions") or 1, 1)
+
+
+@contextmanager
+def perf(*command: str) -> Iterator[None]:
+    process = subprocess.Popen(["perf", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(START_SECONDS)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+def report(data: Path, *how: str) -> list[list[str]]:
+    done = subprocess.run(["perf", "report", "-i", data, "--stdio", "-g", "none", "-t", "|", *how], capture_output=True, text=True, check=False)
+    return [[f.strip() for f in line.split("|")] for line in done.stdout.splitlines() if "|" in line and not line.startswith("#")]
+
+
+def call_names() -> dict[str, str]:
+    return {number: name for name, number in re.findall(r"#define __NR_(\w+) (\d+)", NAMES.read_text())}
+
+
+class Profiler:
+    """What is around the measurement of each case that is wanted, or of all; each is looked at where it comes first."""
+
+    def __init__(self, base: Path, wanted: list[str]):
+        self.data, self.wanted = base / "perf", wanted
+        self.cases: dict[str, Case] = {}
+        self.seen: set[str] = set()  # in this run
+
+    def looks_at(self, case: str) -> bool:
+        if case in self.seen or self.wanted and case not in self.wanted:
+            return False
+        self.seen.add(case)
+        self.cases.setdefault(case, Case())
+        return True
+
+    def is_through(self) -> bool:
+        return bool(self.wanted) and self.seen >= set(self.wanted)
+
+    def sample(self, running: servers.Running, case: str, run: Callable[[], dict]) -> dict:
+        if not self.looks_at(case):
+            return run()
+        before = accounting.settled_cpu(running.account)
+        with perf("record", "-q", "-a", "-e", "cpu-clock", "-F", SAMPLES, "-g", "-G", running.account.path(), "-o", str(self.data)):
+            facts = run()
+        found = self.cases[case]
+        found.facts, found.cpu = facts, accounting.settled_cpu(running.account)[0] - before[0]
+        rows = report(self.data, "--no-children", "-n", "--sort", "comm,dso,sym")
+        total = sum(int(count) for _, count, *_ in rows)
+        found.functions = {(role, place, name[4:]): int(count) * 100 / total for _, count, role, place, name in rows}
+        for percent, _, role, name in report(self.data, "--children", "--sort", "comm,sym"):
+            if entry := ENTRY.match(name):
+                key = role, entry[1] or FAULT
+                found.within[key] = max(found.within.get(key, 0), float(percent.rstrip("%")))
+        return facts
+
+    def count(self, running: servers.Running, case: str, run: Callable[[], dict]) -> dict:
+        if not self.looks_at(case):
+            return run()
+        with perf("record", "-q", "-a", "-e", CALL, "-G", running.account.path(), *OFTEN, "-o", str(self.data)):
+            facts = run()
+        found = self.cases[case]
+        found.counted = facts
+        names = call_names()
+        for _, count, role, number in report(self.data, "-n", "--sort", f"comm,{CALL}.id"):
+            found.calls[role, names.get(number, number)] += int(count)
+        return facts
+
+
+def by_role(case: Case) -> str:
+    units = case.units(case.counted)
+    rows = []
+    for role, (percent, kernel) in case.roles().items():
+        calls = sum(n for (of, _), n in case.calls.items() if of == role) / units
+        if percent >= LEAST or calls >= LEAST:
+            rows.append([role, f"{percent:.1f}", f"{kernel:.1f}", tables.number(calls)])
+    return tables.table(["role", "% of CPU", "of that in the kernel", f"system calls per {case.unit()}"], rows)
+
+
+def by_call(case: Case, top: int) -> str:
+    units = case.units(case.counted)
+    keys = sorted(case.within.keys() | case.calls.keys(), key=lambda key: (-case.within.get(key, 0), -case.calls[key]))
+    rows = [[role, call, f"{case.within.get((role, call), 0):.1f}", tables.number(case.calls[role, call] / units) if call != FAULT else ""]
+            for role, call in keys[:top] if max(case.within.get((role, call), 0), case.calls[role, call] / units) >= LEAST]
+    return tables.table(["role", "within", "% of CPU", f"calls per {case.unit()}"], rows)
+
+
+def by_function(case: Case, top: int) -> str:
+    hottest = sorted(case.functions.items(), key=lambda item: -item[1])[:top]
+    rows = [[role, name, "kernel" if place == KERNEL else place, f"{percent:.1f}"] for (role, place, name), percent in hottest if percent >= LEAST]
+    return tables.table(["role", "function", "of", "% of CPU"], rows)
+
+
+def headline(case: Case) -> str:
+    facts, units = case.facts, case.units(case.facts)
+    errors = f"{facts.get('errors', 0):.0f} errors"
+    return (f"{facts.get('sessions', 0):.0f} sessions, {errors}, {case.cpu * 1e6 / units:.4g} µs of CPU per {case.unit()} while sampled"
+            + (f"; {case.lost} system calls were not seen" if case.lost else ""))
+
+
+def text(title: str, case: Case, top: int) -> str:
+    return "\n".join([f"### {title}\n", headline(case) + "\n", by_role(case), by_call(case, top), by_function(case, top)])
