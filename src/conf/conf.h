@@ -90,6 +90,7 @@ struct conf_priorities {
 	const char *ciphersuites; /* of TLS 1.3 */
 	const char *groups, *sigalgs;
 	bool server_precedence; /* our order counts, not the client's */
+	bool prioritize_chacha; /* but a client that names ChaCha20 first gets it: it has no instructions for AES */
 	bool compat;            /* workarounds for old clients */
 	bool no_tickets;
 };

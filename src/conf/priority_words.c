@@ -220,6 +220,7 @@ const struct priority_suite priority_suites[] = {
 
 const struct priority_flag priority_flags[] = {
 	{"%SERVER_PRECEDENCE", offsetof(struct conf_priorities, server_precedence)},
+	{"%PRIORITIZE_CHACHA", offsetof(struct conf_priorities, prioritize_chacha)},
 	{"%COMPAT", offsetof(struct conf_priorities, compat)},
 	{"%NO_TICKETS", offsetof(struct conf_priorities, no_tickets)},
 	{"%PARTIAL_RENEGOTIATION", PRIORITY_NOTHING},

@@ -30,7 +30,8 @@ extern const struct priority_suite {
 } priority_suites[];
 
 /* Flags, with what they set. Those that set nothing are about what a server does not do here: it looks at no client's
- * certificate, sends no client hello, and neither renegotiates nor compresses. */
+ * certificate, sends no client hello, and neither renegotiates nor compresses. GnuTLS has no %PRIORITIZE_CHACHA; it says
+ * something only beside %SERVER_PRECEDENCE. */
 #define PRIORITY_NOTHING SIZE_MAX
 extern const struct priority_flag {
 	const char *name;

@@ -217,10 +217,13 @@ const struct statement statements[] = {
 	 "only common "
 	 "name (cn).",
 	 HONOURED, "e2e/test_external.py::test_common_name", .words = &client_names},
-	{"tls", "ssl-priorities", FIELD(struct conf_tls, priorities), "arg", "NORMAL",
+	{"tls", "ssl-priorities", FIELD(struct conf_tls, priorities), "arg",
+	 "PFS:+RSA:-CIPHER-ALL:+AES-128-GCM:+CIPHER-ALL:%SERVER_PRECEDENCE:%PRIORITIZE_CHACHA",
 	 "Versions (1.2 and 1.3), ciphers, key exchanges, groups and signatures, as GnuTLS writes them; what OpenSSL "
-	 "has no equal for is an error.",
-	 HONOURED, "e2e/test_tls.py::test_priorities"},
+	 "has no equal for is an error. The default is NORMAL in another order, which is kept whatever a client "
+	 "prefers: "
+	 "AES-128-GCM first, key exchange by RSA last; but a client that names CHACHA20-POLY1305 first gets it.",
+	 HONOURED, "e2e/test_tls.py::test_order_of_ciphers"},
 	{"tls", "handshake-timeout", FIELD(struct conf_tls, handshake_timeout_s), "seconds", "10",
 	 "Time for a handshake, within login-timeout. 0: no other limit.", HONOURED,
 	 "e2e/test_tls.py::test_handshake_timeout", RANGE(0, DAY), .unit = "seconds"},

@@ -195,6 +195,8 @@ static enum err use_priorities(SSL_CTX *ctx, const struct conf_priorities *p, st
 
 	if (p->server_precedence)
 		options |= SSL_OP_CIPHER_SERVER_PREFERENCE;
+	if (p->prioritize_chacha)
+		options |= SSL_OP_PRIORITIZE_CHACHA;
 	if (p->no_tickets)
 		options |= SSL_OP_NO_TICKET;
 	SSL_CTX_set_options(ctx, options | (p->compat ? SSL_OP_ALL : 0));

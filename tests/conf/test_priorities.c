@@ -21,7 +21,7 @@ static struct loaded load(const char *priorities)
 #define SUITES_13 "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_128_CCM_SHA256"
 #define SUITES_192 "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
-enum { V12 = 1, V13 = 2, PRECEDENCE = 4, COMPAT = 8, NO_TICKETS = 16 };
+enum { V12 = 1, V13 = 2, PRECEDENCE = 4, COMPAT = 8, NO_TICKETS = 16, CHACHA = 32 };
 
 /* The suites are those that `gnutls-cli --list --priority STRING` of GnuTLS 3.7 shows. NULL: not looked at. */
 static const struct {
@@ -87,6 +87,7 @@ static const struct {
 	{"NORMAL:%COMPAT", V12 | V13 | COMPAT, NULL, NULL, NULL, NULL},
 	{"NORMAL:%NO_TICKETS:%compat:%SERVER_PRECEDENCE:%VERIFY_DISABLE_CRL_CHECKS:%PARTIAL_RENEGOTIATION",
 	 V12 | V13 | COMPAT | NO_TICKETS | PRECEDENCE, NULL, NULL, NULL, NULL},
+	{"NORMAL:%PRIORITIZE_CHACHA", V12 | V13 | CHACHA, NULL, NULL, NULL, NULL},
 };
 
 static bool is_same(const char *expected, const char *got)
@@ -105,7 +106,7 @@ static void test_strings(void **state)
 		if (p) {
 			unsigned what = (p->tls12 ? V12 : 0) | (p->tls13 ? V13 : 0) |
 					(p->server_precedence ? PRECEDENCE : 0) | (p->compat ? COMPAT : 0) |
-					(p->no_tickets ? NO_TICKETS : 0);
+					(p->no_tickets ? NO_TICKETS : 0) | (p->prioritize_chacha ? CHACHA : 0);
 
 			check_row(i, strings[i].text, what == strings[i].what);
 			check_row(i, p->ciphers, is_same(strings[i].ciphers, p->ciphers));
@@ -115,6 +116,32 @@ static void test_strings(void **state)
 		}
 		given_free(&l);
 	}
+}
+
+static size_t place(const char *name, const char *list)
+{
+	const char *at = strstr(list, name);
+
+	check(at);
+	return (size_t)(at - list);
+}
+
+/* What nobody has written: all of NORMAL, in our order, and what has no forward secrecy last. */
+static void test_default(void **state)
+{
+	struct loaded l = given_text("tls { }"), normal = load("NORMAL");
+	const struct conf_priorities *p = &l.cf->tls.priorities;
+
+	(void)state;
+	check(p->tls12 && p->tls13 && p->server_precedence && p->prioritize_chacha && !p->no_tickets && !p->compat);
+	check(strcmp(p->ciphersuites, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:"
+				      "TLS_AES_128_CCM_SHA256") == 0);
+	check(place("ECDHE-RSA-AES128-GCM-SHA256", p->ciphers) < place("ECDHE-RSA-AES256-GCM-SHA384", p->ciphers));
+	check(place("DHE-RSA-AES128-SHA", p->ciphers) < place(":AES128-GCM-SHA256", p->ciphers));
+	check(strlen(p->ciphers) == strlen(normal.cf->tls.priorities.ciphers));
+	check(is_same(ALL_GROUPS, p->groups) && is_same(SIGN_ALL, p->sigalgs));
+	given_free(&normal);
+	given_free(&l);
 }
 
 static size_t names(const char *list)
@@ -225,9 +252,8 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_openssl_takes_all),
-		cmocka_unit_test(test_names_of_gnutls),
+		cmocka_unit_test(test_strings),           cmocka_unit_test(test_default),
+		cmocka_unit_test(test_openssl_takes_all), cmocka_unit_test(test_names_of_gnutls),
 		cmocka_unit_test(test_refused),
 	};
 

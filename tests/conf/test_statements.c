@@ -246,7 +246,7 @@ static void test_defaults(void **state)
 	check(cf->tls_file_checks.key.bits == (CHECK_GWRFIL | CHECK_AWRFIL | CHECK_GRDFIL | CHECK_ARDFIL));
 	check(cf->tls_file_checks.cert.bits == (CHECK_GWRFIL | CHECK_AWRFIL) &&
 	      cf->apop_database_safety.bits == CHECK_ALL);
-	check(cf->tls.handshake_timeout_s == 10 && strcmp(cf->tls.priorities.text, "NORMAL") == 0);
+	check(cf->tls.handshake_timeout_s == 10 && cf->tls.priorities.server_precedence);
 	check(cf->locking.retry_count == 10 && cf->locking.retry_sleep.n == 1 && cf->locking.expire_timeout.n == 0);
 	conf_free(cf);
 }

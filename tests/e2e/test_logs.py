@@ -316,7 +316,7 @@ def test_transcript_with_tls(daemon, how):
         c.stls(context)
     c.login(user)
     c.quit()
-    daemon.wait_log(r"info: TLS established using AES-256-GCM-AEAD \(TLS1\.3\)\n")
+    daemon.wait_log(r"info: TLS established using AES-128-GCM-AEAD \(TLS1\.3\)\n")
 
 
 def test_inetd(daemon):

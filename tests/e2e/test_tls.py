@@ -165,6 +165,21 @@ def test_priorities(daemon, cert, text, version, cipher):
     c.quit()
 
 
+CHACHA, AES_256, AES_128 = "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"
+ORDERS = [(None, f"{AES_256}:{CHACHA}:{AES_128}", AES_128), (None, f"{CHACHA}:{AES_256}:{AES_128}", CHACHA),
+          (None, AES_256, AES_256), ("NORMAL", f"{AES_256}:{AES_128}", AES_256), ("NORMAL", f"{AES_128}:{AES_256}", AES_128),
+          ("NORMAL:%SERVER_PRECEDENCE", f"{CHACHA}:{AES_128}:{AES_256}", AES_256)]
+
+
+@pytest.mark.parametrize("text,offers,gets", ORDERS)
+def test_order_of_ciphers(daemon, cert, text, offers, gets):
+    """Where nothing is said ours, but that ChaCha20 is for those that want it most; else whose the administrator says."""
+    daemon.start(server=cert.block.replace("}", f'ssl-priorities "{text}"; }}' if text else "}"))
+    said = subprocess.run(["openssl", "s_client", "-tls1_3", "-ciphersuites", offers, "-starttls", "pop3", "-connect",
+                           f"127.0.0.1:{daemon.port}"], capture_output=True, text=True, timeout=30, input="")
+    assert f"Cipher is {gets}\n" in said.stdout
+
+
 def test_wrong_priorities_name_their_place(daemon, cert):
     daemon.server = cert.block.replace("tls {", 'tls {\n ssl-priorities "NORMAL:+VERS-SSL3.0";')
     result = daemon.run()
@@ -477,7 +492,7 @@ def test_log_lines(offered, cert):
     c.login(user)
     c.quit()
     is_served(offered.connect(), user)
-    tls = r"tls=TLSv1.2 cipher=ECDHE-ECDSA-AES256-GCM-SHA384 "
+    tls = r"tls=TLSv1.2 cipher=ECDHE-ECDSA-AES128-GCM-SHA256 "
     for event in ("login-failed", "login", "logout"):
         assert offered.wait_log(rf'info: {event} user="{user.login}" address=127.0.0.1 port=\d+ [^\n]*{tls}')
     assert wait_for(lambda: len(re.findall("info: logout ", offered.log())) == 2)
