@@ -145,6 +145,15 @@ struct conf_server {
 	struct conf_acl acl;
 };
 
+/* Connections that the kernel keeps until a front takes them. Fronts do that at once, so nobody waits there for a place: it is enough for a burst, whatever
+ * `backlog' says. */
+static inline uint32_t conf_server_queue(const struct conf_server *sv)
+{
+	static const uint32_t least = 4096;
+
+	return sv->backlog > least ? sv->backlog : least;
+}
+
 /* Where passwd and shadow are: of the system, and of its users that libnss-extrausers brings. */
 #define CONF_ETC "/etc"
 #define CONF_EXTRAUSERS "/var/lib/extrausers"

@@ -427,7 +427,7 @@ static void waiting_refuse(struct front *f)
 /* What the kernel has completed at one socket. Others are told to leave at the same time, so it is not much. */
 static void listener_leave(struct front *f, size_t i, bool come_in)
 {
-	unsigned left = f->conf->servers[i].backlog;
+	unsigned left = conf_server_queue(&f->conf->servers[i]);
 	struct arrival a = {.server = &f->conf->servers[i]};
 
 	if (come_in)

@@ -15,7 +15,7 @@ struct front;
 
 struct door {
 	struct front *front;
-	int epfd;                     /* holds the listening sockets; -1: closed */
+	int epfd;                     /* holds the listening sockets */
 	ev_io arrivals;               /* on epfd */
 	ev_io wake;                   /* on the eventfd: a place has become free */
 	ev_timer look;                /* while closed: may it be opened? */
@@ -25,7 +25,7 @@ struct door {
 	unsigned full;                /* turn of the loop in which there were as many */
 	uint64_t descriptors;         /* that clients and channels may have */
 	uint32_t waits;               /* clients that wait */
-	bool admits;                  /* door_admit is at work */
+	bool admits;                  /* admit() of door.c is at work */
 	bool shut;                    /* for good */
 	bool starved;                 /* the machine has no descriptor or memory for another client */
 };

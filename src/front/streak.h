@@ -2,7 +2,7 @@
  *
  * For such a one, front does not sleep at once: that, and being woken, take longer than all that there is to do for a command. It
  * looks again and again, until 100 us after the last command, as long as it has nothing else to do at all; and each time lets others
- * have the processor. A command that comes later than that, the first in vain, ends the streak: then nine more of them must come at
+ * have the processor. A command that comes later than that, the first in vain, ends the streak: then eight more of them must come at
  * once before front looks again. */
 #pragma once
 #include <ev.h>

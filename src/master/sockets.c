@@ -14,8 +14,6 @@
 #include "master/activation.h"
 #include "master/tell.h"
 
-enum { QUEUE_LEAST = 4096 };
-
 void socket_name(const struct sockaddr_storage *addr, char name[static SOCKET_NAME_MOST])
 {
 	const struct sockaddr_in *in = (const void *)addr;
@@ -81,12 +79,6 @@ static enum err file_bind(int fd, const struct conf_server *s, struct why *why)
 	return OK;
 }
 
-/* Fronts accept at once, so who is in this queue waits for no place: it is long enough for a burst, whatever `backlog' says of clients that wait. */
-static int queue_length(const struct conf_server *s)
-{
-	return s->backlog > QUEUE_LEAST ? (int)s->backlog : QUEUE_LEAST;
-}
-
 static enum err socket_listen(int fd, const struct conf_server *s, struct why *why)
 {
 	int family = s->addr.ss_family;
@@ -98,7 +90,7 @@ static enum err socket_listen(int fd, const struct conf_server *s, struct why *w
 		return err;
 	if (family != AF_UNIX && bind(fd, (const struct sockaddr *)&s->addr, s->addr_len) < 0)
 		return fail_errno(why, ERR_TEMP, "bind");
-	if (listen(fd, queue_length(s)) < 0)
+	if (listen(fd, (int)conf_server_queue(s)) < 0)
 		return fail_errno(why, ERR_TEMP, "listen");
 	return OK;
 }
@@ -155,7 +147,7 @@ static int socket_keep(const struct listeners *l, const struct conf_server *s, c
 			continue;
 		*was_there = true;
 		/* listen() once more, for the backlog, which may be another one. */
-		if (old->fd[i] >= 0 && !has(l, old->fd[i]) && listen(old->fd[i], queue_length(s)) == 0)
+		if (old->fd[i] >= 0 && !has(l, old->fd[i]) && listen(old->fd[i], (int)conf_server_queue(s)) == 0)
 			return old->fd[i];
 	}
 	return -1;

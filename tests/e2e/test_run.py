@@ -172,9 +172,9 @@ def test_those_who_wait_for_a_place_are_told(daemon):
 
 
 def test_what_the_kernel_accepted_is_told(daemon):
-    """Connections that no front had taken yet are not just reset."""
+    """Connections that no front had taken yet are not just reset, however many; `backlog` says nothing of them."""
     daemon.user()
-    daemon.start()
+    daemon.start(server="backlog 3;")
     fronts = daemon.role_pids("pop3d-front")
     for pid in fronts:
         os.kill(pid, signal.SIGSTOP)
