@@ -67,56 +67,79 @@ static bool is_at_top(const char *dir)
 	return dir && (!realpath(dir, real) || !strchr(real + 1, '/'));
 }
 
+/* A process of store or opener may go where mail can lie (confine.c), and here. */
+static void mail_dirs(const struct child *c, const struct role_env *env, struct confinement *out)
+{
+	static char mail[PATH_MAX]; /* of this process */
+	const struct conf *cf = c->master->cf;
+
+	out->dirs[1] = mail[0] || pattern_dir(&cf->mailbox, mail) ? mail : NULL;
+	if (c->role == ROLE_OPENER) {
+		out->stays = true;
+		out->dirs[0] = env->caches;
+		return;
+	}
+	out->dirs[0] = env->index_dir;
+	out->dirs[2] = env->journal_dir;
+	out->dirs[3] = env->uidl_dir;
+	out->look = cf->mandatory_locking.lock_directory;
+	out->locks = cf->mandatory_locking.enable ? out->look : NULL;
+}
+
+/* In /etc there is more than auth is to see, so it reads there what group shadow may; elsewhere password files that only root may
+ * read. */
+static void auth_dirs(const struct master *m, struct confinement *out)
+{
+	static char cram[PATH_MAX], keytab[PATH_MAX]; /* of this process */
+	const struct conf *cf = m->cf;
+	bool system = conf_list_has(&cf->auth.authorization, "system");
+
+	out->dirs[0] = cf->virtdomain_dir;
+	out->dirs[1] = system ? CONF_ETC : NULL;
+	out->dirs[2] = system ? CONF_EXTRAUSERS : NULL;
+	out->dirs[3] = sasl_dir(cf, cf->gsasl.cram_passwd, cram);
+	out->dirs[4] = sasl_dir(cf, cf->gsasl.keytab.path, keytab);
+	if (!m->privileged)
+		return;
+	if (system) {
+		out->privs.in_group = m->shadow != 0;
+		out->privs.group = m->shadow;
+	} else if (!is_at_top(out->dirs[3]) && !is_at_top(out->dirs[4])) {
+		out->privs.keep = 1ULL << CAP_DAC_READ_SEARCH;
+	}
+}
+
+static struct identity identity_of(const struct child *c)
+{
+	const struct master *m = c->master;
+
+	if (!m->privileged)
+		return m->self;
+	return c->role == ROLE_STORE                            ? c->owner
+	       : c->role == ROLE_FRONT || c->role == ROLE_RELAY ? m->front
+	       : c->role == ROLE_LOCKER                         ? m->locker
+								: m->auth;
+}
+
 void spawn_confinement(const struct child *c, const struct role_env *env, struct confinement *out)
 {
-	static char mail[PATH_MAX], cram[PATH_MAX], keytab[PATH_MAX]; /* of this process */
 	const struct master *m = c->master;
 
 	if (c->role == ROLE_BACKEND) {
 		backends_confine(m, c->module, out);
 		return;
 	}
-	*out = (struct confinement){.role = c->role, .privs = {.change = m->privileged, .id = m->self}};
-	if (c->role == ROLE_STORE) {
-		out->dirs[0] = env->index_dir;
-		out->dirs[1] = mail[0] || pattern_dir(&m->cf->mailbox, mail) ? mail : NULL;
-		out->dirs[2] = env->journal_dir;
-		out->dirs[3] = env->uidl_dir;
-		out->look = m->cf->mandatory_locking.lock_directory;
-		out->locks = m->cf->mandatory_locking.enable ? out->look : NULL;
-	}
-	if (c->role == ROLE_OPENER) {
-		out->stays = true;
-		out->dirs[0] = env->caches;
-		out->dirs[1] = mail[0] || pattern_dir(&m->cf->mailbox, mail) ? mail : NULL;
-	}
+	*out = (struct confinement){.role = c->role, .privs = {.change = m->privileged, .id = identity_of(c)}};
+	if (c->role == ROLE_STORE || c->role == ROLE_OPENER)
+		mail_dirs(c, env, out);
 	if (c->role == ROLE_ACCESS)
 		out->programs = m->cf;
 	if (c->role == ROLE_STATE)
 		databases_confine(env, out);
-	bool system = conf_list_has(&m->cf->auth.authorization, "system");
-
-	if (c->role == ROLE_AUTH) {
-		out->dirs[0] = m->cf->virtdomain_dir;
-		out->dirs[1] = system ? CONF_ETC : NULL;
-		out->dirs[2] = system ? CONF_EXTRAUSERS : NULL;
-		out->dirs[3] = sasl_dir(m->cf, m->cf->gsasl.cram_passwd, cram);
-		out->dirs[4] = sasl_dir(m->cf, m->cf->gsasl.keytab.path, keytab);
-	}
+	if (c->role == ROLE_AUTH)
+		auth_dirs(m, out);
 	if (!m->privileged)
 		return;
-	out->privs.id = c->role == ROLE_STORE                            ? c->owner
-			: c->role == ROLE_FRONT || c->role == ROLE_RELAY ? m->front
-			: c->role == ROLE_LOCKER                         ? m->locker
-									 : m->auth;
-	/* In /etc there is more than auth is to see, so it reads there what group shadow may; elsewhere password files that only
-	 * root may read. */
-	if (c->role == ROLE_AUTH && system) {
-		out->privs.in_group = m->shadow != 0;
-		out->privs.group = m->shadow;
-	} else if (c->role == ROLE_AUTH && !is_at_top(out->dirs[3]) && !is_at_top(out->dirs[4])) {
-		out->privs.keep = 1ULL << CAP_DAC_READ_SEARCH;
-	}
 	if (c->role == ROLE_FRONT || c->role == ROLE_HASH || c->role == ROLE_RELAY)
 		out->root = m->paths.empty;
 	if (c->role == ROLE_LOCKER) {
