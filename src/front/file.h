@@ -27,3 +27,17 @@ uint64_t file_octets(const struct file *f);
 
 /* Octets read, less than n where the file ends; -1: not without waiting. */
 ssize_t file_read(const struct file *f, uint64_t at, char *p, size_t n);
+
+/* What was read of a file last. Many files may share one, one at a time. */
+struct piece {
+	const struct file *of; /* NULL: none; to be set so before a file is closed */
+	uint64_t at;
+	size_t n;
+	char *p; /* PIECE_OCTETS; the owner's */
+};
+
+enum { PIECE_OCTETS = 64 * 1024 };
+
+/* As file_read, with *text as the octets: from the piece, where it has all n, or else up to `most` are read into it. n <= most <= PIECE_OCTETS.
+ * They are valid until the piece is used next. */
+ssize_t file_piece(const struct file *f, struct piece *piece, uint64_t at, size_t n, size_t most, const char **text);

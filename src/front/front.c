@@ -178,10 +178,10 @@ bool front_init(struct front *f, struct ev_loop *loop, const struct role_env *en
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
 		return false;
 	f->input = malloc(line_most(env->conf) + READ_OCTETS);
-	f->chunk = malloc(CHUNK_OCTETS);
-	if (!f->input || !f->chunk || !sids_init(&f->peers.sids, env->serial, random.key)) {
+	f->piece.p = malloc(PIECE_OCTETS);
+	if (!f->input || !f->piece.p || !sids_init(&f->peers.sids, env->serial, random.key)) {
 		free(f->input);
-		free(f->chunk);
+		free(f->piece.p);
 		return false;
 	}
 	streak_init(f);
@@ -214,7 +214,7 @@ void front_done(struct front *f)
 	pool_done(&f->records);
 	tls_close(f);
 	free(f->input);
-	free(f->chunk);
+	free(f->piece.p);
 }
 
 int front_main(const struct role_env *env)

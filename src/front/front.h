@@ -40,7 +40,7 @@ struct front {
 	struct window window;     /* of the scan listing being read at the moment */
 	char *input;              /* the longest line + READ_OCTETS: what the session at work reads */
 	size_t input_octets;      /* of it, to be wiped when its turn is over */
-	char *chunk;              /* CHUNK_OCTETS: raw octets on their way to the wire */
+	struct piece piece;       /* raw octets on their way to the wire */
 	uint64_t log_id;          /* of the session that came last */
 	size_t ahead;             /* octets of fetched messages that wait for their clients */
 	struct session *sessions; /* all */

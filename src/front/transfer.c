@@ -29,13 +29,24 @@ static void body_drop(struct session *s)
 	t->body_kept = NULL;
 	t->body_octets = 0;
 	t->body = (struct slice){0};
+	t->is_checked = false;
 	t->ahead = 0;
+}
+
+static void file_drop(struct session *s)
+{
+	struct transfer *t = &s->transfer;
+
+	if (s->front->piece.of == &t->file)
+		s->front->piece.of = NULL;
+	t->walk_end = 0;
+	file_close(&t->file);
 }
 
 void transfer_done(struct session *s)
 {
 	body_drop(s);
-	file_close(&s->transfer.file);
+	file_drop(s);
 }
 
 void transfer_keep(struct session *s)
@@ -78,18 +89,49 @@ static enum next gone(struct session *s)
 	return NEXT_WAIT;
 }
 
+/* A file of which this message could not be read, since it was not in memory or not what it should be, is not asked for again at once. */
 static enum next fetch(struct session *s, bool walks)
 {
+	struct transfer *t = &s->transfer;
 	struct msg_fetch q = {.sid = s->sid,
-			      .msgno = s->transfer.msgno,
-			      .octets = walks ? AHEAD_OCTETS : 0,
+			      .msgno = t->msgno,
+			      .octets = walks && s->front->ahead < AHEAD_MOST / 2 ? AHEAD_OCTETS : 0,
 			      .taken = s->taken,
-			      .preview = s->transfer.is_preview};
+			      .preview = t->is_preview,
+			      .walks = walks && !s->view.entries && t->walk_end < t->msgno};
 
 	body_drop(s);
+	file_drop(s);
 	s->taken = 0;
 	session_wait(s, WAIT_BODY, 0);
 	return peers_send(s, MSG_FETCH, &(struct chan_out){.payload = &q}) ? NEXT_WAIT : gone(s);
+}
+
+/* The message in the file that was handed over for those before it. False: it is not there, or has to be waited for. */
+static bool walk_on(struct session *s, const struct message *m)
+{
+	struct transfer *t = &s->transfer;
+	const char *text = "";
+
+	t->file_at = m->pos;
+	if (m->raw > PIECE_OCTETS ||
+	    file_piece(&t->file, &s->front->piece, m->pos, m->raw, PIECE_OCTETS, &text) != (ssize_t)m->raw)
+		return false;
+	t->body = (struct slice){text, m->raw};
+	t->is_checked = listing_crc(0, t->body) == m->crc;
+	return t->is_checked;
+}
+
+/* Whether front can read it without asking store, which hears of either previews or whole messages. */
+static bool is_here(struct session *s, uint32_t msgno, const struct message *m, bool is_preview)
+{
+	struct transfer *t = &s->transfer;
+
+	if (is_preview != t->is_preview)
+		return false;
+	if (t->walk_end > 0)
+		return msgno == t->msgno + 1 && msgno <= t->walk_end && walk_on(s, m);
+	return t->ahead == msgno && t->body.n >= m->raw;
 }
 
 enum next transfer_start(struct session *s, uint32_t msgno, const struct message *m, bool is_top, uint64_t body_lines)
@@ -97,6 +139,7 @@ enum next transfer_start(struct session *s, uint32_t msgno, const struct message
 	struct transfer *t = &s->transfer;
 	bool is_preview = is_top && body_lines < m->lines;                /* which has fewer of the body */
 	bool walks = msgno == s->last_fetched + 1 && is_top == t->is_top; /* TOP 1, RETR 1, TOP 2 is no walk */
+	bool here = is_here(s, msgno, m, is_preview);
 
 	wire_init(&t->wire, s->view.rules, body_lines);
 	t->msgno = msgno;
@@ -105,17 +148,14 @@ enum next transfer_start(struct session *s, uint32_t msgno, const struct message
 	t->crc = m->crc;
 	t->crc_so_far = 0;
 	t->done = 0;
-	bool is_ahead =
-		t->ahead == msgno && t->body.n >= t->raw && t->is_preview == is_preview; /* store hears one of both */
-
 	t->is_top = is_top;
 	t->is_preview = is_preview;
 	s->last_fetched = msgno;
-	if (is_ahead) {
+	if (here) {
 		s->taken++;
 		return begin(s);
 	}
-	return fetch(s, walks && s->front->ahead < AHEAD_MOST / 2);
+	return fetch(s, walks);
 }
 
 /* What store cannot send is for the client to hear, as long as no reply has begun. */
@@ -133,10 +173,12 @@ static bool take_file(struct session *s, struct msg *m)
 	const struct msg_body *b = m->payload;
 	struct transfer *t = &s->transfer;
 
-	file_close(&t->file);
-	if (m->bulk.n > 0 || b->at > INT64_MAX - t->raw || file_open(&t->file, msg_take_fd(m, 0), NULL) != OK)
+	file_drop(s);
+	if (m->bulk.n > 0 || b->at > INT64_MAX - t->raw || b->count > s->view.count - b->msgno + 1 ||
+	    file_open(&t->file, msg_take_fd(m, 0), NULL) != OK)
 		return false;
 	t->file_at = b->at;
+	t->walk_end = b->count > 1 ? b->msgno + b->count - 1 : 0;
 	return true;
 }
 
@@ -214,14 +256,16 @@ static enum next next_piece(struct session *s, struct slice *piece)
 		*piece = (struct slice){t->body.p, t->body.n < left ? t->body.n : (size_t)left};
 		return NEXT_STREAM;
 	}
-	ssize_t n = file_read(&t->file, t->file_at + t->done, s->front->chunk,
-			      left < CHUNK_OCTETS ? (size_t)left : CHUNK_OCTETS);
+	size_t want = left < CHUNK_OCTETS ? (size_t)left : CHUNK_OCTETS;
+	const char *text = NULL;
+	ssize_t n = file_piece(&t->file, &s->front->piece, t->file_at + t->done, want,
+			       t->walk_end > 0 ? PIECE_OCTETS : want, &text);
 
 	if (n < 0)
 		return ask(s);
 	if (n == 0)
 		return stop(s, "a message is shorter than the scan listing says");
-	*piece = (struct slice){s->front->chunk, (size_t)n};
+	*piece = (struct slice){text, (size_t)n};
 	return NEXT_STREAM;
 }
 
@@ -235,7 +279,8 @@ static size_t convert(struct session *s, struct slice piece)
 	size_t used = wire_put(&t->wire, piece, &out);
 
 	s->out.len = out.len;
-	t->crc_so_far = listing_crc(t->crc_so_far, (struct slice){piece.p, used});
+	t->crc_so_far =
+		t->is_checked && used == t->raw ? t->crc : listing_crc(t->crc_so_far, (struct slice){piece.p, used});
 	t->done += used;
 	if (t->body.n > 0)
 		t->body = (struct slice){t->body.p + used, t->body.n - used};
@@ -249,7 +294,8 @@ static void next_in_body(struct session *s)
 	struct transfer *t = &s->transfer;
 	uint64_t unread = t->raw - t->done;
 
-	file_close(&t->file);
+	if (t->msgno >= t->walk_end)
+		file_drop(s);
 	if (t->body.n <= unread) {
 		body_drop(s);
 		return;

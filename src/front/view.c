@@ -141,7 +141,7 @@ enum have view_message(const struct view *v, struct window *w, uint32_t msgno, s
 		const struct entry *e = &v->entries[i];
 		const char *uidl = v->uidls + (size_t)i * v->stride;
 
-		*out = (struct message){e->raw, e->octets, e->crc, e->lines, {uidl + 1, (unsigned char)uidl[0]}};
+		*out = (struct message){0, e->raw, e->octets, e->crc, e->lines, {uidl + 1, (unsigned char)uidl[0]}};
 		return HAVE;
 	}
 	enum have have = is_in_window(v, w, msgno) ? HAVE : window_read(v, w, msgno);
@@ -152,7 +152,7 @@ enum have view_message(const struct view *v, struct window *w, uint32_t msgno, s
 
 	if (!listing_is_sane(r))
 		return HAVE_BROKEN;
-	*out = (struct message){r->raw, r->octets, r->crc, r->lines, listing_uidl(r)};
+	*out = (struct message){r->pos, r->raw, r->octets, r->crc, r->lines, listing_uidl(r)};
 	return HAVE;
 }
 

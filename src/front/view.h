@@ -40,6 +40,7 @@ struct window {
 };
 
 struct message {
+	uint64_t pos; /* in the file of a maildrop that is one; of a small listing it is not kept: 0 */
 	uint64_t raw, octets;
 	uint32_t crc, lines;
 	struct slice uidl; /* valid until the next view_message */

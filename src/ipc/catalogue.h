@@ -368,11 +368,13 @@ struct msg_fetch {
 	uint32_t octets;  /* and those behind it as far as they fit into so many stored octets; 0: no more */
 	uint32_t taken;   /* of those that came behind the message that was fetched before, so many were retrieved */
 	uint32_t preview; /* 1: a TOP of less than the whole body; so with those behind it that will be taken */
+	uint32_t walks;   /* 1: rather the file that holds them all, if there is one */
+	uint32_t pad;
 };
 
 /* Either bulk: `count` whole messages one after the other, or one descriptor of a regular file that
- * holds message `msgno` from offset `at` on, for `raw` octets of the record, or neither where that file may not be handed
- * over (ipc/handover.h): front asks with MSG_READ. err: nothing else is valid. */
+ * holds message `msgno` from offset `at` on, for `raw` octets of the record, and, where that was asked for, all of `count` messages, each where
+ * its record says; or neither where that file may not be handed over (ipc/handover.h): front asks with MSG_READ. err: nothing else is valid. */
 struct msg_body {
 	uint64_t sid;
 	uint64_t at;

@@ -104,6 +104,10 @@ void maildrop_forget(const struct maildrop *md);
 enum err maildrop_fetch(struct maildrop *md, uint32_t msgno, uint32_t octets, struct buf *out, uint32_t *count,
 			struct body *body, struct why *why);
 
+/* The file that holds this message and those behind it, *count in all, each where its record says, and that front may read: *body says where, and
+ * the caller owns its fd. False: there is none; maildrop_fetch knows why. */
+bool maildrop_walk(struct maildrop *md, uint32_t msgno, uint32_t *count, struct body *body);
+
 /* Appends `octets` of a stored message; *within is false, and nothing is done, where the message does not have them. */
 enum err maildrop_read(struct maildrop *md, uint32_t msgno, uint64_t at, uint32_t octets, struct buf *out, bool *within,
 		       struct why *why);

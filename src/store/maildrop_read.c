@@ -5,9 +5,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "ipc/handover.h"
 #include "store/maildrop_parts.h"
 
-enum { BODY_INLINE = 64 * 1024 }; /* octets of a message that is rather sent than handed over as a descriptor */
+enum {
+	BODY_INLINE = 64 * 1024, /* octets of a message that is rather sent than handed over as a descriptor */
+	WALK_MESSAGES = 512, /* read by front at once: no more than these can be retrieved without store knowing it */
+};
 
 /* A process does one thing at a time. */
 static struct index_window window;
@@ -182,6 +186,26 @@ enum err maildrop_fetch(struct maildrop *md, uint32_t msgno, uint32_t octets, st
 		*count += err == OK;
 	}
 	return *count > 0 ? OK : err; /* what comes behind is asked for again */
+}
+
+/* Only where nothing has moved. Front compares checksums, and asks again where one is wrong. */
+bool maildrop_walk(struct maildrop *md, uint32_t msgno, uint32_t *count, struct body *body)
+{
+	const uint32_t left = md->index.count - msgno + 1;
+	struct message m;
+
+	*count = left < WALK_MESSAGES ? left : WALK_MESSAGES;
+	*body = (struct body){.fd = -1};
+	if (!md->driver->in_one_file || maildrop_window(md, msgno - 1, 1, NULL) != OK)
+		return false;
+	maildrop_message(msgno - 1, &m);
+	if (md->driver->body(md, &m, body, NULL) != OK)
+		return false;
+	if (body->at == m.rec.pos && body->octets == m.rec.raw && handover_kind(body->fd) != HANDOVER_NOT)
+		return true;
+	close(body->fd);
+	*body = (struct body){.fd = -1};
+	return false;
 }
 
 void maildrop_stop_reading(struct maildrop *md)

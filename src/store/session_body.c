@@ -43,13 +43,14 @@ enum err session_on_fetch(struct chan *c, struct msg *m, struct why *why)
 		return fail(why, ERR_PERM, "it fetches a message that is not there");
 	if (!session_taken(s, f->taken))
 		return fail(why, ERR_PERM, "it has retrieved messages that it never got");
-	enum err err = maildrop_fetch(&s->md, f->msgno, f->octets, &out, &answer.count, &body, &reason);
+	bool walks = f->walks && maildrop_walk(&s->md, f->msgno, &answer.count, &body);
+	enum err err = walks ? OK : maildrop_fetch(&s->md, f->msgno, f->octets, &out, &answer.count, &body, &reason);
 
 	if (err != OK)
 		session_log_failure(s, "fetch-failed", LOG_ERR, &reason);
 	answer.err = (uint32_t)err;
 	answer.at = body.at;
-	if (body.fd >= 0)
+	if (body.fd >= 0 && !walks)
 		answer.count = 1;
 	s->fetched = f->msgno;
 	s->preview = f->preview != 0;

@@ -27,6 +27,8 @@ from pop3 import Pop3
 BUILD = Path(__file__).resolve().parents[2] / "build"
 BINARY = Path(os.environ.get("POP3D", BUILD / "pop3d")).resolve()
 SANITIZED = "asan" in str(BINARY)
+FILE_SYSTEM = subprocess.run(["stat", "-f", "-c", "%T", "/tmp"], capture_output=True, text=True, check=True).stdout.strip()
+FRONT_READS = FILE_SYSTEM in ("ext2/ext3", "xfs", "f2fs")  # what may be handed over to it: ipc/handover.h
 NOBODY = 65534
 SPARES = 4  # store workers that wait
 START_SECONDS = 30  # an upper bound for a busy machine, not a promise

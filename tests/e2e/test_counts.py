@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server import SANITIZED, short_name, wait_for
+from server import FRONT_READS, SANITIZED, Mbox, short_name, wait_for
 
 pytestmark = [
     pytest.mark.needs_root,
@@ -244,6 +244,23 @@ def test_large_message_leaves_in_large_writes(mailed):
     sends = t.sends()
     assert sum(sends) > octets and len(sends) <= octets / 8192 + 2
     assert sends[-1] > len(".\r\n")
+    c.quit()
+
+
+@pytest.mark.skipif(not FRONT_READS, reason="front may not read what lies there (ipc/handover.h)")
+def test_walk_through_an_mbox_is_read_by_front(daemon):
+    """Store is asked for each 512 messages, and front reads as many as it can at once."""
+    user = daemon.user(kind=Mbox)
+    for n in range(2000):
+        user.inbox.deliver(f"Subject: m{n}\n\nbody\n")
+    daemon.start()
+    c = daemon.login(user)
+    with Trace(daemon) as t:
+        c.send(b"".join(b"RETR %d\r\n" % n for n in range(1, 2001)))
+        for n in range(2000):
+            assert c.line().startswith(b"+OK") and c.lines() == [b"Subject: m%d" % n, b"", b"body"]
+    assert t.count("front", "sendmsg") == 4
+    assert t.count("front", "preadv2") <= 4 + 2000 / 512 * 2 + user.inbox.path.stat().st_size / 32768 + 4
     c.quit()
 
 

@@ -402,6 +402,33 @@ def test_messages_are_found_where_they_went(daemon, user):
     assert numbers(user.inbox.path.read_bytes()) == list(range(2, 29))
 
 
+@pytest.mark.parametrize("renamed", (False, True), ids=("in-place", "renamed"))
+def test_rewritten_under_a_walk(daemon, user, renamed):
+    """A client takes one of 400 messages after the other while another program deletes each third of them: whatever it is sent is the message
+    that was listed, or an error."""
+    last = 400
+    for n in range(1, last + 1):
+        user.inbox.deliver(message(n))
+    c = daemon.login(user)
+    for n in range(1, 51):
+        assert c.retr(n) == wire(message(n))
+    left = "".join(f"{FROM}{message(n)}\n" for n in range(1, last + 1) if n % 3).encode()
+    if renamed:
+        new = user.home / "new"
+        new.write_bytes(left)
+        own(new, user.uid, user.gid)
+        new.rename(user.inbox.path)
+    else:
+        user.inbox.write(left)
+    for n in range(51, last + 1):
+        reply = c.cmd(f"RETR {n}")
+        if reply.startswith(b"+OK"):
+            assert b"\r\n".join(c.lines()) + b"\r\n" == wire(message(n))
+        else:
+            assert n % 3 == 0 and b"SYS/TEMP" in reply
+    c.quit()
+
+
 def test_new_mail_waits_for_the_next_session(daemon, user):
     user.inbox.deliver(message(0))
     c = daemon.login(user)

@@ -31,6 +31,7 @@ static struct listing_rec record(uint32_t msgno)
 	wire_init(&w, 0, WIRE_ALL_LINES);
 	wire_count(&w, stored(msgno));
 	wire_count_end(&w);
+	r.pos = (uint64_t)msgno * STAGE_STRIDE;
 	r.octets = w.octets;
 	r.lines = (uint32_t)w.lines;
 	r.uidl_len = (uint8_t)snprintf(r.uidl, sizeof r.uidl, "uid-%u", msgno);
@@ -127,6 +128,26 @@ static void send_bodies(const struct msg_fetch *fetch, struct msg_body *body)
 			&(struct chan_out){.payload = body, .bulk = {{b.p, b.len - stage.short_body}}}));
 }
 
+/* This message and those behind it, each where its record says. */
+static void send_file(const struct msg_fetch *fetch, struct msg_body *body)
+{
+	struct chan_out out = {.payload = body, .fds = {new_file()}, .nfds = 1};
+	uint32_t left = stage.messages - fetch->msgno + 1;
+
+	body->at = record(fetch->msgno).pos;
+	body->count = left < stage.walk ? left : stage.walk;
+	for (uint32_t msgno = fetch->msgno; msgno < fetch->msgno + body->count; msgno++) {
+		check(stored(msgno).n < STAGE_STRIDE);
+		check(pwrite(out.fds[0], stored(msgno).p, stored(msgno).n, (off_t)record(msgno).pos) ==
+		      (ssize_t)stored(msgno).n);
+		check(msgno != stage.changed || pwrite(out.fds[0], "?", 1, (off_t)record(msgno).pos) == 1);
+	}
+	body->count += stage.walk_lies;
+	seal(out.fds[0]);
+	check(chan_send(&stage.store, MSG_BODY, &out));
+	close(out.fds[0]);
+}
+
 static enum err on_fetch(struct chan *c, struct msg *m, struct why *why)
 {
 	const struct msg_fetch *fetch = m->payload;
@@ -135,10 +156,13 @@ static enum err on_fetch(struct chan *c, struct msg *m, struct why *why)
 
 	(void)why;
 	stage.fetches++;
+	stage.taken += fetch->taken;
 	if (stage.body_err != OK) {
 		out.nfds = 0;
 		check(chan_send(c, MSG_BODY, &out));
-	} else if (stage.how == HOW_BULK) {
+	} else if (fetch->walks && stage.walk > 0) {
+		send_file(fetch, &body);
+	} else if (stage.how == HOW_BULK || stage.walk > 0) {
 		send_bodies(fetch, &body);
 	} else if (stage.how == HOW_ASKED) {
 		body.count = 1;
@@ -198,8 +222,8 @@ static enum err on_commit(struct chan *c, struct msg *m, struct why *why)
 static enum err on_close(struct chan *c, struct msg *m, struct why *why)
 {
 	(void)c;
-	(void)m;
 	(void)why;
+	stage.taken += ((const struct msg_close *)m->payload)->taken;
 	stage.closes++;
 	return OK;
 }

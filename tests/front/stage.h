@@ -14,7 +14,10 @@ enum stage_how {
 	HOWS
 };
 
-enum { STAGE_MESSAGES = 3000 };
+enum {
+	STAGE_MESSAGES = 3000,
+	STAGE_STRIDE = 128, /* octets between the beginnings of messages, where they lie in one file */
+};
 
 struct stage {
 	struct ev_loop *loop;
@@ -33,6 +36,9 @@ struct stage {
 	bool mute;         /* auth does not answer */
 	bool wrong_crc;    /* in the listing */
 	bool broken;       /* records of the listing */
+	uint32_t walk;     /* messages in a file that is handed over to who walks; 0: one */
+	bool walk_lies;    /* of how many are in it */
+	uint32_t changed;  /* msgno of the one that is another there; 0: none */
 	bool short_body;   /* a message has lost an octet since it was listed */
 	enum err body_err; /* the answer to every FETCH */
 	enum err done_err; /* and to COMMIT */
@@ -43,6 +49,7 @@ struct stage {
 	struct msg_sasl_start start;
 	char user[256], password[1100];
 	uint64_t sid;
+	uint32_t taken; /* as front said, with fetches and at the end */
 	uint32_t deleted;
 	uint8_t bits[512];
 };

@@ -429,6 +429,96 @@ static void test_read_ahead(void **state)
 	end(fd);
 }
 
+enum { WALK_MESSAGES = 100 };
+
+/* A maildrop in one file, which store hands over to who walks through it: `walk` messages of each. No two messages are the same. */
+static int begin_walk(uint32_t walk)
+{
+	static char text[WALK_MESSAGES][STAGE_STRIDE];
+	int fd = begin("", WALK_MESSAGES);
+
+	for (int i = 0; i < WALK_MESSAGES; i++) {
+		snprintf(text[i], sizeof text[i], "Subject: x\n\nText of message %d\n", i + 1);
+		stage.message[i] = text[i];
+	}
+	stage.how = HOW_SEALED;
+	stage.walk = walk;
+	check(ends_with(answer(fd, LOGIN), " octets)\r\n"));
+	return fd;
+}
+
+static void check_message(int fd, const char *command, int msgno)
+{
+	char line[32], text[STAGE_STRIDE];
+
+	snprintf(line, sizeof line, "%s %d%s\r\n", command, msgno, strcmp(command, "TOP") == 0 ? " 0" : "");
+	snprintf(text, sizeof text, "\r\n\r\nText of message %d\r\n.\r\n", msgno);
+	check_row(msgno, line, ends_with(answer(fd, line), strcmp(command, "TOP") == 0 ? "x\r\n\r\n.\r\n" : text));
+}
+
+/* A client that takes one message after the other out of a file asks store for the file, and says how many it took. */
+static void test_walk(void **state)
+{
+	int fd = begin_walk(40);
+
+	(void)state;
+	for (int i = 1; i <= WALK_MESSAGES; i++)
+		check_message(fd, "RETR", i);
+	check(stage.fetches == 3 && stage.reads == 0 && stage.taken == 39 + 39);
+	check_message(fd, "RETR", 7); /* no walk */
+	check_message(fd, "RETR", 8);
+	check_message(fd, "TOP", 9); /* store hears of either previews or whole messages */
+	check_message(fd, "TOP", 10);
+	check(stage.fetches == 7 && stage.taken == 39 + 39 + 19);
+	answer(fd, "QUIT\r\n");
+	end(fd);
+}
+
+/* A message that is not what the listing says is asked for, before any of it is sent; then the walk goes on. */
+static void test_walk_over_a_change(void **state)
+{
+	int fd = begin_walk(WALK_MESSAGES);
+
+	(void)state;
+	stage.changed = 5;
+	for (int i = 1; i <= 5; i++)
+		check_message(fd, "RETR", i);
+	check(stage.fetches == 2 && stage.taken == 3);
+	for (int i = 6; i <= WALK_MESSAGES; i++)
+		check_message(fd, "RETR", i);
+	end(fd);
+}
+
+/* All sessions read through one buffer. */
+static void test_walks_side_by_side(void **state)
+{
+	int first = begin_walk(WALK_MESSAGES), second = stage_client();
+
+	(void)state;
+	check(ends_with(answer(second, LOGIN), " octets)\r\n"));
+	check_message(first, "RETR", 1);
+	stage.changed = 50; /* in the other one's file */
+	check_message(second, "RETR", 1);
+	for (int i = 2; i <= WALK_MESSAGES; i++) {
+		check_message(first, "RETR", i);
+		check_message(second, "RETR", i);
+	}
+	check(stage.fetches == 2 + 1 && stage.reads == 0);
+	close(second);
+	end(first);
+}
+
+/* More messages than the listing has. */
+static void test_walk_too_far(void **state)
+{
+	int fd = begin_walk(WALK_MESSAGES);
+
+	(void)state;
+	stage.walk_lies = true;
+	check(ends_with(answer(fd, "RETR 1\r\n"), WAIT) || stage_is_closed(fd));
+	end(fd);
+}
+
 /* Replies to a half-open client: it has said all that it will say. */
 static void test_half_closed(void **state)
 {
@@ -464,6 +554,10 @@ int main(void)
 		cmocka_unit_test(test_client_that_does_not_read),
 		cmocka_unit_test(test_last_line_and_terminator_in_one_write),
 		cmocka_unit_test(test_read_ahead),
+		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_walk_over_a_change),
+		cmocka_unit_test(test_walks_side_by_side),
+		cmocka_unit_test(test_walk_too_far),
 		cmocka_unit_test(test_half_closed),
 	};
 

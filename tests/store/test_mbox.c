@@ -10,6 +10,7 @@
 
 #include "box.h"
 #include "check.h"
+#include "ipc/handover.h"
 #include "shim.h"
 #include "store/mbox.h"
 
@@ -385,6 +386,36 @@ static void test_fetch_of_many(void **state)
 	check(maildrop_fetch(&b.md, 49, 20, &out, &count, &body, &b.why) == OK && count == 2);
 	out.len = 0;
 	check(maildrop_fetch(&b.md, 49, 15, &out, &count, &body, &b.why) == OK && count == 1);
+	box_free(&b);
+}
+
+/* Whoever takes one after the other gets the file, as long as all are where they were. */
+static void test_walk(void **state)
+{
+	struct message m;
+	struct body body;
+	struct box b;
+	uint32_t count;
+	char file[1000 * 64];
+	struct buf f = BUF(file);
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		buf_str(&f, FROM "A: 1\n\nb\n\n");
+	buf_char(&f, '\0');
+	check(!f.full);
+	box_new_mbox(&b);
+	box_write(&b, file);
+	check(box_open(&b) == OK && b.md.index.count == 1000);
+	bool may = handover_kind(b.md.fd) != HANDOVER_NOT; /* what file system tests run on is not ours to choose */
+
+	box_message(&b, 99, &m);
+	check(maildrop_walk(&b.md, 100, &count, &body) == may);
+	check(!may || (count == 512 && body.at == m.rec.pos && close(body.fd) == 0));
+	check(maildrop_walk(&b.md, 1000, &count, &body) == may);
+	check(!may || (count == 1 && close(body.fd) == 0));
+	box_write(&b, file + strlen(FROM "A: 1\n\nb\n\n")); /* another program has deleted the first one */
+	check(!maildrop_walk(&b.md, 1000, &count, &body) && body.fd < 0);
 	box_free(&b);
 }
 
@@ -977,6 +1008,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_nothing_there),
 		cmocka_unit_test(test_fetch_of_many),
+		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_uidl_is_for_ever),
 		cmocka_unit_test(test_uidl_of_rewrites),
 		cmocka_unit_test(test_copies),
