@@ -259,6 +259,17 @@ bool tls_is_on(const struct tls *t)
 	return t->ssl;
 }
 
+/* Lets go of OpenSSL's buffers, if nothing is left in them. What was read from one was wiped then; SSL_MODE_RELEASE_BUFFERS would
+ * wipe all of its 16 KiB once more each time. */
+static void buffers_drop(struct tls *t)
+{
+	if (SSL_has_pending(t->ssl))
+		return;
+	SSL_clear_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	(void)SSL_free_buffers(t->ssl);
+	SSL_set_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 /* Behind a call that gave `result`: true where it is only to be made again later. */
 static bool only_waits(struct tls *t, int result)
 {
@@ -280,6 +291,7 @@ enum tls_state tls_handshake(struct tls *t)
 	t->reads = 0;
 	int result = SSL_do_handshake(t->ssl);
 
+	buffers_drop(t);
 	if (result != 1)
 		return only_waits(t, result) ? TLS_WAITS : TLS_BROKEN;
 	t->done = true;
@@ -303,6 +315,7 @@ ssize_t tls_read(struct tls *t, char *p, size_t n)
 		got = SSL_read(t->ssl, p + len, (int)(n - len));
 		len += got > 0 ? (size_t)got : 0;
 	} while (got > 0 && len < n && SSL_has_pending(t->ssl));
+	buffers_drop(t);
 	t->more = got > 0 && SSL_has_pending(t->ssl);
 	if (got > 0)
 		return (ssize_t)len;
@@ -346,6 +359,7 @@ bool tls_flush(struct tls *t, int flags)
 		t->out_sent += n > 0 ? (size_t)n : 0;
 	}
 	records_drop(t);
+	buffers_drop(t);
 	return true;
 }
 

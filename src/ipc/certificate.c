@@ -223,7 +223,7 @@ static enum err fill(SSL_CTX *ctx, const struct slice text[static PEMS], const s
 	if (err == OK && text[PEM_CLIENT_CA].n > 0 && tls->client_certificate != CLIENT_CERT_NO)
 		err = use_client_authorities(ctx, text[PEM_CLIENT_CA], tls->client_certificate, why);
 	/* A fixed chain: none is looked for in each handshake. */
-	(void)SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
+	(void)SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	return err;
 }
