@@ -9,8 +9,8 @@ enum { HASH_MOST = 512 }; /* octets of a hash that is worth computing; libcrypt'
 struct checking {
 	const struct auth_module *by;
 	enum check how;
-	struct slice
-		setting; /* what a hash process compares with; CHECK_ASK: a text that nothing stored can be, the key for the cache */
+	/* what a hash process compares with; CHECK_ASK: a text that nothing stored can be, the key for the cache */
+	struct slice setting;
 	char marker[SOURCE_MOST];
 };
 

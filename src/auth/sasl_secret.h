@@ -21,8 +21,8 @@
 struct sasl_secret {
 	bool known;                     /* there is one for the mechanism */
 	char password[SECRET_MOST + 1]; /* a C string; empty: there is only a verifier, or nothing */
-	struct scram_verifier
-		scram; /* for SCRAM: iterations and salt are always there; the keys (key_n) where there is no password */
+	/* for SCRAM: iterations and salt are always there; the keys (key_n) where there is no password */
+	struct scram_verifier scram;
 };
 
 struct sasl_secrets {

@@ -20,8 +20,8 @@ struct backend_ask {
 	struct slice login; /* as the client gave it */
 	bool by_uid;        /* login is a number: look for the user with this uid (popctl alone asks that) */
 	struct slice name;  /* check: as the record has it, which may be another module's */
-	struct slice
-		password; /* check: what was typed; empty for a look-up, but for one by a token, which this is then */
+	/* check: what was typed; empty for a look-up, but for one by a token, which this is then */
+	struct slice password;
 	struct slice client;  /* the client's address as text; empty: unknown */
 	bool wants_secret;    /* look-up: `secret' is needed, too */
 	uint64_t deadline_ms; /* of clock_ms(): no answer is waited for after it */

@@ -281,8 +281,8 @@ struct conf {
 	struct conf_mailbox mailbox;
 	const char *virtdomain_dir;
 	bool virtdomain_reverse;
-	struct conf_local_name
-		*local_names; /* where virtdomain_reverse asks for them: of our addresses, as clients see them */
+	/* where virtdomain_reverse asks for them: of our addresses, as clients see them */
+	struct conf_local_name *local_names;
 	size_t nlocal_names;
 	struct {
 		bool syslog, print_severity, session_id;

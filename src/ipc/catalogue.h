@@ -102,8 +102,8 @@ enum {
 	MSG_FDS_MOST = 2,
 	NAME_MOST = 255,  /* octets of a user name, a host name */
 	STAMP_MOST = 128, /* octets of a time stamp of APOP */
-	KEY_MOST =
-		320, /* octets of the name under which state keeps a user: a login, perhaps with a domain behind it */
+	/* octets of the name under which state keeps a user: a login, perhaps with a domain behind it */
+	KEY_MOST = 320,
 	SOURCE_MOST = 16,               /* octets of a module's name, and what fills it up */
 	URL_MOST = 4095,                /* octets of a mailbox URL or a path */
 	SASL_RESPONSE_MOST = 96 * 1024, /* octets that a client may say at a time within AUTH, decoded */
@@ -304,8 +304,8 @@ struct msg_deny {
 struct msg_scan {
 	uint64_t sid;
 	uint64_t octets; /* of all messages together, on the wire */
-	uint64_t
-		due; /* seconds since 1970: from then on, QUIT is to be followed by a commit, though nothing was deleted */
+	/* seconds since 1970: from then on, QUIT is to be followed by a commit, though nothing was deleted */
+	uint64_t due;
 	uint64_t records_at; /* as in struct listing_place */
 	uint32_t block, block_octets;
 	uint32_t count;
@@ -336,8 +336,8 @@ struct msg_reserve {
 
 struct msg_reserved {
 	uint64_t sid;
-	uint64_t
-		reservation; /* to be settled by whoever the login has come to; 0: nothing was reserved. Nobody can guess it */
+	/* to be settled by whoever the login has come to; 0: nothing was reserved. Nobody can guess it */
+	uint64_t reservation;
 	uint64_t bulletin; /* a number, or BULLETIN_... */
 	uint32_t err;      /* OK, or ERR_DELAY: too soon. Trouble with a data base is OK: the service goes on */
 	uint32_t pad;

@@ -28,8 +28,8 @@ enum mechanism_trait {
 	MECHANISM_STORED = 2,    /* the server needs the password itself, or what was made from it for this mechanism */
 	MECHANISM_BINDS = 4,     /* the exchange is bound to its TLS connection */
 	MECHANISM_CERTIFIED = 8, /* the certificate of the client says who it is */
-	MECHANISM_COULD_BIND =
-		16, /* there is the same one, bound: the client says whether it knows that (RFC 5802, section 6) */
+	/* there is the same one, bound: the client says whether it knows that (RFC 5802, section 6) */
+	MECHANISM_COULD_BIND = 16,
 	MECHANISM_TOKEN = 32, /* a token, about which the module `oauth' is asked */
 };
 

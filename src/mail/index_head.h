@@ -9,8 +9,8 @@
 #include "mail/listing.h"
 
 enum {
-	STAMPS =
-		2, /* of a maildrop: what it looks like from outside; as long as they are the same, so is the maildrop */
+	/* of a maildrop: what it looks like from outside; as long as they are the same, so is the maildrop */
+	STAMPS = 2,
 	NOTES = 4,
 	INDEX_INLINE = 16 * 1024 / sizeof(struct listing_rec), /* records that are read together with the head */
 	INDEX_BLOCK_LEAST = 256,
@@ -28,8 +28,8 @@ struct index_head {
 	uint32_t count;
 	uint32_t block; /* messages: a power of two */
 	uint32_t room;  /* octets of a name */
-	uint32_t
-		marks; /* 1, and 1 for each message with a deletion mark; 0: not known, it was written before they were looked for */
+	/* 1, and 1 for each message with a deletion mark; 0: not known, it was written before they were looked for */
+	uint32_t marks;
 	uint64_t octets;  /* of all messages, on the wire */
 	int64_t taken_ns; /* wall clock, before the maildrop was looked at */
 	struct stamp stamp[STAMPS];

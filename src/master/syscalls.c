@@ -422,8 +422,8 @@ static enum err filter_make(unsigned role, pid_t self, scmp_filter_ctx *out, str
 
 enum {
 	READY_MOST = 1024, /* instructions */
-	NO_PID =
-		0x7EDCBA98 /* of no process: where it stands, the number of the one that the filter is for will stand */
+	/* of no process: where it stands, the number of the one that the filter is for will stand */
+	NO_PID = 0x7EDCBA98,
 };
 
 static struct {

@@ -15,8 +15,8 @@ enum {
 	HOLD_MS = 50, /* the lock is kept for so long */
 	REST_MS = 3,  /* and then not taken for so long, in which who waits looks again */
 	LOOK_MS = 1,  /* between two looks */
-	WAIT_MS =
-		2500, /* for the lock, and for other programs that have the file: both less than auth waits for us (auth/states.h) */
+	/* for the lock, and for other programs that have the file: both less than auth waits for us (auth/states.h) */
+	WAIT_MS = 2500,
 	RECORD_MOST = 63, /* octets, as in Mailutils */
 };
 

@@ -9,9 +9,10 @@ enum { BATCH = 64 }; /* files: what changing hands costs is little beside readin
 
 struct ahead_batch {
 	const struct ahead_task *task;
-	uint32_t count, read,
-		asked; /* files; those that were read, without one that could not be; those that were asked for */
-	enum err err;
+	uint32_t count; /* files */
+	uint32_t read;  /* of them, without one that could not be */
+	uint32_t asked; /* for */
+	enum err err;   /* of the one that could not be read */
 	struct why why;
 	max_align_t file[];
 };

@@ -9,11 +9,12 @@
 #include "base/why.h"
 
 struct ahead_task {
-	bool (*next)(void *arg,
-		     void *file); /* the file that will be asked for behind the last one; false: there are no more */
-	enum err (*read)(void *file, void *lane, struct why *why); /* in a thread; see store/crew.h */
-	void (*lane_done)(void *lane);                             /* or NULL */
-	size_t file_octets, lane_octets;                           /* of what these get, and of a lane */
+	/* The file that will be asked for behind the last one, into *file, which may have another one in it. False: there are no more. */
+	bool (*next)(void *arg, void *file);
+	/* In a thread; see store/crew.h. */
+	enum err (*read)(void *file, void *lane, struct why *why);
+	void (*lane_done)(void *lane);   /* or NULL */
+	size_t file_octets, lane_octets; /* of a file, and of a lane */
 };
 
 /* Begins as {0}. */
@@ -26,9 +27,9 @@ struct ahead {
 	bool all;                  /* there are no more */
 };
 
-/* So many may be asked for. False: these are few, or there are no threads. */
+/* So many may be asked for. `task' is borrowed until the end. False: these are few, or there are no threads, and nothing is to be ended. */
 bool ahead_begin(struct ahead *a, const struct ahead_task *task, void *arg, uint64_t files);
 
-/* The next one, as it was read, until that behind it is asked for. */
+/* The next one, as it was read, until that behind it is asked for. An error is that of reading it, and then there is nothing more to ask for. */
 enum err ahead_take(struct ahead *a, const void **file, struct why *why);
 void ahead_end(struct ahead *a);

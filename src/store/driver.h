@@ -51,8 +51,8 @@ struct outcome {
 struct store_driver {
 	const char *name;       /* the scheme of a mailbox URL */
 	const char *index_name; /* where the listing is kept, seen from the directory; NULL: .pop3-index */
-	uint32_t
-		wire_rules; /* enum wire_rule: how stored octets become wire octets; mbox-quoting may choose others for unquoting */
+	/* enum wire_rule: how stored octets become wire octets; mbox-quoting may choose others for unquoting */
+	uint32_t wire_rules;
 	/* NULL: a file per message. Else its maildrops have a parent and a name, a mailbox lock, and may have no file: then they are empty. */
 	const struct onefile_format *in_one_file;
 

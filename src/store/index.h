@@ -26,8 +26,8 @@ struct index_mark {
 struct index_entry {
 	uint64_t id;
 	int64_t at; /* as in struct scan_entry */
-	uint32_t
-		crc; /* CRC32C, begun with the message's position, of its record, of this with 0 for `crc' and `mark', and its name's room */
+	/* CRC32C, begun with the message's position, of its record, of this with 0 for `crc' and `mark', and its name's room */
+	uint32_t crc;
 	uint16_t name_len;
 	uint16_t dir;
 	struct index_mark mark;

@@ -7,8 +7,8 @@
 #include "store/stamp.h"
 
 enum {
-	INDEX_MARKED =
-		STAMP_HEADER | STAMP_FOREIGN | STAMP_LEFT | FLAGS_ALL, /* of a record's flags, what is in its mark */
+	/* of a record's flags, what is in its mark */
+	INDEX_MARKED = STAMP_HEADER | STAMP_FOREIGN | STAMP_LEFT | FLAGS_ALL,
 };
 
 /* Where the entry, and the name, of the message at position i are. */

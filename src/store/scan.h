@@ -12,8 +12,8 @@ enum { NAME_OCTETS = 255 }; /* of a file's name, NAME_MAX */
 enum { MESSAGE_MARKED = 16 }; /* of a listing_rec's flags: has a deletion mark (store/marks.h) */
 
 struct scan_entry {
-	uint64_t
-		id; /* what lasts about the message: Maildir: the inode; mbox: a hash of what other programs do not rewrite */
+	/* what lasts about the message: Maildir: the inode; mbox: a hash of what other programs do not rewrite */
+	uint64_t id;
 	int64_t at;       /* Maildir: mtime of the file when it was read, in ns; mbox: where its From_ line begins */
 	uint32_t name_at; /* into the names */
 	uint16_t name_len;

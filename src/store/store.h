@@ -41,9 +41,9 @@ struct store {
 	double rest_s;   /* 0: never */
 	ev_timer rest;   /* looks whether our only session has done nothing for long, where that is configured */
 	double asked_at; /* ev_now: of the last grant, or request of a front */
-	ev_timer
-		takeover; /* looks whether others want our maildrops, where that is configured and there is a session */
-	ev_timer touch;   /* locks that are held for whole sessions are touched, while there are any */
+	/* looks whether others want our maildrops, where that is configured and there is a session */
+	ev_timer takeover;
+	ev_timer touch; /* locks that are held for whole sessions are touched, while there are any */
 	ev_prepare before_wait;
 	ev_check behind_wait;
 	bool leaving; /* master was asked whether we may go */
