@@ -2,6 +2,9 @@
 #include "module.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -370,8 +373,8 @@ static void test_bind(void **state)
 
 /* --- servers that do not do what they should ---------------------------------------------------------------------------- */
 
-/* Listens at a port of its own, says `octets' to whoever comes, and no more, until it is killed. */
-static pid_t mute(unsigned *port, const char *octets, size_t n)
+/* At a port of its own. */
+static int listener(unsigned *port)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	socklen_t len = sizeof at;
@@ -381,6 +384,13 @@ static pid_t mute(unsigned *port, const char *octets, size_t n)
 	      getsockname(fd, (struct sockaddr *)&at, &len) == 0);
 	*port = ntohs(at.sin_port);
 	(void)fflush(NULL);
+	return fd;
+}
+
+/* Says `octets' to whoever comes, and no more, until it is killed. */
+static pid_t mute(unsigned *port, const char *octets, size_t n)
+{
+	int fd = listener(port);
 	pid_t pid = fork();
 
 	if (pid == 0)
@@ -499,6 +509,81 @@ static void test_restart(void **state)
 	module_close(&o);
 }
 
+/* What one says to the other, until is_mute. */
+static _Noreturn void pass_on(int client, const atomic_bool *is_mute)
+{
+	const struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)self.port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct pollfd ends[] = {{.fd = client, .events = POLLIN},
+				{.fd = socket(AF_INET, SOCK_STREAM, 0), .events = POLLIN}};
+	char octets[4096];
+
+	check(connect(ends[1].fd, (const struct sockaddr *)&at, sizeof at) == 0);
+	while (poll(ends, 2, -1) > 0)
+		for (int i = 0; i < 2; i++) {
+			ssize_t n = ends[i].revents != 0 ? read(ends[i].fd, octets, sizeof octets) : -1;
+
+			if (n == 0)
+				_exit(0);
+			if (n > 0 && !*is_mute)
+				check(write(ends[1 - i].fd, octets, (size_t)n) == n);
+		}
+	_exit(1);
+}
+
+/* A way to slapd. The first connection is forgotten once that is said. */
+static pid_t way(unsigned *port, const atomic_bool *is_forgotten)
+{
+	static const atomic_bool never;
+	int fd = listener(port);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)signal(SIGCHLD, SIG_IGN);
+		for (const atomic_bool *is_mute = is_forgotten;; is_mute = &never) {
+			int client = accept(fd, NULL, NULL);
+
+			if (fork() == 0) {
+				(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+				pass_on(client, is_mute);
+			}
+			close(client);
+		}
+	}
+	close(fd);
+	return pid;
+}
+
+/* A connection that is kept, and of which a firewall knows nothing any more: no word comes back, nor that it is gone. */
+static void test_forgotten(void **state)
+{
+	atomic_bool *is_forgotten =
+		mmap(NULL, sizeof *is_forgotten, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char text[128];
+	unsigned port;
+	struct backend_record r;
+	struct why why = {""};
+
+	(void)state;
+	check(is_forgotten != MAP_FAILED);
+	pid_t pid = way(&port, is_forgotten);
+
+	(void)snprintf(text, sizeof text, "url \"ldap://127.0.0.1:%u\"; " READER, port);
+	struct loaded_module o = opened(text);
+
+	check(looked(&o, SLICE("alice"), &r, &why) == OK);
+	*is_forgotten = true;
+	struct backend_ask q = ask(SLICE("alice"));
+
+	q.deadline_ms = clock_ms() + (uint64_t)5 * SHORT_MS;
+	check_row(0, why.text, o.b->lookup(o.priv, &q, &r, &why) == OK);
+	check(looked(&o, SLICE("alice"), &r, &why) == OK);
+	module_close(&o);
+	unmute(pid);
+	munmap(is_forgotten, sizeof *is_forgotten);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -506,7 +591,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_not_opened),
 		cmocka_unit_test(test_map),      cmocka_unit_test(test_plain_passwords),
 		cmocka_unit_test(test_bind),     cmocka_unit_test(test_mute_server),
-		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart),  cmocka_unit_test(test_forgotten),
 	};
 
 	if (argc != 3)

@@ -148,6 +148,15 @@ static uint64_t share_of(const struct directory *d, uint64_t deadline_ms)
 	return now + left / (among > 0 ? among : 1);
 }
 
+/* A kept connection gets half of it: whatever lies between may have forgotten that one, and told nobody (as firewalls do when it was silent for long).
+ * So there is time left for a new one. */
+static uint64_t patience_with(const struct directory *d, bool kept, uint64_t deadline_ms)
+{
+	uint64_t until = share_of(d, deadline_ms), now = clock_ms();
+
+	return kept && until > now ? now + (until - now) / 2 : until;
+}
+
 static void server_was_vain(struct server *s)
 {
 	uint64_t wait = (uint64_t)RETRY_FIRST_MS << (s->vain < 3 ? s->vain : 3);
@@ -238,15 +247,14 @@ enum err directory_ask(struct directory *d, struct link *l, question *q, void *a
 	struct why because = {"ldap: no server answered in time"};
 
 	for (size_t tries = 0; tries <= d->n + 1 && clock_ms() < deadline_ms; tries++) {
-		bool kept = l->ld != NULL;
+		bool kept = link_is_whole(l);
 		enum err err = link_ready(d, l, deadline_ms, why);
 		char text[160];
 
 		if (err != OK)
 			return err;
 		struct server *s = &d->server[d->current];
-
-		uint64_t until = share_of(d, deadline_ms);
+		uint64_t until = patience_with(d, kept, deadline_ms);
 
 		socket_guard(l->fd, until);
 		*code = q(l->ld, arg, until);
@@ -260,9 +268,11 @@ enum err directory_ask(struct directory *d, struct link *l, question *q, void *a
 		(void)fail(&because, ERR_TEMP, "%s: %s", s->url,
 			   vain ? "no answer in time" : ldap_says(l->ld, *code, text, sizeof text));
 		link_drop(l);
+		if (kept)
+			continue; /* it may have been closed, or forgotten, because nobody asked anything for long */
 		if (vain)
 			server_was_vain(s);
-		else if (!kept) /* a kept one may have been closed because nobody asked anything for long */
+		else
 			d->current = (d->current + 1) % d->n;
 	}
 	return fail(why, ERR_TEMP, "%s", because.text);

@@ -1,6 +1,6 @@
 /* backend/ldap/directory.h - the servers of a directory, and connections to one of them
  *
- * A connection is kept until it is lost, and made anew then. Several servers are tried in turn, each with its share of the time
+ * A connection is kept until it is lost, or an answer does not come over it, and made anew then. Several servers are tried in turn, each with its share of the time
  * that is left; the one that answered is asked first from then on. One that let us wait in vain is left alone for a while,
  * longer each time. No password goes out in the clear where TLS is asked for: without it there is no connection. */
 #pragma once
