@@ -7,7 +7,7 @@
 #include "stage.h"
 
 enum {
-	TRIES = 100 * 1000, /* commands, of which eight must follow another one at once for once */
+	TRIES = 100 * 1000,  /* commands, of which eight must follow another one at once for once */
 	LOOKS = 1000 * 1000, /* which take longer than that */
 };
 
