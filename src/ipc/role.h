@@ -45,21 +45,21 @@ struct role_env {
 	const struct tickets *tickets; /* ipc/tickets.h, for reading */
 	struct places_seat places;     /* counts of clients, of all fronts */
 	int client; /* inetd mode: the socket of the one client (the relay has the other end); -1: they come to the listeners */
-	int wake[SLOTS_MOST]; /* eventfds, one per slot of a front: a place has become free; -1: no such slot */
+	const char *apop_host; /* of time stamps in greetings; NULL: no APOP */
+	int wake[SLOTS_MOST];  /* eventfds, one per slot of a front: a place has become free; -1: no such slot */
 
 	/* store */
 	uid_t uid;
 	gid_t gid;
 	struct store_slot *slot_page; /* its own, for writing */
 	int session_fd;               /* this owner's file of session locks, opened for this process */
-	const char *
-		index_dir; /* of this owner, for maildrops where no index can be beside the mail; NULL: there is none */
+	/* of this owner, for maildrops where no index can be beside the mail; NULL: there is none */
+	const char *index_dir;
 	const char *journal_dir; /* of this owner, for journals of what is changed in place; NULL: there is none */
 	const char *uidl_dir;    /* of this owner, for durable files of unique-ids; NULL: there is none */
 
 	const char *spool; /* the directory in which locker makes files for us; NULL: there is no locker */
 
-	const char *apop_host; /* of time stamps in greetings; NULL: no APOP */
 	/* state */
 	const struct dbm_name *stat_file;   /* NULL: it cannot be used, or nothing is configured that needs it */
 	const struct dbm_name *bulletin_db; /* the same */
