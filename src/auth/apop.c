@@ -20,7 +20,6 @@ enum {
 /* A login that waits for the table. Wiped when it goes on. */
 struct apop_wait {
 	struct apop_wait *next;
-	uint32_t front;
 	struct msg_login m;
 	struct credentials c; /* points into text */
 	size_t octets;
@@ -72,14 +71,13 @@ static struct slice keep(struct apop_wait *w, struct slice text)
 	return (struct slice){at, text.n};
 }
 
-static bool wait_add(struct apop *a, uint32_t front, const struct msg_login *m, const struct credentials *c)
+static bool wait_add(struct apop *a, const struct msg_login *m, const struct credentials *c)
 {
 	struct apop_wait *w =
 		a->waiting < WAITING_MOST ? calloc(1, sizeof *w + c->user.n + c->password.n + c->stamp.n) : NULL;
 
 	if (!w)
 		return false;
-	w->front = front;
 	w->m = *m;
 	w->c.user = keep(w, c->user);
 	w->c.password = keep(w, c->password);
@@ -116,7 +114,7 @@ static void resume_all(struct apop *a)
 	while (n-- > 0 && a->first) {
 		struct apop_wait *w = wait_take(a);
 
-		a->resume(a->arg, w->front, &w->m, &w->c);
+		a->resume(a->arg, &w->m, &w->c);
 		wait_free(w);
 	}
 }
@@ -142,12 +140,12 @@ static void ask(struct apop *a)
 }
 
 /* Where it cannot wait, it goes on with what is known. */
-bool apop_is_ready(struct apop *a, uint32_t front, const struct msg_login *m, const struct credentials *c)
+bool apop_is_ready(struct apop *a, const struct msg_login *m, const struct credentials *c)
 {
 	if (!a->asked && is_current(a))
 		return true;
 	ask(a);
-	if (a->asked && wait_add(a, front, m, c))
+	if (a->asked && wait_add(a, m, c))
 		return false;
 	not_read(a, ERR_TEMP);
 	return true;

@@ -18,7 +18,7 @@ struct apop_wait;
 struct apop {
 	const char *path; /* of the database; NULL: there is none, and nothing else is used */
 	struct chan *master;
-	void (*resume)(void *arg, uint32_t front, const struct msg_login *m, const struct credentials *c);
+	void (*resume)(void *arg, const struct msg_login *m, const struct credentials *c);
 	void *arg;
 	struct secrets table;
 	enum err err;             /* of the last attempt to read it; OK: the table is what there is */
@@ -36,7 +36,7 @@ void apop_init(struct apop *a);
 void apop_done(struct apop *a);
 
 /* True: the table is that of the file as it is now. False: the login waits; resume is called with it. */
-bool apop_is_ready(struct apop *a, uint32_t front, const struct msg_login *m, const struct credentials *c);
+bool apop_is_ready(struct apop *a, const struct msg_login *m, const struct credentials *c);
 
 /* Handler of MSG_SECRETS. */
 enum err apop_arrived(struct apop *a, const struct msg *m, struct why *why);

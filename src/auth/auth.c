@@ -19,21 +19,21 @@
 /* Until the first real one was seen: yescrypt, as Debian makes them. */
 static const char first_decoy[] = "$y$j9T$oZq8dVnTtNoPpAhYiIyJa.$4rWF.X3ALfADwgA9ZJgT5cZp.3jKqELLyL2ZP466d7C";
 
-static void on_login(void *arg, uint32_t front, const struct msg_login *m, const struct credentials *c)
+static void on_login(void *arg, const struct msg_login *m, const struct credentials *c)
 {
 	struct auth *a = arg;
 
-	if (!a->apop.path || apop_is_ready(&a->apop, front, m, c))
-		login_resume(a, front, m, c);
+	if (!a->apop.path || apop_is_ready(&a->apop, m, c))
+		login_resume(a, m, c);
 }
 
 /* --- AUTH -------------------------------------------------------------------------------------------------------- */
 
-static enum err on_sasl(void *arg, uint32_t front, const struct msg *m, struct why *why)
+static enum err on_sasl(void *arg, const struct msg *m, struct why *why)
 {
 	struct auth *a = arg;
 
-	return (m->type == MSG_SASL_START ? sasl_start : sasl_step)(&a->sasl, front, m, why);
+	return (m->type == MSG_SASL_START ? sasl_start : sasl_step)(&a->sasl, m, why);
 }
 
 static void on_front_gone(void *arg, uint32_t front)
@@ -53,7 +53,7 @@ static bool on_sasl_token(void *arg, const struct login_ask *ask)
 static void on_sasl_end(void *arg, const struct login_ask *ask)
 {
 	if (ask->by == LOGIN_BY_PASSWORD)
-		on_login(arg, ask->front, ask->m, &ask->c);
+		on_login(arg, ask->m, &ask->c);
 	else
 		login_start(arg, ask);
 }

@@ -39,7 +39,6 @@ struct login {
 	struct question ask;
 	struct auth *auth;
 	uint64_t sid, log_id;
-	uint32_t front;
 	struct address client;
 	struct cache_key key;
 	bool decoy;
@@ -69,7 +68,7 @@ void login_on_hashed(void *arg, struct hash_job *j, enum verdict v);
 bool login_is_known(void *arg, struct hash_job *j);
 
 /* For pages of APOP: a login that has waited for its table. */
-void login_resume(void *arg, uint32_t front, const struct msg_login *m, const struct credentials *c);
+void login_resume(void *arg, const struct msg_login *m, const struct credentials *c);
 
 /* So that the first unknown user takes as long as a known one. */
 void login_decoy(struct auth *a, struct slice hash);

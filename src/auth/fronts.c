@@ -20,23 +20,24 @@ struct front {
 	uint32_t failures;  /* since then */
 };
 
-static struct front *front_find(const struct fronts *fs, uint32_t serial)
+/* NULL: it has ended. */
+static struct front *front_of(const struct fronts *fs, uint64_t sid)
 {
 	struct front *f = fs->list;
 
-	while (f && f->chan.peer_serial != serial)
+	while (f && f->chan.peer_serial != sid_front(sid))
 		f = f->next;
 	return f;
 }
 
-bool fronts_has(const struct fronts *fs, uint32_t serial)
+bool fronts_has(const struct fronts *fs, uint64_t sid)
 {
-	return front_find(fs, serial);
+	return front_of(fs, sid);
 }
 
 void fronts_deny(const struct fronts *fs, uint64_t sid, enum err err, const char *reason)
 {
-	struct front *f = front_find(fs, sid_front(sid));
+	struct front *f = front_of(fs, sid);
 	struct msg_deny m = {.sid = sid, .err = (uint32_t)err};
 
 	if (f)
@@ -45,7 +46,7 @@ void fronts_deny(const struct fronts *fs, uint64_t sid, enum err err, const char
 
 void fronts_challenge(const struct fronts *fs, uint64_t sid, struct slice octets)
 {
-	struct front *f = front_find(fs, sid_front(sid));
+	struct front *f = front_of(fs, sid);
 	struct msg_sasl_challenge m = {.sid = sid};
 
 	if (f)
@@ -54,7 +55,7 @@ void fronts_challenge(const struct fronts *fs, uint64_t sid, struct slice octets
 
 void fronts_name(const struct fronts *fs, uint64_t sid, struct slice name, bool asks)
 {
-	struct front *f = front_find(fs, sid_front(sid));
+	struct front *f = front_of(fs, sid);
 	struct msg_sasl_named m = {.sid = sid, .asks = asks};
 
 	if (f)
@@ -62,9 +63,9 @@ void fronts_name(const struct fronts *fs, uint64_t sid, struct slice name, bool 
 }
 
 /* A front that was taken over can guess passwords as fast as we check them; at least it is seen. */
-void fronts_count_failure(const struct fronts *fs, uint32_t serial)
+void fronts_count_failure(const struct fronts *fs, uint64_t sid)
 {
-	struct front *f = front_find(fs, serial);
+	struct front *f = front_of(fs, sid);
 	uint64_t now = clock_ms();
 
 	if (!f)
@@ -76,7 +77,7 @@ void fronts_count_failure(const struct fronts *fs, uint32_t serial)
 	if (++f->failures == FAILURES_ABSURD)
 		log_line(LOG_WARNING,
 			 "auth: %u failed logins within a minute from front %u: somebody guesses passwords",
-			 (unsigned)f->failures, (unsigned)serial);
+			 (unsigned)f->failures, (unsigned)f->chan.peer_serial);
 }
 
 /* Else what comes of it would be another front's. */
@@ -102,7 +103,7 @@ static enum err on_login(struct chan *c, struct msg *m, struct why *why)
 	};
 
 	log_session(login->log_id);
-	f->all->login(f->all->arg, c->peer_serial, login, &who);
+	f->all->login(f->all->arg, login, &who);
 	return OK;
 }
 
@@ -113,7 +114,7 @@ static enum err on_sasl(struct chan *c, struct msg *m, struct why *why)
 
 	if (!is_its_own(c, *sid))
 		return fail(why, ERR_PERM, "an exchange of another front");
-	return f->all->sasl(f->all->arg, c->peer_serial, m, why);
+	return f->all->sasl(f->all->arg, m, why);
 }
 
 /* Its logins under way come to their end; there is just nobody to tell. */

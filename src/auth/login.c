@@ -103,7 +103,6 @@ static struct login *login_new(struct auth *a, const struct login_ask *ask, cons
 	l->auth = a;
 	l->sid = m->sid;
 	l->log_id = m->log_id;
-	l->front = ask->front;
 	l->client = m->client;
 	l->source = r->source;
 	l->uid = r->uid;
@@ -400,10 +399,8 @@ void login_start(struct auth *a, const struct login_ask *ask)
 		login_found(a, ask, &end);
 }
 
-void login_resume(void *arg, uint32_t front, const struct msg_login *m, const struct credentials *c)
+void login_resume(void *arg, const struct msg_login *m, const struct credentials *c)
 {
-	login_start(arg, &(struct login_ask){.front = front,
-					     .m = m,
-					     .c = *c,
-					     .by = c->stamp.n > 0 ? LOGIN_BY_DIGEST : LOGIN_BY_PASSWORD});
+	login_start(arg,
+		    &(struct login_ask){.m = m, .c = *c, .by = c->stamp.n > 0 ? LOGIN_BY_DIGEST : LOGIN_BY_PASSWORD});
 }

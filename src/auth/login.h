@@ -14,7 +14,6 @@ enum login_by {
 };
 
 struct login_ask {
-	uint32_t front;            /* serial */
 	const struct msg_login *m; /* sid, log_id, client, local, failures count; lengths do not */
 	struct credentials c;
 	enum login_by by;

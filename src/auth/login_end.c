@@ -44,7 +44,7 @@ void login_untold(struct auth *a, struct login *l, enum err err, const char *rea
 void login_refuse(struct auth *a, struct login *l, const char *reason)
 {
 	(void)old_line(l->old, OLD(l->user));
-	fronts_count_failure(&a->fronts, l->front);
+	fronts_count_failure(&a->fronts, l->sid);
 	login_count_wrong(a, l);
 	login_deny(a, l, ERR_AUTH, reason);
 }
@@ -83,7 +83,7 @@ static void login_grant(struct auth *a, struct login *l, const struct msg_reserv
 			      .home_len = (uint16_t)l->home.n};
 
 	(void)snprintf(m.source, sizeof m.source, "%s", l->source->name);
-	bool is_wanted = fronts_has(&a->fronts, l->front);
+	bool is_wanted = fronts_has(&a->fronts, l->sid);
 	bool sent = is_wanted && grants_send(&a->grants, &m, (struct slice[]){l->name, l->mailbox, l->home});
 
 	if (!sent)

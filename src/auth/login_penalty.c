@@ -69,7 +69,7 @@ void login_drop_held(struct auth *a, bool all, uint32_t front)
 {
 	for (struct login *l = a->held, *next; l; l = next) {
 		next = l->held_next;
-		if (!all && l->front != front)
+		if (!all && sid_front(l->sid) != front)
 			continue;
 		log_session(l->log_id);
 		debug(TOPIC_AUTH, DEBUG_TRACE1, "dropped, as its front has gone");

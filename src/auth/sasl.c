@@ -56,11 +56,11 @@ enum sasl_result sasl_refuse(struct sasl_out *out, const char *reason)
 
 /* --- exchanges --------------------------------------------------------------------------------------------------- */
 
-static struct sasl_exchange **place_of(struct sasl *s, uint32_t front, uint64_t sid)
+static struct sasl_exchange **place_of(struct sasl *s, uint64_t sid)
 {
 	struct sasl_exchange **at = &s->bucket[(sid ^ sid >> 32) % SASL_BUCKETS];
 
-	while (*at && ((*at)->login.sid != sid || (*at)->front != front))
+	while (*at && (*at)->login.sid != sid)
 		at = &(*at)->next;
 	return at;
 }
@@ -79,7 +79,6 @@ static void exchange_end(struct sasl *s, struct sasl_exchange **at)
 static struct login_ask ask_of(const struct sasl_exchange *e, const char *reason)
 {
 	return (struct login_ask){
-		.front = e->front,
 		.m = &e->login,
 		.c = {.user = {e->name, e->name_n}, .password = secret_slice(&e->password)},
 		.by = e->by,
@@ -178,14 +177,14 @@ static void run(struct sasl *s, struct sasl_exchange **at, struct slice response
 		settle(s, at, result, &out);
 }
 
-struct sasl_exchange *sasl_exchange_find(struct sasl *s, uint32_t front, uint64_t sid)
+struct sasl_exchange *sasl_exchange_find(struct sasl *s, uint64_t sid)
 {
-	return *place_of(s, front, sid);
+	return *place_of(s, sid);
 }
 
 void sasl_resume(struct sasl_exchange *e, enum sasl_result result, struct sasl_out *out)
 {
-	settle(e->all, place_of(e->all, e->front, e->login.sid), result, out);
+	settle(e->all, place_of(e->all, e->login.sid), result, out);
 }
 
 /* --- messages ---------------------------------------------------------------------------------------------------- */
@@ -201,7 +200,7 @@ static void fill(struct sasl_exchange *e, const struct msg_sasl_start *m, const 
 }
 
 /* What the configuration does not offer cannot be begun, whatever front says. */
-enum err sasl_start(struct sasl *s, uint32_t front, const struct msg *m, struct why *why)
+enum err sasl_start(struct sasl *s, const struct msg *m, struct why *why)
 {
 	const struct msg_sasl_start *start = m->payload;
 	size_t before = (size_t)start->binding_len + start->certified_len;
@@ -210,7 +209,7 @@ enum err sasl_start(struct sasl *s, uint32_t front, const struct msg *m, struct 
 	    start->response_len > SASL_RESPONSE_MOST || before + start->response_len != m->bulk.n ||
 	    start->mechanism >= MECHANISM_COUNT || !mechanism_is_configured((enum mechanism)start->mechanism, s->conf))
 		return fail(why, ERR_PERM, "an exchange that cannot be begun");
-	struct sasl_exchange **at = place_of(s, front, start->sid);
+	struct sasl_exchange **at = place_of(s, start->sid);
 
 	if (*at)
 		return fail(why, ERR_PERM, "two exchanges with one number");
@@ -221,7 +220,6 @@ enum err sasl_start(struct sasl *s, uint32_t front, const struct msg *m, struct 
 	}
 	s->exchanges++;
 	(*at)->all = s;
-	(*at)->front = front;
 	fill(*at, start, m->bulk.p);
 	log_session(start->log_id);
 	run(s, at, (struct slice){m->bulk.p + before, start->response_len}, start->traits & SASL_HAS_RESPONSE);
@@ -229,10 +227,10 @@ enum err sasl_start(struct sasl *s, uint32_t front, const struct msg *m, struct 
 }
 
 /* One that is not there (any more) has been answered. */
-enum err sasl_step(struct sasl *s, uint32_t front, const struct msg *m, struct why *why)
+enum err sasl_step(struct sasl *s, const struct msg *m, struct why *why)
 {
 	const struct msg_sasl_step *step = m->payload;
-	struct sasl_exchange **at = place_of(s, front, step->sid);
+	struct sasl_exchange **at = place_of(s, step->sid);
 
 	if (!*at)
 		return OK;
@@ -252,7 +250,7 @@ void sasl_front_gone(struct sasl *s, uint32_t front)
 {
 	for (size_t i = 0; i < SASL_BUCKETS; i++)
 		for (struct sasl_exchange **at = &s->bucket[i]; *at;)
-			if ((*at)->front == front)
+			if (sid_front((*at)->login.sid) == front)
 				exchange_end(s, at);
 			else
 				at = &(*at)->next;

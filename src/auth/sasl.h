@@ -45,8 +45,8 @@ enum err sasl_open(struct sasl *s, struct why *why);
 void sasl_close(struct sasl *s);
 
 /* MSG_SASL_START and MSG_SASL_STEP of a front. An error: the message is broken. */
-enum err sasl_start(struct sasl *s, uint32_t front, const struct msg *m, struct why *why);
-enum err sasl_step(struct sasl *s, uint32_t front, const struct msg *m, struct why *why);
+enum err sasl_start(struct sasl *s, const struct msg *m, struct why *why);
+enum err sasl_step(struct sasl *s, const struct msg *m, struct why *why);
 
 /* Its exchanges end. */
 void sasl_front_gone(struct sasl *s, uint32_t front);

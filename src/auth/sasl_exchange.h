@@ -11,7 +11,6 @@ struct sasl_exchange {
 	struct sasl_exchange *next; /* of the bucket */
 	struct sasl *all;
 	struct msg_login login; /* who asks, from where */
-	uint32_t front;
 	enum mechanism mechanism;
 	uint32_t traits; /* enum sasl_trait */
 	unsigned turns;  /* responses so far */
@@ -62,7 +61,7 @@ struct sasl_out {
 bool sasl_name_set(struct sasl_exchange *e, struct slice name);
 
 /* NULL: it has ended. */
-struct sasl_exchange *sasl_exchange_find(struct sasl *s, uint32_t front, uint64_t sid);
+struct sasl_exchange *sasl_exchange_find(struct sasl *s, uint64_t sid);
 
 /* What came of an exchange that waited for somebody else (SASL_TOKEN, SASL_LOOKS). It may be gone afterwards. */
 void sasl_resume(struct sasl_exchange *e, enum sasl_result result, struct sasl_out *out);

@@ -12,7 +12,6 @@
 struct look {
 	struct sasl *all;
 	uint64_t sid;
-	uint32_t front;
 	size_t octets;
 	char response[];
 };
@@ -31,7 +30,6 @@ static struct look *look_new(const struct sasl_exchange *e, struct slice respons
 		return NULL;
 	l->all = e->all;
 	l->sid = e->login.sid;
-	l->front = e->front;
 	l->octets = response.n;
 	if (response.n > 0)
 		memcpy(l->response, response.p, response.n);
@@ -66,7 +64,7 @@ static enum sasl_result found(struct sasl_exchange *e, const struct search_end *
 static void on_found(void *arg, const struct search_end *end)
 {
 	struct look *l = arg;
-	struct sasl_exchange *e = sasl_exchange_find(l->all, l->front, l->sid);
+	struct sasl_exchange *e = sasl_exchange_find(l->all, l->sid);
 	struct sasl_out out = {.err = ERR_TEMP};
 
 	if (e && e->looks) { /* else the client has gone */

@@ -30,7 +30,6 @@ enum sasl_result sasl_oauth(struct sasl_exchange *e, struct slice response, bool
 struct sasl_question {
 	struct question q; /* first: this is how pools know it */
 	struct sasl *all;
-	uint32_t front;
 	uint64_t sid;
 	size_t octets;
 	char name[NAME_MOST];
@@ -74,7 +73,7 @@ static enum sasl_result judge(struct sasl_exchange *e, const struct looked *l, s
 static void on_answer(struct question *q, const struct looked *l)
 {
 	struct sasl_question *t = (struct sasl_question *)q;
-	struct sasl_exchange *e = sasl_exchange_find(t->all, t->front, t->sid);
+	struct sasl_exchange *e = sasl_exchange_find(t->all, t->sid);
 	struct sasl_out out = {.err = ERR_TEMP};
 
 	if (e && e->asked == t) { /* else it has ended; another one may have its number */
@@ -93,7 +92,6 @@ static struct sasl_question *question_new(const struct sasl_exchange *e, struct 
 	if (!t)
 		return NULL;
 	t->all = e->all;
-	t->front = e->front;
 	t->sid = e->login.sid;
 	t->octets = token.n;
 	memcpy(t->name, e->name, e->name_n);
