@@ -24,6 +24,14 @@ bool slice_starts(struct slice text, struct slice prefix)
 	return text.n >= prefix.n && slice_eq((struct slice){text.p, prefix.n}, prefix);
 }
 
+/* Octets that are the same but for case differ in one bit or none. Most names of headers differ in the third one: many begin with X- or Co. */
+bool slice_starts_nocase(struct slice text, struct slice prefix)
+{
+	if (text.n < prefix.n || (prefix.n > 2 && (text.p[2] ^ prefix.p[2]) & ~('a' - 'A')))
+		return false;
+	return slice_eq_nocase((struct slice){text.p, prefix.n}, prefix);
+}
+
 size_t slice_find(struct slice text, char c)
 {
 	const char *at = text.n ? memchr(text.p, c, text.n) : NULL;

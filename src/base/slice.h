@@ -19,6 +19,7 @@ struct slice slice_str(const char *s);
 bool slice_eq(struct slice a, struct slice b);
 bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII letters only */
 bool slice_starts(struct slice text, struct slice prefix);
+bool slice_starts_nocase(struct slice text, struct slice prefix); /* ASCII letters only */
 
 /* Position of `c` in text; text.n when it is not there. */
 size_t slice_find(struct slice text, char c);

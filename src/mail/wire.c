@@ -436,12 +436,12 @@ static size_t count_body(struct wire *w, struct slice in)
 	return in.n;
 }
 
-/* Lines of a header that cannot be hidden ones. */
+/* Lines of a header that are not hidden ones. */
 static size_t count_head(struct wire *w, struct slice in)
 {
 	const char *p = in.p, *end = in.p + in.n;
 
-	while (p < end && *p != '\n' && *p != '\r' && !memchr(hidden_first, *p, sizeof hidden_first - 1)) {
+	while (p < end && is_shown(w, p, (size_t)(end - p))) {
 		const char *lf = memchr(p, '\n', (size_t)(end - p));
 
 		if (!lf)

@@ -2,7 +2,6 @@
  *
  * The header is looked at line by line, the body only counted and checksummed: most octets of a mailbox are in bodies. */
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -19,9 +18,7 @@ static const char *const rewritten[] = {
 
 static bool is_named(struct slice line, const char *name)
 {
-	size_t n = strlen(name);
-
-	return line.n >= n && strncasecmp(line.p, name, n) == 0;
+	return slice_starts_nocase(line, slice_str(name));
 }
 
 static bool is_rewritten(struct slice line)

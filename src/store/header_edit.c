@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,11 +35,11 @@ static const struct {
 static enum kind kind_of(struct slice line, struct slice *value)
 {
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		size_t n = strlen(names[i].name);
+		struct slice name = slice_str(names[i].name);
 
-		if (line.n < n || strncasecmp(line.p, names[i].name, n) != 0)
+		if (!slice_starts_nocase(line, name))
 			continue;
-		*value = slice_trim((struct slice){line.p + n, line.n - n});
+		*value = slice_trim((struct slice){line.p + name.n, line.n - name.n});
 		return names[i].kind;
 	}
 	return OTHER;

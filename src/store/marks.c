@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "store/driver.h"
@@ -14,7 +13,7 @@ bool marks_has(struct slice line)
 {
 	const size_t n = sizeof status - 1;
 
-	return line.n > n && strncasecmp(line.p, status, n) == 0 && memchr(line.p + n, 'D', line.n - n) != NULL;
+	return slice_starts_nocase(line, SLICE(status)) && memchr(line.p + n, 'D', line.n - n) != NULL;
 }
 
 static enum err clear_line(int fd, uint64_t at, struct slice line, struct why *why)

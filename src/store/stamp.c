@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 
@@ -35,13 +34,6 @@ uint32_t stamp_parse(struct slice value)
 	return (uint32_t)n;
 }
 
-static bool is_stamp(struct slice line)
-{
-	const size_t n = sizeof STAMP_NAME - 1;
-
-	return line.n >= n && strncasecmp(line.p, STAMP_NAME, n) == 0;
-}
-
 /* One that goes on in another line is no number. The first one counts. */
 void stamp_find(struct listing_rec *r, struct slice message)
 {
@@ -50,7 +42,7 @@ void stamp_find(struct listing_rec *r, struct slice message)
 
 		if (line.n == 0 || (line.n == 1 && line.p[0] == '\r'))
 			return;
-		if ((line.p[0] | 0x20) != 'x' || !is_stamp(line))
+		if (!slice_starts_nocase(line, SLICE(STAMP_NAME)))
 			continue;
 		bool goes_on = message.n > 0 && (message.p[0] == ' ' || message.p[0] == '\t');
 

@@ -2,7 +2,6 @@
 #include "store/uidl_header.h"
 
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -48,17 +47,12 @@ enum err uidl_header_read(const struct maildrop *md, const struct scan *scan, ui
 	return err;
 }
 
-static bool is_named(struct slice line, struct slice name)
-{
-	return line.n >= name.n && strncasecmp(line.p, name.p, name.n) == 0;
-}
-
 bool uidl_header_field(struct slice head, struct slice name, struct slice *value)
 {
 	while (head.n > 0) {
 		struct slice line = slice_take(&head, '\n');
 
-		if (!is_named(line, name))
+		if (!slice_starts_nocase(line, name))
 			continue;
 		line.n -= line.n > 0 && line.p[line.n - 1] == '\r';
 		*value = slice_trim((struct slice){line.p + name.n, line.n - name.n});
@@ -84,7 +78,7 @@ static size_t way_of(struct slice line, bool received)
 {
 	size_t k = 0;
 
-	while (k < WAYS && ((received && !way[k].always) || !is_named(line, way[k].name)))
+	while (k < WAYS && ((received && !way[k].always) || !slice_starts_nocase(line, way[k].name)))
 		k++;
 	return k;
 }

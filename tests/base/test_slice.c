@@ -2,6 +2,7 @@
 #include "base/slice.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "check.h"
 
@@ -66,6 +67,28 @@ static void test_compare(void **state)
 		check_row(i, pairs[i].a, slice_eq(a, b) == pairs[i].same);
 		check_row(i, pairs[i].a, slice_eq_nocase(a, b) == pairs[i].same_nocase);
 		check_row(i, pairs[i].a, slice_starts(a, b) == pairs[i].starts);
+	}
+}
+
+/* With octets of any kind at each place of a name. */
+static void test_starts_nocase(void **state)
+{
+	char line[] = "x-uidl: 1";
+
+	(void)state;
+	check(slice_starts_nocase(SLICE("x-UiDl: 1"), SLICE("X-Uidl:")) &&
+	      !slice_starts_nocase(SLICE("x-uid"), SLICE("X-Uidl:")));
+	check(slice_starts_nocase(SLICE(""), SLICE("")) && slice_starts_nocase(SLICE("aB"), SLICE("Ab")));
+	for (size_t i = 0; i < strlen("x-uidl:"); i++) {
+		const char was = line[i];
+
+		for (int c = 0; c <= UINT8_MAX; c++) {
+			line[i] = (char)c;
+			check_row(c, line,
+				  slice_starts_nocase(slice_str(line), SLICE("X-UIDL:")) ==
+					  (c > 0 && strncasecmp(line, "X-UIDL:", 7) == 0));
+		}
+		line[i] = was;
 	}
 }
 
@@ -215,17 +238,12 @@ static void test_buf_without_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_compare),
-		cmocka_unit_test(test_compare_counts_nul),
-		cmocka_unit_test(test_take),
-		cmocka_unit_test(test_trim),
-		cmocka_unit_test(test_cstr),
-		cmocka_unit_test(test_null_is_empty),
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_buf_u64),
-		cmocka_unit_test(test_buf_full),
-		cmocka_unit_test(test_buf_without_room),
+		cmocka_unit_test(test_numbers),       cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_starts_nocase), cmocka_unit_test(test_compare_counts_nul),
+		cmocka_unit_test(test_take),          cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_cstr),          cmocka_unit_test(test_null_is_empty),
+		cmocka_unit_test(test_find),          cmocka_unit_test(test_buf_u64),
+		cmocka_unit_test(test_buf_full),      cmocka_unit_test(test_buf_without_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
