@@ -18,7 +18,7 @@
 #include "check.h"
 #include "master/master.h"
 
-enum { OWNER = 20091, GROUP = 20092, WAIT_S = 30, TEST_S = 200, TEXT = 8192 };
+enum { OWNER = 20091, GROUP = 20092, WAIT_S = 30, TICKS = 50, TEST_S = 200, TEXT = 8192 };
 
 static const char script[] = "#!/bin/sh\n"
 			     "cd %s\n"
@@ -114,21 +114,22 @@ static void on_ended(struct ev_loop *loop, ev_signal *w, int revents)
 	}
 }
 
-static void on_too_late(struct ev_loop *loop, ev_timer *w, int revents)
+/* Facts of the file system come without an event. */
+static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	(void)loop;
 	(void)revents;
-	*(bool *)w->data = true;
+	++*(unsigned *)w->data;
 }
 
 #define run_until(fact)                                                                                                \
 	do {                                                                                                           \
-		bool late = false;                                                                                     \
+		unsigned ticks = 0;                                                                                    \
 		ev_timer timer;                                                                                        \
-		ev_timer_init(&timer, on_too_late, WAIT_S, 0.);                                                        \
-		timer.data = &late;                                                                                    \
+		ev_timer_init(&timer, on_tick, 1. / TICKS, 1. / TICKS);                                                \
+		timer.data = &ticks;                                                                                   \
 		ev_timer_start(m.loop, &timer);                                                                        \
-		while (!(fact) && !late)                                                                               \
+		while (!(fact) && ticks < WAIT_S * TICKS)                                                              \
 			ev_run(m.loop, EVRUN_ONCE);                                                                    \
 		ev_timer_stop(m.loop, &timer);                                                                         \
 		check(fact);                                                                                           \
