@@ -16,8 +16,8 @@ struct record {
 	const struct auth_module *source;
 	const char *checked_by; /* a module besides the source that may check it; NULL: none */
 	const char *also_by;    /* another one */
-	const char *
-		refusal; /* why nobody may log in with it, whatever the password : a text that lives as long; NULL: he may */
+	/* why nobody may log in with it, whatever the password : a text that lives as long; NULL: he may */
+	const char *refusal;
 	struct slice name; /* as the back end knows the user: without a domain */
 	struct slice key;  /* under which state keeps him: with it. Empty: the name */
 	struct slice gecos;

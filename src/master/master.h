@@ -98,9 +98,9 @@ struct master {
 	int keeper_fd;                    /* the channel to the keeper; -1: there is none, and signals are for us */
 	struct chan keeper;               /* once the loop runs */
 	bool is_inetd;                    /* there is one client, and the end of its front is ours */
-	int client,
-		relay; /* its socket, and relay's end of the pair where there is a relay, until they have them; -1 */
-	bool logs_in;  /* the client wants to: what that needs was started */
+	/* its socket, and relay's end of the pair where there is a relay, until they have them; -1 */
+	int client, relay;
+	bool logs_in; /* the client wants to: what that needs was started */
 	bool starting;
 	bool leaving;    /* no new clients: fronts end when they have none left, and then the others */
 	bool stopping;   /* all are told to end */

@@ -15,9 +15,8 @@
 enum {
 	GROWN_MOST = 16, /* times that a file may have grown while it was copied */
 	SHED_EACH = 16,  /* pieces */
-	BEGIN_EACH =
-		8 * 1024 *
-		1024, /* octets that the disk begins to write while more are copied: the rest of it is waited for */
+	/* octets that the disk begins to write while more are copied: the rest of it is waited for */
+	BEGIN_EACH = 8 * 1024 * 1024,
 };
 
 static char piece[256 * 1024]; /* a process does one thing at a time */

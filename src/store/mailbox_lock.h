@@ -14,9 +14,9 @@
 struct mailbox_lock_setup {
 	const struct conf_locking *conf;
 	struct locker *locker; /* NULL: none */
-	struct external *
-		external; /* of type external; NULL: nobody who would start the program, and NAME.lock is made instead */
-	pid_t heir;       /* whose number a lock may have that was left behind, see spool_keep; 0: of our master */
+	/* of type external; NULL: nobody who would start the program, and NAME.lock is made instead */
+	struct external *external;
+	pid_t heir; /* whose number a lock may have that was left behind, see spool_keep; 0: of our master */
 };
 
 struct mailbox_lock {

@@ -60,8 +60,8 @@ struct maildrop {
 	uint32_t reading_msgno;
 	int marks;             /* the index, for writing, once a message was retrieved; -1: not yet; owned */
 	uint32_t retrieved_at; /* stamp of what this session retrieves; 0: nothing yet */
-	uint8_t *
-		retrieved; /* a bit for each message that is to get a header, where the index does not tell, or at QUIT; owned; NULL: none */
+	/* a bit for each message that is to get a header, where the index does not tell, or at QUIT; owned; NULL: none */
+	uint8_t *retrieved;
 	uint8_t *flagged, *seen; /* likewise, those whose flags are to be written; those that were retrieved */
 };
 

@@ -18,8 +18,8 @@
 
 static const double touch_s = 60;   /* between two touches of the locks of sessions */
 static const double takeover_s = 1; /* between two looks whether another process wants a maildrop of ours */
-static const double idle_s =
-	600; /* without a session, before a worker asks whether it may go: clients come every few minutes */
+/* Without a session, before a worker asks whether it may go: clients come every few minutes. */
+static const double idle_s = 600;
 
 struct peer *store_front(const struct store *st, uint32_t serial)
 {
