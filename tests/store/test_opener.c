@@ -95,7 +95,8 @@ static int lock_file(void)
 /* About an mbox that nobody has made yet, of which there is nothing to read. */
 static void ask(uid_t uid, uint64_t until_ms, int lock_fd)
 {
-	struct msg_open q = {.job = 1, .until_ms = until_ms, .uid = uid, .gid = NOBODY};
+	gid_t gid = geteuid() == 0 ? NOBODY : getegid();
+	struct msg_open q = {.job = 1, .until_ms = until_ms, .uid = uid, .gid = gid};
 	char url[64];
 	struct buf b = BUF(url);
 
