@@ -4,6 +4,7 @@
  * is done in halves. Functions with LANES_FUNCTION are compiled twice on x86-64, and the loader chooses what this processor has. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { LANES = 32 };
@@ -26,6 +27,20 @@ static inline __attribute__((always_inline)) bool lanes_any(const lanes *v)
 	const lanes_words *w = (const void *)v;
 
 	return ((*w)[0] | (*w)[1] | (*w)[2] | (*w)[3]) != 0;
+}
+
+/* Copies n octets, LANES at least. True: `c` is none of them. */
+static inline __attribute__((always_inline)) bool lanes_copy_without(char *to, const char *p, char c, size_t n)
+{
+	lanes v = *LANES_AT(p + n - LANES), found = v == c;
+
+	*(lanes *)(void *)(to + n - LANES) = v;
+	for (size_t i = 0; i < n - LANES; i += LANES) {
+		v = *LANES_AT(p + i);
+		found |= v == c;
+		*(lanes *)(void *)(to + i) = v;
+	}
+	return !lanes_any(&found);
 }
 
 /* The sum of all, each from 0 to 255. */

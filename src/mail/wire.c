@@ -257,19 +257,24 @@ static bool is_shown(const struct wire *w, const char *p, size_t n)
 	return true;
 }
 
-/* The bulk of a message: whole lines while they fit. What steps would do, without a call for each part of a line. */
-static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
+/* The bulk of a message: whole lines while they fit. What steps would do, without a call for each part of a line. Lines of base64 are as
+ * long as the one before: where there is an end, none is looked for; that there is none before it is seen while it is copied. */
+LANES_FUNCTION static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
 {
 	const char *p = in.p, *end = in.p + in.n;
 	char *o = out->p + out->len, *o_end = out->p + out->cap;
 	bool body = w->in_body, quotes = unquotes(w), undots = body && w->rules & WIRE_UNDOT;
-	size_t stuffed = 0;
+	size_t stuffed = 0, usual = 0;
 
 	while (p < end && (body ? w->body_left > 0 && !(quotes && *p == '>') : is_shown(w, p, (size_t)(end - p)))) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t left = (size_t)(end - p), room = (size_t)(o_end - o);
+		bool is_copied = usual >= LANES && usual < left && usual + STEP_ROOM <= room && p[usual] == '\n' &&
+				 *p != '.' && lanes_copy_without(o, p, '\n', usual);
+		const char *nl = is_copied ? p + usual : memchr(p, '\n', left);
 
-		if (!nl || o_end - o < nl - p + STEP_ROOM)
+		if (!nl || room < (size_t)(nl - p) + STEP_ROOM)
 			break;
+		usual = (size_t)(nl - p);
 		p += undots && *p == '.';
 		size_t n = (size_t)(nl - p);
 
@@ -278,7 +283,8 @@ static size_t put_lines(struct wire *w, struct slice in, struct buf *out)
 			stuffed++;
 		}
 		n -= n > 0 && nl[-1] == '\r';
-		memcpy(o, p, n);
+		if (!is_copied)
+			memcpy(o, p, n);
 		memcpy(o + n, "\r\n", 2);
 		o += n + 2;
 		p = nl + 1;

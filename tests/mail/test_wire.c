@@ -235,6 +235,28 @@ static size_t random_message(char *p, size_t most)
 	return n;
 }
 
+/* Lines of one length, as base64 has them, but for an octet here and there. */
+static size_t random_block(char *p, size_t most)
+{
+	size_t length = 20 + draw(100), n = (length + 1) * (2 + draw(20));
+
+	if (n > most)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		p[i] = i % (length + 1) == length ? '\n' : 'b';
+	for (uint32_t odd = draw(4); odd > 0; odd--)
+		p[draw((uint32_t)n)] = "\n\r.>b"[draw(5)];
+	return n;
+}
+
+static size_t random_mail(char *p, size_t most)
+{
+	size_t n = random_message(p, most);
+
+	n += random_block(p + n, most - n);
+	return n + random_message(p + n, most - n);
+}
+
 static void test_any_cut(void **state)
 {
 	static char stored[32 * 1024], sent[3 * sizeof stored], expected[3 * sizeof stored];
@@ -243,7 +265,7 @@ static void test_any_cut(void **state)
 	for (uint32_t round = 0; round < 20000; round++) {
 		uint32_t start = seed, rules = draw(WIRE_RULES + 1); /* no format both quotes and doubles dots */
 		uint64_t body_lines = draw(2) ? ALL : draw(8);
-		struct slice in = {stored, random_message(stored, sizeof stored)};
+		struct slice in = {stored, random_mail(stored, sizeof stored)};
 		struct plain p = {.sent = expected};
 		struct wire w, count;
 
@@ -252,7 +274,7 @@ static void test_any_cut(void **state)
 		plain_convert(&p, in, rules, body_lines);
 		wire_init(&w, rules, body_lines);
 		wire_init(&count, rules, body_lines);
-		size_t n = convert(&w, in, 1 + draw(200), 64 + draw(300), sent);
+		size_t n = convert(&w, in, 1 + draw(1000), 64 + draw(1000), sent);
 
 		while (in.n > 0) {
 			size_t piece = 1 + draw((uint32_t)in.n);
