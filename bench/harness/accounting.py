@@ -5,6 +5,7 @@ steps of a clock tick and without what a process that outlives its parent takes 
 import os
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -145,17 +146,21 @@ def settled_cpu(of: Group | Tree) -> tuple[float, float]:
     return before
 
 
-def pss_kib(of: Group | Tree) -> int:
-    """Memory of all processes, what they share counted once."""
-    total = 0
+def pss_by_role(of: Group | Tree) -> Counter[str]:
+    """Memory of all processes, in KiB, what they share counted once; by their names."""
+    total = Counter()
     for pid in of.pids():
         try:
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            rollup, role = Path(f"/proc/{pid}/smaps_rollup").read_text(), Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             continue  # it has ended
         match = re.search(r"^Pss:\s+(\d+)", rollup, re.M)
-        total += int(match[1]) if match else 0
+        total[role] += int(match[1]) if match else 0
     return total
+
+
+def pss_kib(of: Group | Tree) -> int:
+    return pss_by_role(of).total()
 
 
 def machine_times() -> tuple[float, float, float]:

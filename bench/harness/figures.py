@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 KINDS = ("runs", "idle", "open", "acts")
-NOT_KEPT = {"complaints", "octets_out", "system_ms", "p99_ms", "verified"}
+NOT_KEPT = {"complaints", "octets_out", "system_ms", "p99_ms", "verified", "roles_kib"}
 DIGITS = 5
 
 

@@ -116,19 +116,20 @@ def warm_up(load: Load, running: Running, users: int, domain: str = "cheap.test"
 def hold(load: Load, running: Running, stage: Stage, sessions: int) -> dict:
     """Memory of so many connections that say nothing."""
     command = load.command(running, stage.load, "cheap.test", sessions, "--clients=16", tls=stage.tls)
-    pss, kernel = accounting.pss_kib(running.account), running.account.kernel_kib()
+    pss, kernel = accounting.pss_by_role(running.account), running.account.kernel_kib()
     client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     held = client.stdout.readline()
     accounting.settled_cpu(running.account)
     time.sleep(0.5)
-    pss_held, kernel_held = accounting.pss_kib(running.account), running.account.kernel_kib()
+    pss_held, kernel_held = accounting.pss_by_role(running.account), running.account.kernel_kib()
     processes = len(running.account.pids())
     output, complaints = client.communicate()
     figures = parse(held + output)
     return {
         "server": running.server.name, "stage": stage.name, "sessions": sessions, "processes": processes,
         "held": figures.get("held", 0), "errors": figures.get("errors", 1),
-        "pss_kib": (pss_held - pss) / sessions,
+        "pss_kib": (pss_held.total() - pss.total()) / sessions,
+        "roles_kib": {role: (kib - pss[role]) / sessions for role, kib in pss_held.items()},
         "kernel_kib": None if kernel is None else (kernel_held - kernel) / sessions,
         "complaints": complaints.splitlines(),
     }

@@ -1,9 +1,12 @@
 """Where the CPU time of a case goes. perf looks at the control group of a server, and so sees processes that start or end meanwhile.
 
-A case is measured twice, each time by a fresh server: once sampled, once with its system calls counted, since the one would disturb the other."""
+A case is measured twice, each time by a fresh server: once sampled, once with its system calls counted, since the one would disturb the other.
+Samples are taken of everything that runs, and sorted later: a clock of the group alone would be started and stopped with each switch of
+processes, and that would be seen as the server's."""
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +18,7 @@ from . import accounting, servers, tables
 
 START_SECONDS = 1  # until perf looks
 SAMPLES = "4000"  # a second, of each processor
-OFTEN = ("-m", "8192", "-r", "1")  # room, and perf before all others, lest events be lost
+OFTEN = ("-m", "32768", "-r", "1")  # room, and perf before all others, lest events be lost
 MESSAGES = 50  # from so many in a session, the message is what is counted
 KERNEL = "[kernel.kallsyms]"
 CALL = "raw_syscalls:sys_enter"
@@ -36,7 +39,6 @@ class Case:
     within: dict[Key, float] = field(default_factory=dict)  # role, system call: percent
     calls: Counter[Key] = field(default_factory=Counter)
     counted: dict = field(default_factory=dict)  # the facts of the run with the calls
-    lost: int = 0  # events that perf had no room for
 
     def unit(self) -> str:
         return "message" if per_session(self.facts) >= MESSAGES else "session"
@@ -71,6 +73,7 @@ def perf(*command: str) -> Iterator[None]:
 
 def report(data: Path, *how: str) -> list[list[str]]:
     done = subprocess.run(["perf", "report", "-i", data, "--stdio", "-g", "none", "-t", "|", *how], capture_output=True, text=True, check=False)
+    print("".join(f"perf: {line}\n" for line in done.stderr.splitlines() if "lost" in line), end="", file=sys.stderr)
     return [[f.strip() for f in line.split("|")] for line in done.stdout.splitlines() if "|" in line and not line.startswith("#")]
 
 
@@ -100,17 +103,17 @@ class Profiler:
         if not self.looks_at(case):
             return run()
         before = accounting.settled_cpu(running.account)
-        with perf("record", "-q", "-a", "-e", "cpu-clock", "-F", SAMPLES, "-g", "-G", running.account.path(), "-o", str(self.data)):
+        with perf("record", "-q", "-a", "-e", "cpu-clock", "-F", SAMPLES, "-g", "--all-cgroups", "-o", str(self.data)):
             facts = run()
-        found = self.cases[case]
+        found, group = self.cases[case], "/" + running.account.path()
         found.facts, found.cpu = facts, accounting.settled_cpu(running.account)[0] - before[0]
-        rows = report(self.data, "--no-children", "-n", "--sort", "comm,dso,sym")
-        total = sum(int(count) for _, count, *_ in rows)
-        found.functions = {(role, place, name[4:]): int(count) * 100 / total for _, count, role, place, name in rows}
-        for percent, _, role, name in report(self.data, "--children", "--sort", "comm,sym"):
-            if entry := ENTRY.match(name):
+        rows = report(self.data, "--no-children", "-n", "--sort", "cgroup,comm,dso,sym")
+        every, ours = (sum(int(row[1]) for row in rows if row[2] == group or whoever) for whoever in (True, False))
+        found.functions = {(role, place, name[4:]): int(count) * 100 / ours for _, count, of, role, place, name in rows if of == group}
+        for percent, _, of, role, name in report(self.data, "--children", "--sort", "cgroup,comm,sym"):
+            if of == group and (entry := ENTRY.match(name)):
                 key = role, entry[1] or FAULT
-                found.within[key] = max(found.within.get(key, 0), float(percent.rstrip("%")))
+                found.within[key] = max(found.within.get(key, 0), float(percent.rstrip("%")) * every / ours)
         return facts
 
     def count(self, running: servers.Running, case: str, run: Callable[[], dict]) -> dict:
@@ -150,11 +153,16 @@ def by_function(case: Case, top: int) -> str:
     return tables.table(["role", "function", "of", "% of CPU"], rows)
 
 
+def memory(roles: dict[str, float]) -> str:
+    """Those that have grown, or shrunk."""
+    return ", ".join(f"{role} {kib:.2f}" for role, kib in sorted(roles.items(), key=lambda item: -item[1]) if abs(kib) >= 0.01)
+
+
 def headline(case: Case) -> str:
     facts, units = case.facts, case.units(case.facts)
     errors = f"{facts.get('errors', 0):.0f} errors"
     return (f"{facts.get('sessions', 0):.0f} sessions, {errors}, {case.cpu * 1e6 / units:.4g} µs of CPU per {case.unit()} while sampled"
-            + (f"; {case.lost} system calls were not seen" if case.lost else ""))
+            + (f". Memory, KiB for each connection: {memory(facts['roles_kib'])}" if "roles_kib" in facts else ""))
 
 
 def text(title: str, case: Case, top: int) -> str:
