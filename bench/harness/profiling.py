@@ -129,28 +129,35 @@ class Profiler:
         return facts
 
 
-def by_role(case: Case) -> str:
+def listed(values: dict[str, str], top: int) -> str:
+    return ", ".join(f"{name} {value}" for name, value in list(values.items())[:top])
+
+
+def calls_of(case: Case, role: str, top: int) -> str:
+    """Percent of CPU within each system call, and how many there are, of those that cost most."""
+    units = case.units(case.counted)
+    keys = [key for key in case.within.keys() | case.calls.keys() if key[0] == role]
+    costs = {key: (case.within.get(key, 0), case.calls[key] / units) for key in keys}
+    ordered = sorted((key for key in keys if max(costs[key]) >= LEAST), key=lambda key: costs[key], reverse=True)
+    return listed({name: f"{costs[role, name][0]:.1f}" + (f" ({tables.number(costs[role, name][1])})" if name != FAULT else "")
+                   for _, name in ordered}, top)
+
+
+def functions_of(case: Case, role: str, top: int) -> str:
+    """Those that are not of the kernel say of what."""
+    ordered = sorted(((percent, place, name) for (of, place, name), percent in case.functions.items() if of == role and percent >= LEAST), reverse=True)
+    return listed({f"`{name.partition('.')[0]}`" + ("" if place == KERNEL else f" of {place.partition('.so')[0]}"): f"{percent:.1f}"
+                   for percent, place, name in ordered}, top)
+
+
+def roles_table(case: Case, top: int) -> str:
     units = case.units(case.counted)
     rows = []
     for role, (percent, kernel) in case.roles().items():
         calls = sum(n for (of, _), n in case.calls.items() if of == role) / units
         if percent >= LEAST or calls >= LEAST:
-            rows.append([role, f"{percent:.1f}", f"{kernel:.1f}", tables.number(calls)])
-    return tables.table(["role", "% of CPU", "of that in the kernel", f"system calls per {case.unit()}"], rows)
-
-
-def by_call(case: Case, top: int) -> str:
-    units = case.units(case.counted)
-    keys = sorted(case.within.keys() | case.calls.keys(), key=lambda key: (-case.within.get(key, 0), -case.calls[key]))
-    rows = [[role, call, f"{case.within.get((role, call), 0):.1f}", tables.number(case.calls[role, call] / units) if call != FAULT else ""]
-            for role, call in keys[:top] if max(case.within.get((role, call), 0), case.calls[role, call] / units) >= LEAST]
-    return tables.table(["role", "within", "% of CPU", f"calls per {case.unit()}"], rows)
-
-
-def by_function(case: Case, top: int) -> str:
-    hottest = sorted(case.functions.items(), key=lambda item: -item[1])[:top]
-    rows = [[role, name, "kernel" if place == KERNEL else place, f"{percent:.1f}"] for (role, place, name), percent in hottest if percent >= LEAST]
-    return tables.table(["role", "function", "of", "% of CPU"], rows)
+            rows.append([role.removeprefix("pop3d-"), f"{percent:.1f}", f"{kernel:.1f}", tables.number(calls), calls_of(case, role, top), functions_of(case, role, top)])
+    return tables.table(["role", "% of CPU", "in the kernel", f"calls per {case.unit()}", "within: % of CPU (calls)", "functions: % of CPU"], rows)
 
 
 def memory(roles: dict[str, float]) -> str:
@@ -166,4 +173,4 @@ def headline(case: Case) -> str:
 
 
 def text(title: str, case: Case, top: int) -> str:
-    return "\n".join([f"### {title}\n", headline(case) + "\n", by_role(case), by_call(case, top), by_function(case, top)])
+    return "\n".join([f"### {title}\n", headline(case) + "\n", roles_table(case, top)])
