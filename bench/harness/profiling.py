@@ -35,7 +35,7 @@ class Case:
     """What was seen of a case. Percentages are of all CPU time of the server."""
     facts: dict = field(default_factory=dict)
     cpu: float = 0  # seconds, while it was sampled
-    functions: dict[tuple[str, str, str], float] = field(default_factory=dict)  # role, where it is, its name: percent
+    functions: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # role, where it is, its name: percent
     within: dict[Key, float] = field(default_factory=dict)  # role, system call: percent
     calls: Counter[Key] = field(default_factory=Counter)
     counted: dict = field(default_factory=dict)  # the facts of the run with the calls
@@ -108,8 +108,11 @@ class Profiler:
         found, group = self.cases[case], "/" + running.account.path()
         found.facts, found.cpu = facts, accounting.settled_cpu(running.account)[0] - before[0]
         rows = report(self.data, "--no-children", "-n", "--sort", "cgroup,comm,dso,sym")
-        every, ours = (sum(int(row[1]) for row in rows if row[2] == group or whoever) for whoever in (True, False))
-        found.functions = {(role, place, name[4:]): int(count) * 100 / ours for _, count, of, role, place, name in rows if of == group}
+        every = sum(int(count) for _, count, *_ in rows)
+        ours = max(sum(int(count) for _, count, of, *_ in rows if of == group), 1)
+        for _, count, of, role, place, name in rows:
+            if of == group:
+                found.functions[role, place, name[4:]] += int(count) * 100 / ours
         for percent, _, of, role, name in report(self.data, "--children", "--sort", "cgroup,comm,sym"):
             if of == group and (entry := ENTRY.match(name)):
                 key = role, entry[1] or FAULT
@@ -156,7 +159,8 @@ def roles_table(case: Case, top: int) -> str:
     for role, (percent, kernel) in case.roles().items():
         calls = sum(n for (of, _), n in case.calls.items() if of == role) / units
         if percent >= LEAST or calls >= LEAST:
-            rows.append([role.removeprefix("pop3d-"), f"{percent:.1f}", f"{kernel:.1f}", tables.number(calls), calls_of(case, role, top), functions_of(case, role, top)])
+            name = role.removeprefix("pop3d-")
+            rows.append([name, f"{percent:.1f}", f"{kernel:.1f}", tables.number(calls), calls_of(case, role, top), functions_of(case, role, top)])
     return tables.table(["role", "% of CPU", "in the kernel", f"calls per {case.unit()}", "within: % of CPU (calls)", "functions: % of CPU"], rows)
 
 
@@ -165,10 +169,18 @@ def memory(roles: dict[str, float]) -> str:
     return ", ".join(f"{role} {kib:.2f}" for role, kib in sorted(roles.items(), key=lambda item: -item[1]) if abs(kib) >= 0.01)
 
 
+def places(case: Case) -> str:
+    """Kernel, program and libraries."""
+    shares = Counter()
+    for (_, place, _), percent in case.functions.items():
+        shares["kernel" if place == KERNEL else place.partition(".so")[0]] += percent
+    return ", ".join(f"{place} {percent:.0f}" for place, percent in shares.most_common() if percent >= 0.5)
+
+
 def headline(case: Case) -> str:
     facts, units = case.facts, case.units(case.facts)
     errors = f"{facts.get('errors', 0):.0f} errors"
-    return (f"{facts.get('sessions', 0):.0f} sessions, {errors}, {case.cpu * 1e6 / units:.4g} µs of CPU per {case.unit()} while sampled"
+    return (f"{facts.get('sessions', 0):.0f} sessions, {errors}, {case.cpu * 1e6 / units:.4g} µs of CPU per {case.unit()} while sampled; percent of it: {places(case)}"
             + (f". Memory, KiB for each connection: {memory(facts['roles_kib'])}" if "roles_kib" in facts else ""))
 
 
