@@ -214,19 +214,29 @@ static bool index_is_for_front(int fd)
 	       pread(fd, &first, sizeof first, 0) >= (ssize_t)sizeof first.head;
 }
 
+/* Its owner may have mounted a file system (FUSE) on it. That is looked at and not opened: if it chooses not to answer, close(2) waits until it ends, whatever signal comes, and
+ * all other owners with it. */
+static int open_file(int dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) || !is_on_a_device(&st))
+		return -1;
+	return openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 /* Where a worker would look first. */
 static bool open_index(struct asked *a)
 {
-	static const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	struct index_place place[MAILDROP_PLACES];
 	char path[PATH_MAX];
 
 	maildrop_places(&a->md, place);
 	if (place[MAILDROP_BESIDE].dir >= 0)
-		a->index_fd = openat(place[MAILDROP_BESIDE].dir, place[MAILDROP_BESIDE].name, flags);
+		a->index_fd = open_file(place[MAILDROP_BESIDE].dir, place[MAILDROP_BESIDE].name);
 	if (a->index_fd < 0 && opener.env->caches &&
 	    owner_path(a, opener.env->caches, place[MAILDROP_IN_DIR].name, path))
-		a->index_fd = open(path, flags);
+		a->index_fd = open_file(AT_FDCWD, path);
 	return index_is_for_front(a->index_fd);
 }
 
