@@ -264,9 +264,10 @@ LANES_FUNCTION static size_t put_lines(struct wire *w, struct slice in, struct b
 	const char *p = in.p, *end = in.p + in.n;
 	char *o = out->p + out->len, *o_end = out->p + out->cap;
 	bool body = w->in_body, quotes = unquotes(w), undots = body && w->rules & WIRE_UNDOT;
+	uint64_t lines = 0, most = body ? w->body_left : UINT64_MAX;
 	size_t stuffed = 0, usual = 0;
 
-	while (p < end && (body ? w->body_left > 0 && !(quotes && *p == '>') : is_shown(w, p, (size_t)(end - p)))) {
+	while (p < end && lines < most && (body ? !(quotes && *p == '>') : is_shown(w, p, (size_t)(end - p)))) {
 		size_t left = (size_t)(end - p), room = (size_t)(o_end - o);
 		bool is_copied = usual >= LANES && usual < left && usual + STEP_ROOM <= room && p[usual] == '\n' &&
 				 *p != '.' && lanes_copy_without(o, p, '\n', usual);
@@ -288,9 +289,10 @@ LANES_FUNCTION static size_t put_lines(struct wire *w, struct slice in, struct b
 		memcpy(o + n, "\r\n", 2);
 		o += n + 2;
 		p = nl + 1;
-		w->lines++;
-		w->body_left -= body;
+		lines++;
 	}
+	w->lines += lines;
+	w->body_left -= body ? lines : 0;
 	w->octets += (size_t)(o - out->p) - out->len - stuffed;
 	out->len = (size_t)(o - out->p);
 	if (body && w->body_left == 0)
