@@ -259,6 +259,13 @@ bool tls_is_on(const struct tls *t)
 	return t->ssl;
 }
 
+/* Before each call whose failure is to be told. Mostly there are none, and to look is cheaper than to clear all places for them. */
+static void errors_forget(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 /* Lets go of OpenSSL's buffers, if nothing is left in them. What was read from one was wiped then; SSL_MODE_RELEASE_BUFFERS would
  * wipe all of its 16 KiB once more each time. */
 static void buffers_drop(struct tls *t)
@@ -287,7 +294,7 @@ static bool only_waits(struct tls *t, int result)
 
 enum tls_state tls_handshake(struct tls *t)
 {
-	ERR_clear_error();
+	errors_forget();
 	t->reads = 0;
 	int result = SSL_do_handshake(t->ssl);
 
@@ -311,7 +318,7 @@ ssize_t tls_read(struct tls *t, char *p, size_t n)
 	}
 	t->reads = 0;
 	do {
-		ERR_clear_error();
+		errors_forget();
 		got = SSL_read(t->ssl, p + len, (int)(n - len));
 		len += got > 0 ? (size_t)got : 0;
 	} while (got > 0 && len < n && SSL_has_pending(t->ssl));
@@ -339,7 +346,7 @@ ssize_t tls_write(struct tls *t, const char *p, size_t n)
 
 	if (!records_have_room(t, most + RECORD_OVERHEAD))
 		return -1;
-	ERR_clear_error();
+	errors_forget();
 	int put = t->reason ? -1 : SSL_write(t->ssl, p, (int)most);
 
 	if (put > 0)
