@@ -178,9 +178,10 @@ def places(case: Case) -> str:
 
 
 def headline(case: Case) -> str:
-    facts, units = case.facts, case.units(case.facts)
+    facts, us = case.facts, case.cpu * 1e6 / case.units(case.facts)
+    cost = f"{us:.3g} µs" if us < 1000 else f"{us / 1000:.3g} ms"
     errors = f"{facts.get('errors', 0):.0f} errors"
-    return (f"{facts.get('sessions', 0):.0f} sessions, {errors}, {case.cpu * 1e6 / units:.4g} µs of CPU per {case.unit()} while sampled; percent of it: {places(case)}"
+    return (f"{facts.get('sessions', 0):.0f} sessions, {errors}, {cost} of CPU per {case.unit()} while sampled; percent of it: {places(case)}"
             + (f". Memory, KiB for each connection: {memory(facts['roles_kib'])}" if "roles_kib" in facts else ""))
 
 
