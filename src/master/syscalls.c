@@ -142,7 +142,7 @@ static const struct row allowed[] = {
 	{SCMP_SYS(getsockname), F, ANY},
 	{SCMP_SYS(getpeername), F, ANY},
 	{SCMP_SYS(ioctl), F, COMMAND(TIOCOUTQ)},
-	{SCMP_SYS(prlimit64), F, {0, WHOLE, 0}}, /* its own */
+	{SCMP_SYS(prlimit64), F | S, {0, WHOLE, 0}}, /* its own */
 	/* files: which ones, Landlock says */
 	{SCMP_SYS(openat), A, READING},
 	{SCMP_SYS(openat), O, LOOKING},

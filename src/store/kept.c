@@ -2,9 +2,12 @@
 #include "store/kept.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "store/maildrop_parts.h"
+
+enum { DESCRIPTORS_MOST = 3 }; /* of a maildrop */
 
 struct slot {
 	struct maildrop md;
@@ -15,6 +18,7 @@ struct slot {
 static struct {
 	struct ev_loop *loop; /* NULL: nothing is kept */
 	ev_timer sweep;
+	unsigned sets;                           /* in use */
 	struct slot *slot[KEPT_SETS][KEPT_WAYS]; /* NULL: free */
 	unsigned count;
 } kept;
@@ -29,8 +33,22 @@ static void on_sweep(struct ev_loop *loop, ev_timer *w, int revents)
 	kept_sweep(KEPT_IDLE_MS);
 }
 
+/* All of them have at most half of the descriptors. */
+static unsigned sets_most(void)
+{
+	struct rlimit files;
+	unsigned sets = KEPT_SETS;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 1;
+	while (sets > 1 && sets * KEPT_WAYS * DESCRIPTORS_MOST > files.rlim_cur / 2)
+		sets /= 2;
+	return sets;
+}
+
 void kept_begin(struct ev_loop *loop)
 {
+	kept.sets = sets_most();
 	kept.loop = loop;
 	ev_init(&kept.sweep, on_sweep);
 	kept.sweep.repeat = sweep_s;
@@ -38,7 +56,7 @@ void kept_begin(struct ev_loop *loop)
 
 static struct slot **set_of(struct slice url)
 {
-	return kept.slot[listing_crc(0, url) % KEPT_SETS];
+	return kept.slot[listing_crc(0, url) % kept.sets];
 }
 
 static void let_go(struct slot **at)

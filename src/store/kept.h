@@ -4,7 +4,7 @@
  * one file), and its index as it was read. It is taken from here for a session, and comes back when that ends without having changed anything. What is
  * looked at before it is believed, maildrop_warm.c says.
  *
- * Bounded, and all in constant time: a maildrop has its place in one of KEPT_SETS sets, from which the one goes that was used longest ago. After a minute without a
+ * Bounded, and all in constant time: a maildrop has its place in one of up to KEPT_SETS sets, from which the one goes that was used longest ago. After a minute without a
  * session one is let go of, so that file systems can be unmounted, and files that were removed lose their blocks. */
 #pragma once
 #include <ev.h>
@@ -12,8 +12,8 @@
 #include "store/maildrop.h"
 
 enum {
-	KEPT_SETS = 64,
-	KEPT_WAYS = 4, /* maildrops in a set */
+	KEPT_SETS = 256, /* fewer where a process may not have the descriptors */
+	KEPT_WAYS = 4,   /* maildrops in a set */
 	KEPT_IDLE_MS = 60 * 1000,
 };
 
