@@ -12,8 +12,8 @@
 #include "store/maildrop.h"
 
 enum {
-	KEPT_SETS = 256, /* fewer where a process may not have the descriptors */
-	KEPT_WAYS = 4,   /* maildrops in a set */
+	KEPT_SETS = 128, /* fewer where a process may not have the descriptors */
+	KEPT_WAYS = 8,   /* maildrops in a set: half as many seldom meet more than that in one */
 	KEPT_IDLE_MS = 60 * 1000,
 };
 
