@@ -61,6 +61,16 @@ def test_session(daemon, user):
     assert user.inbox.path.read_bytes() == b""
 
 
+def test_walk(daemon, user):
+    """One message after the other of a listing that is large: front reads the file itself, where it may."""
+    for n in range(1, 301):
+        user.deliver(message(n))
+    c = daemon.login(user)
+    assert [c.retr(n) for n in range(1, 301)] == [wire(message(n)) for n in range(1, 301)]
+    assert [numbers(c.top(n, 1)) for n in range(1, 301)] == [[n] for n in range(1, 301)]
+    c.quit()
+
+
 def test_mailutils(daemon, user):
     """What mail(1) writes we read, and what we leave messages(1) and frm(1) read; its headers change no unique-id."""
     source = user.home / "source"
